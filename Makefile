@@ -1,0 +1,85 @@
+# The only front door. Every target installs what it needs; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := libs/events libs/runtime libs/kube libs/sandbox libs/cli \
+	services/watcher services/analyzer services/router services/notifier services/loadtester
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lint types layers unit laws contract sim integration peer e2e bench gen lock up down clean
+
+help: ## this list
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## a virtual environment with everything, pinned and hash-checked
+
+$(STAMP): requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Serinus needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12")'
+	@echo "installing into $(VENV) (once; about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+demo: setup ## releases a good version, then a bad one, on this machine; KEEP=1 leaves it running
+	@$(BIN)/serinus demo $(if $(KEEP),--keep)
+
+test: check sim integration ## everything that needs no cluster
+
+check: format lint types layers unit laws contract ## fast: before every push
+
+format: setup
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff . | head -50; echo 'run: .venv/bin/ruff format .'; exit 1; }
+
+lint: setup
+	@$(BIN)/ruff check --quiet .
+
+types: setup
+	@$(BIN)/mypy $(foreach m,$(MEMBERS),-p serinus.$(notdir $(m)))
+
+layers: setup
+	@$(BIN)/lint-imports --no-cache
+
+unit: setup
+	@$(PYTEST) tests/unit -q -n 2
+
+laws: setup
+	@$(PYTEST) tests/laws -q -n 2
+
+contract: setup
+	@$(PYTEST) tests/contract -q
+
+sim: setup ## the ring on virtual time with faults, and the mutants it must catch
+	@$(PYTEST) tests/sim -q -n 2
+
+integration: setup ## real nats-server, real API server, real Prometheus, real Traefik
+	@$(PYTEST) tests/integration -q
+
+peer: setup ## Flagger's recorded runs through our ring (needs the recorded traces, see tests/peer/README.md)
+	@$(PYTEST) tests/peer -q
+
+e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG
+	@$(PYTEST) tests/e2e -q
+
+bench: setup ## counts and ratios against a real control plane
+	@$(BIN)/python -m tests.bench
+
+gen: setup ## schemas, CRDs, the AsyncAPI document, tables in the docs
+	@$(BIN)/python -m tests.gen
+
+lock: ## pins every dependency with its hashes; the file holds no address
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --upgrade requirements.in -o requirements.lock
+
+up: ## NATS, Prometheus and the five services in containers, against KUBECONFIG
+	@docker compose up --build --detach --wait
+
+down:
+	@docker compose down
+
+clean: ## removes what make made in this folder
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build
