@@ -1,0 +1,463 @@
+"""The custom resources of `flagger.app/v1beta1` as Structs, with Flagger's defaults as functions.
+
+Here live the shapes users write (Canary, MetricTemplate, AlertProvider) and the numbers that follow
+from them (effective interval, threshold, maximum weight, strategy). Nothing here reads a clock or a
+cluster. Defaults are those of the reference, sections 1.2 to 1.10; fields that Flagger does not
+have are always optional.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+GROUP = "flagger.app"
+VERSION = "v1beta1"
+API_VERSION = f"{GROUP}/{VERSION}"
+FINALIZER = "finalizer.flagger.app"
+
+Duration = Annotated[
+    str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|h|m|s)", description="A Go duration: 30s, 1m, 1h30m")
+]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+
+Provider = Literal[
+    "apisix",
+    "appmesh",
+    "appmesh:v1beta2",
+    "contour",
+    "gatewayapi:v1",
+    "gatewayapi:v1beta1",
+    "gloo",
+    "istio",
+    "knative",
+    "kubernetes",
+    "kuma",
+    "linkerd",
+    "nginx",
+    "osm",
+    "skipper",
+    "smi:v1alpha1",
+    "smi:v1alpha2",
+    "smi:v1alpha3",
+    "traefik",
+]
+Phase = Literal[
+    "",
+    "Initializing",
+    "Initialized",
+    "Waiting",
+    "Progressing",
+    "WaitingPromotion",
+    "Promoting",
+    "Finalising",
+    "Succeeded",
+    "Failed",
+    "Terminating",
+    "Terminated",
+]
+HookType = Literal[
+    "",
+    "confirm-rollout",
+    "pre-rollout",
+    "rollout",
+    "confirm-traffic-increase",
+    "confirm-promotion",
+    "post-rollout",
+    "event",
+    "rollback",
+]
+Severity = Literal["", "info", "warn", "error"]
+Strategy = Literal["canary", "ab-testing", "blue-green"]
+MetricProviderType = Literal[
+    "prometheus",
+    "influxdb",
+    "datadog",
+    "externalmetrics",
+    "stackdriver",
+    "cloudwatch",
+    "newrelic",
+    "graphite",
+    "dynatrace",
+    "keptn",
+    "splunk",
+    "scrape",
+]
+AlertProviderType = Literal["slack", "msteams", "discord", "rocket", "gchat", "webhook"]
+
+
+class _Part(Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """A piece of a manifest: camelCase on the wire, defaults left out."""
+
+
+class ObjectRef(_Part, frozen=True, kw_only=True):
+    """A reference to an object in the canary's own namespace."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+class ScalerReplicas(_Part, frozen=True, kw_only=True):
+    min_replicas: Annotated[int, Meta(ge=1)] | None = None
+    max_replicas: Annotated[int, Meta(ge=1)] | None = None
+
+
+class AutoscalerRef(_Part, frozen=True, kw_only=True):
+    api_version: str = ""
+    kind: Literal["HorizontalPodAutoscaler", "ScaledObject"]
+    name: str
+    primary_scaler_queries: dict[str, str] = {}
+    primary_scaler_replicas: ScalerReplicas | None = None
+
+
+class StringMatch(_Part, frozen=True, kw_only=True):
+    """Exactly one of the forms; which of them a mesh can do is the mesh's answer."""
+
+    exact: str | UnsetType = UNSET
+    prefix: str | UnsetType = UNSET
+    suffix: str | UnsetType = UNSET
+    regex: str | UnsetType = UNSET
+
+
+class HttpMatch(_Part, frozen=True, kw_only=True):
+    """One condition on a request, in Istio's words."""
+
+    name: str = ""
+    uri: StringMatch | None = None
+    scheme: StringMatch | None = None
+    method: StringMatch | None = None
+    authority: StringMatch | None = None
+    headers: dict[str, StringMatch] = {}
+    without_headers: dict[str, StringMatch] = {}
+    query_params: dict[str, StringMatch] = {}
+    port: int | None = None
+    source_labels: dict[str, str] = {}
+    source_namespace: str = ""
+    gateways: tuple[str, ...] = ()
+    ignore_uri_case: bool = False
+
+
+class Rewrite(_Part, frozen=True, kw_only=True):
+    uri: str = ""
+    authority: str = ""
+    type: str = ""
+
+
+class Retries(_Part, frozen=True, kw_only=True):
+    attempts: int = 0
+    per_try_timeout: str = ""
+    retry_on: str = ""
+
+
+class HeaderOperations(_Part, frozen=True, kw_only=True):
+    add: dict[str, str] = {}
+    set: dict[str, str] = {}
+    remove: tuple[str, ...] = ()
+
+
+class Headers(_Part, frozen=True, kw_only=True):
+    request: HeaderOperations | None = None
+    response: HeaderOperations | None = None
+
+
+class CorsPolicy(_Part, frozen=True, kw_only=True):
+    allow_origin: tuple[str, ...] = ()
+    allow_origins: tuple[StringMatch, ...] = ()
+    allow_methods: tuple[str, ...] = ()
+    allow_headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age: str = ""
+    allow_credentials: bool = False
+
+
+class GatewayRef(_Part, frozen=True, kw_only=True):
+    """A parentRef of the Gateway API."""
+
+    group: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    namespace: str | UnsetType = UNSET
+    name: str
+    section_name: str | UnsetType = UNSET
+    port: Annotated[int, Meta(ge=1, le=65535)] | UnsetType = UNSET
+
+
+class MirrorBackendRef(_Part, frozen=True, kw_only=True):
+    group: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    name: str
+    namespace: str | UnsetType = UNSET
+    port: int | UnsetType = UNSET
+
+
+class StaticMirror(_Part, frozen=True, kw_only=True):
+    backend_ref: MirrorBackendRef
+
+
+class ExtraMetadata(_Part, frozen=True, kw_only=True):
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class UnmanagedMetadata(_Part, frozen=True, kw_only=True):
+    labels: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
+
+
+class ServiceSpec(_Part, frozen=True, kw_only=True):
+    """How the service is exposed (reference 1.3)."""
+
+    name: str = ""
+    port: int
+    port_name: str = ""
+    app_protocol: str = ""
+    traffic_distribution: Literal["", "PreferClose", "PreferSameZone", "PreferSameNode"] = ""
+    target_port: int | str | None = None
+    port_discovery: bool = False
+    headless: bool = False
+    timeout: str = ""
+    backend_timeout: str = ""
+    mesh_name: str = ""
+    backends: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    delegation: bool = False
+    gateways: tuple[str, ...] = ()
+    gateway_refs: Annotated[tuple[GatewayRef, ...], Meta(max_length=32)] = ()
+    match: tuple[HttpMatch, ...] = ()
+    rewrite: Rewrite | None = None
+    retries: Retries | None = None
+    headers: Headers | None = None
+    mirror: tuple[StaticMirror, ...] = ()
+    cors_policy: CorsPolicy | None = None
+    traffic_policy: dict[str, Any] | None = None
+    apex: ExtraMetadata | None = None
+    primary: ExtraMetadata | None = None
+    canary: ExtraMetadata | None = None
+    unmanaged_metadata: UnmanagedMetadata | None = None
+
+
+class ThresholdRange(_Part, frozen=True, kw_only=True):
+    min: float | None = None
+    max: float | None = None
+
+
+class TemplateRef(_Part, frozen=True, kw_only=True):
+    name: str
+    namespace: str = ""
+
+
+class Metric(_Part, frozen=True, kw_only=True):
+    """One check (reference 5.1): built in by name, inline by query, or by template."""
+
+    name: str
+    interval: Duration | Literal[""] = ""
+    threshold: float | None = None
+    threshold_range: ThresholdRange | None = None
+    query: str = ""
+    template_ref: TemplateRef | None = None
+    template_variables: dict[str, str] = {}
+
+
+class Webhook(_Part, frozen=True, kw_only=True):
+    """A hook: asked by POST at a moment of the rollout that its type names (reference 6)."""
+
+    name: str
+    url: str
+    type: HookType = ""
+    timeout: Duration | Literal[""] = ""
+    retries: Annotated[int, Meta(ge=0)] = 0
+    disable_tls: bool = field(default=False, name="disableTLS")
+    mute_alert: bool = False
+    metadata: dict[str, str] | None = None
+
+
+class ProviderRef(_Part, frozen=True, kw_only=True):
+    name: str
+    namespace: str = ""
+
+
+class AlertRef(_Part, frozen=True, kw_only=True):
+    name: str
+    provider_ref: ProviderRef
+    severity: Severity = ""
+
+
+class SessionAffinity(_Part, frozen=True, kw_only=True):
+    cookie_name: str
+    primary_cookie_name: str = ""
+    domain: str = ""
+    http_only: bool = False
+    max_age: int = 86400
+    partitioned: bool = False
+    path: str = ""
+    same_site: Literal["", "Strict", "Lax", "None"] = ""
+    secure: bool = False
+
+
+class Analysis(_Part, frozen=True, kw_only=True):
+    """What is checked, how often, and how far each step goes (reference 1.4)."""
+
+    interval: Duration | Literal[""] = ""
+    iterations: Annotated[int, Meta(ge=0)] = 0
+    threshold: int = 0
+    max_weight: Percent = 0
+    step_weight: Percent = 0
+    step_weights: tuple[int, ...] = ()
+    step_weight_promotion: Percent = 0
+    mirror: bool = False
+    mirror_weight: Percent = 0
+    primary_ready_threshold: Percent | None = None
+    canary_ready_threshold: Percent | None = None
+    match: tuple[HttpMatch, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    alerts: tuple[AlertRef, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+    session_affinity: SessionAffinity | None = None
+
+
+class CanarySpec(_Part, frozen=True, kw_only=True):
+    """The user's wish (reference 1.2). `canaryAnalysis` is the old spelling of `analysis`."""
+
+    provider: Provider | Literal[""] = ""
+    metrics_server: str = ""
+    progress_deadline_seconds: int = 0
+    target_ref: ObjectRef
+    autoscaler_ref: AutoscalerRef | None = None
+    ingress_ref: ObjectRef | None = None
+    route_ref: ObjectRef | None = None
+    upstream_ref: ObjectRef | None = None
+    service: ServiceSpec | None = None
+    skip_analysis: bool = False
+    revert_on_deletion: bool = False
+    suspend: bool = False
+    analysis: Analysis | None = None
+    canary_analysis: Analysis | None = None
+
+
+class Condition(_Part, frozen=True, kw_only=True, omit_defaults=False):
+    type: str
+    status: str
+    reason: str
+    message: str = ""
+    last_update_time: str = ""
+    last_transition_time: str = ""
+
+
+class CanaryStatus(_Part, frozen=True, kw_only=True, omit_defaults=False):
+    """What is remembered about a canary; the only record of a rollout (reference 1.5).
+
+    `last_transition_time` is written with every status, to the millisecond: it is when the last
+    step or check was decided, and the next one is due one interval later.
+    """
+
+    phase: Phase = ""
+    failed_checks: int = 0
+    canary_weight: int = 0
+    iterations: int = 0
+    last_applied_spec: str = ""
+    last_promoted_spec: str = ""
+    tracked_configs: dict[str, str] | None = None
+    session_affinity_cookie: str = ""
+    primary_session_affinity_cookie: str = ""
+    previous_session_affinity_cookie: str = ""
+    last_transition_time: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+class SecretRef(_Part, frozen=True, kw_only=True):
+    name: str = ""
+
+
+class MetricProvider(_Part, frozen=True, kw_only=True):
+    type: MetricProviderType
+    address: str = ""
+    headers: dict[str, tuple[str, ...]] = {}
+    secret_ref: SecretRef | None = None
+    region: str = ""
+    insecure_skip_verify: bool = False
+
+
+class MetricTemplateSpec(_Part, frozen=True, kw_only=True):
+    provider: MetricProvider
+    query: str
+
+
+class AlertProviderSpec(_Part, frozen=True, kw_only=True):
+    type: AlertProviderType
+    channel: str = ""
+    username: str = ""
+    address: str = ""
+    proxy: str = ""
+    secret_ref: SecretRef | None = None
+
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration_s(text: str) -> float | None:
+    """Seconds in a Go duration such as `90s`, `1m30s` or `1.5h`; None where it is not one."""
+    if text in ("0", "+0", "-0"):
+        return 0.0
+    if not text or not re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
+        return None
+    return sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(text))
+
+
+def analysis_of(spec: CanarySpec) -> Analysis:
+    """The analysis that counts: `analysis`, else its old spelling, else an empty one."""
+    return spec.analysis or spec.canary_analysis or Analysis()
+
+
+def interval_s(spec: CanarySpec, minimum_s: float = 10.0) -> float:
+    """Seconds between checks: 60 where missing or unreadable, never below `minimum_s`."""
+    seconds = duration_s(analysis_of(spec).interval)
+    return max(60.0 if seconds is None else seconds, minimum_s)
+
+
+def threshold(spec: CanarySpec) -> int:
+    """Failed checks that end a rollout; at least 1."""
+    return max(1, analysis_of(spec).threshold)
+
+
+def max_weight(spec: CanarySpec) -> int:
+    """The weight that earns promotion: the last of stepWeights, else maxWeight, else 100."""
+    analysis = analysis_of(spec)
+    if analysis.step_weights:
+        return min(100, analysis.step_weights[-1])
+    return analysis.max_weight or 100
+
+
+def strategy(spec: CanarySpec) -> Strategy:
+    """How the new revision gets traffic; the words are metric labels too."""
+    analysis = analysis_of(spec)
+    if analysis.iterations > 0:
+        return "ab-testing" if analysis.match else "blue-green"
+    return "canary"
+
+
+def progress_deadline_s(spec: CanarySpec) -> int:
+    return spec.progress_deadline_seconds or 600
+
+
+def canary_ready_threshold(spec: CanarySpec) -> int:
+    percent = analysis_of(spec).canary_ready_threshold
+    return 100 if percent is None else percent
+
+
+def primary_ready_threshold(spec: CanarySpec) -> int:
+    percent = analysis_of(spec).primary_ready_threshold
+    return 100 if percent is None else percent
+
+
+def service_name(spec: CanarySpec) -> str:
+    """The base name of the three Services and of the route objects."""
+    return (spec.service.name if spec.service else "") or spec.target_ref.name
+
+
+def hooks(spec: CanarySpec, *types: HookType) -> tuple[Webhook, ...]:
+    """The hooks of these types, in the order of the manifest; an omitted type means `rollout`."""
+    return tuple(h for h in analysis_of(spec).webhooks if (h.type or "rollout") in types)

@@ -1,0 +1,76 @@
+"""The three streams as data, and what each service may do with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from serinus.events.subjects import ROOT, SERVICES, ServiceName, StreamName, published_by
+
+DAY_S = 24 * 3600
+
+
+class Stream(Struct, frozen=True):
+    """Limits of one JetStream stream; 0 means no limit of that kind.
+
+    duplicate_window_s  repeats of a message id inside it are dropped by the server
+    """
+
+    name: StreamName
+    subjects: tuple[str, ...]
+    max_msgs_per_subject: int = 0
+    max_age_s: int = 0
+    max_msgs: int = 0
+    max_bytes: int = 0
+    duplicate_window_s: int = 120
+
+
+STREAMS: tuple[Stream, ...] = (
+    Stream("SNAPSHOTS", (f"{ROOT}.snapshot.>",), max_msgs_per_subject=1),
+    Stream("INTENTS", (f"{ROOT}.intent.>",), max_msgs_per_subject=1),
+    Stream(
+        "FACTS",
+        (f"{ROOT}.fact.>", f"{ROOT}.dead.>"),
+        max_age_s=7 * DAY_S,
+        max_msgs=1_000_000,
+        max_bytes=1 << 30,
+    ),
+)
+
+# KV buckets: name -> (owner, time to live of an entry in seconds, 0: for ever)
+BUCKETS: dict[str, tuple[ServiceName, int]] = {
+    "serinus-told": ("notifier", 2 * DAY_S),
+    "serinus-gates": ("loadtester", 0),
+}
+
+
+def permissions(service: ServiceName) -> dict[str, Any]:
+    """NATS permissions of one service's user, from the subject table.
+
+    Reading needs JetStream's own API: creating and pulling consumers, acknowledging, and an inbox.
+    Writing is limited to the service's own subjects; the streams themselves may be created by any
+    service, so that the first to start finds a working bus.
+    """
+    buckets = [name for name, (owner, _) in BUCKETS.items() if owner == service]
+    publish = [
+        *published_by(service),
+        "$JS.API.INFO",
+        *(f"$JS.API.STREAM.*.{s.name}" for s in STREAMS),
+        "$JS.API.CONSUMER.>",
+        "$JS.API.STREAM.MSG.GET.*",
+        "$JS.API.DIRECT.GET.>",
+        "$JS.ACK.>",
+        "$JS.FC.>",
+        *(f"$JS.API.STREAM.*.KV_{b}" for b in buckets),
+        *(f"$KV.{b}.>" for b in buckets),
+    ]
+    return {
+        "publish": {"allow": publish},
+        "subscribe": {"allow": ["_INBOX.>", *(f"$KV.{b}.>" for b in buckets)]},
+    }
+
+
+def users(passwords: dict[str, str]) -> list[dict[str, Any]]:
+    """The `authorization.users` of a nats-server for the five services."""
+    return [{"user": s, "password": passwords[s], "permissions": permissions(s)} for s in SERVICES]
