@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -49,13 +49,13 @@ class Cluster(Protocol):
     async def apply(
         self, obj: Obj, *, manager: str, force: bool = True, dry_run: bool = False
     ) -> Obj:
-        """Server-side apply; the live object afterwards. Without force a conflict raises Conflict."""
+        """Server-side apply; the live object afterwards. Conflicts raise without `force`."""
         ...
 
     async def patch(
         self,
         ref: Ref,
-        patch: Mapping[str, Any] | list[Mapping[str, Any]],
+        patch: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         *,
         manager: str,
         subresource: str = "",
