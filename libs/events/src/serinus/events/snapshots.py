@@ -144,6 +144,7 @@ class RoutesObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     primary_revision   what the primary was last given; "" where it does not exist
     waiting     why it is not settled yet, as a person would say it; "" when settled
     error       the API server's or the mesh's refusal, in full; "" when there is none
+    refused     reason word of IntentRefused where the router will not do it at all; "" otherwise
     """
 
     canary: CanaryRef
@@ -156,4 +157,5 @@ class RoutesObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     primary_revision: str = ""
     waiting: str = ""
     error: str = ""
+    refused: str = ""
     at: float = 0.0

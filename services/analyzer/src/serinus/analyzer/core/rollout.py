@@ -30,14 +30,12 @@ class Policy(Struct, frozen=True, kw_only=True):
     metrics_server          Prometheus of built-in and inline metrics; `scrape` means none is needed
     min_interval_s          shortest analysis interval
     no_cross_namespace      templates and alert providers must live in the canary's namespace
-    known_meshes            what the router has rows for; empty means unknown, then it is not checked
     """
 
     mesh: str = "istio"
     metrics_server: str = "http://prometheus:9090"
     min_interval_s: float = 10.0
     no_cross_namespace: bool = False
-    known_meshes: tuple[str, ...] = ()
 
 
 class Rollout(Struct, frozen=True, kw_only=True):
@@ -70,8 +68,8 @@ class HookAsk(Struct, frozen=True, kw_only=True, tag="hook"):
 class MetricAsk(Struct, frozen=True, kw_only=True, tag="metric"):
     """One question to one metrics source.
 
-    source     the MetricTemplate's spec; for built-in and inline metrics the canary's metrics server
-               as a prometheus source without secret
+    source     the MetricTemplate's spec; for built-in and inline metrics a prometheus source with
+               the canary's metrics server and no secret
     template   `namespace/name` of the MetricTemplate, "" for built-in and inline ones
     query      rendered, whitespace collapsed; for `scrape` the built-in's name
     window_s   the metric's interval in seconds
