@@ -1,0 +1,187 @@
+"""etcd, kube-apiserver and kube-controller-manager: found, else built once from Go modules.
+
+Versions are pinned by kubernetes/go.mod and go.sum. `python -m tests.tools.build` builds by hand,
+`python -m tests.tools.build --pin v1.34.4 v3.6.4` rewrites the pins (Kubernetes, etcd).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.servers.process import ServerError
+
+MODULE = Path(__file__).parent / "kubernetes"
+PACKAGES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+}
+PROGRESS_EVERY_S = 20.0
+
+
+def programs() -> dict[str, Path]:
+    """The control plane's programs: of KUBEBUILDER_ASSETS, else on PATH, else built.
+
+    Raises ServerError that names the missing piece. A set KUBEBUILDER_ASSETS is taken at its
+    word: a program missing there is an error, not a reason to look elsewhere.
+    """
+    if assets := os.environ.get("KUBEBUILDER_ASSETS"):
+        found = {name: Path(assets) / name for name in PACKAGES}
+        missing = [name for name, path in found.items() if not os.access(path, os.X_OK)]
+        if missing:
+            raise ServerError(f"KUBEBUILDER_ASSETS={assets} has no {', '.join(missing)}")
+        return found
+    on_path = {name: shutil.which(name) for name in PACKAGES}
+    if all(on_path.values()):
+        return {name: Path(path) for name, path in on_path.items() if path}
+    return built()
+
+
+def cache() -> Path:
+    """Where built programs are kept, by the hash of everything that they are built from."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    digest = hashlib.sha256()
+    for part in ("go.mod", "go.sum"):
+        digest.update((MODULE / part).read_bytes())
+    digest.update(repr((PACKAGES, _link_flags())).encode())
+    return Path(base) / "serinus" / "tools" / digest.hexdigest()[:16]
+
+
+def built() -> dict[str, Path]:
+    """The programs in the cache; builds the missing ones first (once, ten minutes on two cores)."""
+    target = cache()
+    with _locked(target):
+        for name, package in PACKAGES.items():
+            if not (target / name).exists():
+                _build(name, package, target)
+    return {name: target / name for name in PACKAGES}
+
+
+@contextlib.contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _go() -> str:
+    found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if found is None:
+        raise ServerError(
+            f"missing: {', '.join(PACKAGES)}. Set KUBEBUILDER_ASSETS to a folder that holds them, "
+            "put them on PATH, or install Go 1.24 or newer so that they can be built"
+        )
+    return found
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-trimpath"}
+
+
+def _link_flags() -> str:
+    """Without these the API server calls itself v0.0.0 and refuses its own feature gates."""
+    match = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\S*)", (MODULE / "go.mod").read_text())
+    if match is None:
+        raise ServerError(f"{MODULE / 'go.mod'} does not pin k8s.io/kubernetes")
+    version, major, minor = match.groups()
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    package = "k8s.io/component-base/version"
+    return "-s -w " + " ".join(f"-X {package}.{key}={value}" for key, value in values.items())
+
+
+def _build(name: str, package: str, target: Path) -> None:
+    began = time.monotonic()
+    _say(f"building {name} (once; kept in {target})")
+    with tempfile.TemporaryDirectory(dir=target) as scratch:
+        output, log = Path(scratch) / name, Path(scratch) / "log"
+        argv = [_go(), "build", "-v", "-buildvcs=false", f"-ldflags={_link_flags()}"]
+        with log.open("wb") as words:
+            process = subprocess.Popen(
+                ["nice", *argv, "-o", str(output), package],
+                cwd=MODULE, env=_environment(),
+                stdin=subprocess.DEVNULL, stdout=words, stderr=words,
+            )  # fmt: skip
+            try:
+                while (code := _poll(process)) is None:
+                    compiled = log.read_bytes().count(b"\n")
+                    _say(f"  {name}: {compiled} packages, {time.monotonic() - began:.0f} s")
+            finally:
+                process.kill()
+                process.wait()
+        if code:
+            raise ServerError(f"go build of {name}: exit {code}\n{log.read_text()[-3000:]}")
+        output.replace(target / name)
+    _say(f"built {name} in {time.monotonic() - began:.0f} s")
+
+
+def _poll(process: subprocess.Popen[bytes]) -> int | None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(PROGRESS_EVERY_S)
+    return None
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def pin(kubernetes: str, etcd: str) -> None:
+    """Rewrites go.mod and go.sum for these releases, from the Go module proxy.
+
+    Kubernetes' own go.mod points at folders of its repository; every one of them is published as
+    a module of its own (v0.x for v1.x), which is what the replacements say.
+    """
+
+    def go(*words: str) -> str:
+        done = subprocess.run(
+            [_go(), *words],
+            cwd=MODULE, env=_environment(), check=True, text=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        return done.stdout
+
+    for part in ("go.mod", "go.sum"):
+        (MODULE / part).unlink(missing_ok=True)
+    go("mod", "init", "serinus/tests/tools/kubernetes")
+    source = json.loads(go("mod", "download", "-json", f"k8s.io/kubernetes@{kubernetes}"))["GoMod"]
+    text = Path(source).read_text()
+    edits = [
+        "-go=1.24.0",
+        *(f"-godebug={word}" for word in re.findall(r"^godebug (\S+)", text, re.M)),
+    ]
+    published = "v0" + kubernetes.removeprefix("v1")
+    staged = re.findall(r"^\s*(k8s\.io/\S+) => \./staging/", text, re.M)
+    edits.extend(f"-replace={module}={module}@{published}" for module in staged)
+    go("mod", "edit", *edits)
+    versions = {name: etcd if name == "etcd" else kubernetes for name in PACKAGES}
+    go("get", "-tool", *(f"{PACKAGES[name]}@{version}" for name, version in versions.items()))
+    go("mod", "tidy")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pin", nargs=2, metavar=("KUBERNETES", "ETCD"))
+    options = parser.parse_args()
+    if options.pin:
+        pin(*options.pin)
+    try:
+        for path in built().values():
+            print(path)
+    except ServerError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
