@@ -1,0 +1,1 @@
+"""Generators of every derived file: pure functions that return `{path: text}`."""
