@@ -10,7 +10,6 @@ import base64
 import contextlib
 import json
 import secrets
-import shutil
 import ssl
 import subprocess
 import urllib.request
@@ -20,7 +19,7 @@ from typing import Any
 
 import msgspec
 from tests.servers import crds
-from tests.servers.process import Child, ServerError, free_ports
+from tests.servers.process import Child, ServerError, free_ports, of_the_environment
 from tests.tools import build
 
 SERVICES = ("watcher", "analyzer", "router", "notifier", "loadtester")
@@ -145,10 +144,11 @@ class ControlPlane:
 
     def kubectl(self, *words: str | Path, user: str = "admin") -> str:
         """Runs kubectl as `user`; its standard output. Raises ServerError with what it said."""
-        program = shutil.which("kubectl")
-        if program is None:
-            raise ServerError("missing: kubectl (make setup installs it into .venv/bin)")
-        argv = [program, f"--kubeconfig={self.kubeconfig(user)}", *map(str, words)]
+        argv = [
+            of_the_environment("kubectl"),
+            f"--kubeconfig={self.kubeconfig(user)}",
+            *map(str, words),
+        ]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
         if done.returncode:
             raise ServerError(f"kubectl {' '.join(map(str, words))}: {done.stderr.strip()}")

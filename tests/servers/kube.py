@@ -185,11 +185,16 @@ class Kube:
         query = f"?watch=true&resourceVersion={version}"
         async with self._session.get(self._server + path + query, timeout=timeout) as answer:
             buffer = b""
-            # Not by lines: one object may be longer than the reader's limit for a line.
-            async for chunk in answer.content.iter_any():
-                *lines, buffer = (buffer + chunk).split(b"\n")
-                for line in lines:
-                    change = json.loads(line)
-                    if change["type"] == "ERROR":
-                        return
-                    yield change["type"], change["object"]
+            try:
+                # Not by lines: one object may be longer than the reader's limit for a line.
+                async for chunk in answer.content.iter_any():
+                    *lines, buffer = (buffer + chunk).split(b"\n")
+                    for line in lines:
+                        change = json.loads(line)
+                        if change["type"] == "ERROR":
+                            return
+                        yield change["type"], change["object"]
+            finally:
+                # A polite end of TLS would outlive the test's event loop.
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()

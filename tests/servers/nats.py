@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers.process import Child, ServerError
+from tests.servers.process import Child, of_the_environment
 
 ENGINE = "SERINUS_TEST_ENGINE"
 
@@ -46,7 +46,8 @@ class NatsServer:
             f'ports_file_dir: "{ports}"\n'
             f'jetstream {{ store_dir: "{self.folder / "store"}" }}\n{self._config}\n'
         )
-        self._child = Child("nats-server", [program(), "-c", config], self.folder / "nats.log")
+        argv = [of_the_environment("nats-server"), "-c", str(config)]
+        self._child = Child("nats-server", argv, self.folder / "nats.log")
         self._child.wait_until(lambda: self._listens(ports), "a port to listen on")
 
     def _listens(self, ports: Path) -> bool:
@@ -67,14 +68,6 @@ class NatsServer:
     def stop(self) -> None:
         if self._child is not None:
             self._child.kill()
-
-
-def program() -> str:
-    """The path of nats-server. Raises ServerError when it is missing."""
-    found = shutil.which("nats-server")
-    if found is None:
-        raise ServerError("missing: nats-server (make setup installs it into .venv/bin)")
-    return found
 
 
 @contextlib.contextmanager

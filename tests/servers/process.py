@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -146,6 +147,18 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+def of_the_environment(name: str) -> str:
+    """The path of a program that `make setup` installs: beside this Python, else on PATH.
+
+    Raises ServerError when it is missing.
+    """
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=os.pathsep.join((beside, os.environ.get("PATH", ""))))
+    if found is None:
+        raise ServerError(f"missing: {name} (make setup installs it into .venv/bin)")
+    return found
 
 
 def inherited(**changes: str) -> dict[str, str]:
