@@ -63,7 +63,7 @@ class Store:
         """Where the object with this uid is, if it still is."""
         return self._by_uid.get(uid)
 
-    def list(self, resource: ResourceId, namespace: str = "") -> list[Obj]:
+    def all(self, resource: ResourceId, namespace: str = "") -> list[Obj]:
         """All objects of a kind, of one namespace when it is named, ordered by name."""
         held = self._objects.get(resource, {})
         keys = sorted(key for key in held if not namespace or key[0] == namespace)
@@ -107,7 +107,7 @@ class Store:
             listener(change)
 
     def since(self, resource: ResourceId, revision: int) -> list[Change]:
-        """The changes after `revision`, oldest first; raises ApiError 410 when some are forgotten."""
+        """The changes after `revision`, oldest first; ApiError 410 when some are forgotten."""
         oldest = self._compacted.get(resource, self._start - 1)
         if revision < oldest:
             raise gone(revision, oldest)
