@@ -69,6 +69,7 @@ WHOLE: Mapping[str, Schema] = {
     "UpstreamRef": {"required": ["apiVersion", "kind", "name"]},
     "AutoscalerRef": {"required": ["apiVersion", "kind", "name"]},
     "SecretRef": {"required": ["name"]},
+    "StaticMirror": {"required": []},
     "StringMatch": {"maxProperties": 1},
     "AlertProviderSpec": {"anyOf": [{"required": ["address"]}, {"required": ["secretRef"]}]},
 }
@@ -105,10 +106,9 @@ class Writer:
         assert isinstance(node, look.StructType)
         properties = {f.encode_name: self._field(name, f) for f in node.fields}
         required = [f.encode_name for f in node.fields if f.required]
-        schema: Schema = {"type": "object"}
-        if required:
-            schema["required"] = required
-        return {**schema, **WHOLE.get(name, {}), "properties": properties}
+        schema = {"type": "object", "required": required, **WHOLE.get(name, {})}
+        told = {key: value for key, value in schema.items() if value != []}
+        return {**told, "properties": properties}
 
     def _field(self, owner: str, field: look.Field) -> Schema:
         key = f"{owner}.{field.encode_name}"

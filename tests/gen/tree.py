@@ -7,12 +7,12 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.gen import crds
+from tests.gen import crds, fields
 
 ROOT = Path(__file__).resolve().parents[2]
 
 Generator = Callable[[], Mapping[str, str]]
-GENERATORS: tuple[Generator, ...] = (crds.files,)
+GENERATORS: tuple[Generator, ...] = (crds.files, fields.files)
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.
 OWNED: tuple[str, ...] = (f"{crds.FOLDER}/*.yaml",)
