@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.contract import manifests
 from tests.gen import fields
 from tests.gen.tree import ROOT
 
 from serinus.sandbox.schema import mistakes, prune, with_defaults
 
-HERE = Path(__file__).parent
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PLURALS = {
     "Canary": "canaries",
     "MetricTemplate": "metrictemplates",
@@ -41,21 +38,6 @@ def schema_of(kind: str) -> Mapping[str, Any]:
     return OUR_NODES[PLURALS[kind]]
 
 
-def manifests(file: Path) -> list[dict[str, Any]]:
-    return list(yaml.load_all(file.read_text("utf-8"), Loader=_Loader))
-
-
-def recorded() -> Iterator[dict[str, Any]]:
-    """The custom resources that the recorded runs applied, where they are at hand."""
-    folder = Path(os.environ.get("SERINUS_TRACES") or ROOT.parent / "shared" / "traces")
-    for file in sorted(folder.glob("*/scenario.yaml")):
-        for scenario in manifests(file):
-            for step in scenario["steps"]:
-                for manifest in step.get("apply", ()):
-                    if manifest["kind"] in PLURALS:
-                        yield manifest
-
-
 def name_of(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['kind']}-{manifest['metadata']['name']}"
 
@@ -70,7 +52,8 @@ def free(path: str) -> bool:
     return False
 
 
-KEPT = sorted(path for path in THEIR_FIELDS if not free(path))
+NAMED = sorted(path for path in THEIR_FIELDS if not free(path))
+KEPT = [path for path in NAMED if path in OUR_NODES]
 
 
 @pytest.mark.parametrize("kind", PLURALS)
@@ -149,7 +132,7 @@ def test_every_field_of_flaggers_is_kept_with_its_type_and_default() -> None:
             ours.get(key) == theirs.get(key) for key in same
         )
 
-    assert [p for p in KEPT if not is_kept(THEIR_FIELDS[p], OUR_NODES.get(p, {}))] == []
+    assert [p for p in NAMED if not is_kept(THEIR_FIELDS[p], OUR_NODES.get(p, {}))] == []
 
 
 @pytest.mark.parametrize("low", ["minimum", "minLength", "minItems", "minProperties"])
@@ -225,18 +208,18 @@ def test_a_text_that_flaggers_pattern_accepts_ours_accepts(
     assert list(mistakes(data.draw(st.from_regex(theirs)), schema)) == []
 
 
-@pytest.mark.parametrize("manifest", manifests(HERE / "manifests/flagger.yaml"), ids=name_of)
+@pytest.mark.parametrize("manifest", manifests.of_flagger(), ids=name_of)
 def test_a_manifest_for_flagger_is_accepted_whole(manifest: dict[str, Any]) -> None:
     assert_accepted_whole(manifest)
 
 
-@pytest.mark.parametrize("manifest", manifests(HERE / "manifests/guide.yaml"), ids=name_of)
+@pytest.mark.parametrize("manifest", manifests.of_the_guide(), ids=name_of)
 def test_a_manifest_of_the_guide_is_accepted_whole(manifest: dict[str, Any]) -> None:
     assert_accepted_whole(manifest)
 
 
 def test_the_recorded_manifests_are_accepted_whole() -> None:
-    for manifest in recorded():
+    for manifest in manifests.recorded():
         assert_accepted_whole(manifest)
 
 
