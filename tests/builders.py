@@ -48,7 +48,6 @@ APP = Selector("app", NAME)
 OLD = "s1-1111111111111111"
 NEW = "s1-2222222222222222"
 READY = Readiness("ready")
-SUCCESS_RATE = Metric(name="request-success-rate", interval="1m")
 
 
 # --- the custom resource -------------------------------------------------------------------------
@@ -317,8 +316,10 @@ def laid_over(document: Mapping[str, Any], fields: Mapping[str, Any]) -> Obj:
     merged: Obj = dict(document)
     for name, value in fields.items():
         old = merged.get(name)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[name] = laid_over(old, value) if both else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            merged[name] = laid_over(old, value)
+        else:
+            merged[name] = value
     return merged
 
 
