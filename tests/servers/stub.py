@@ -16,14 +16,15 @@ from typing import Any, Self
 import msgspec
 from aiohttp import web
 
-Value = float | str | None | Mapping[str, int]
+Value = float | str | None | Mapping[str, Any]
 EVENTS = "events"  # the space of the webhook that hears of every canary
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """What queries that `match` get: each takes the next value, the last one repeats.
 
-    A number or a text is a sample's value, None an empty result, `{"status": 500}` an error.
+    A number or a text is a sample's value, None an empty result, `{"status": 500, "body": "oops"}`
+    an error.
     """
 
     match: str
@@ -95,12 +96,13 @@ class Stub:
     """Listens on three loopback ports while its context is open: prometheus, hook, chat.
 
     `url(role, space)` is the address to put into manifests and settings. `calls` is everything
-    that arrived, in order; `changed` is notified after each.
+    that arrived, in order; `changed` is notified and the `listeners` are called after each.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.changed = asyncio.Condition()
+        self.listeners: list[Callable[[Call], None]] = []
         self._scripts: dict[str, Script] = {}
         self._ports: dict[str, int] = {}
         self._runners: list[web.AppRunner] = []
@@ -151,6 +153,8 @@ class Stub:
     async def _record(self, call: Call) -> None:
         async with self.changed:
             self.calls.append(call)
+            for listener in self.listeners:
+                listener(call)
             self.changed.notify_all()
 
     async def _prometheus(self, request: web.Request) -> web.Response:
@@ -162,15 +166,14 @@ class Stub:
         if isinstance(value, Mapping):
             status = value["status"]
         elif value is not None:
-            sample = value if isinstance(value, str) else f"{value:g}"
+            sample = str(value)
         await self._record(
             Call(
                 role="prometheus", space=space, path=path, query=query, status=status, value=sample
             )
         )
-        if status != 200:
-            refusal = {"status": "error", "errorType": "scripted", "error": f"status {status}"}
-            return web.json_response(refusal, status=status)
+        if isinstance(value, Mapping):
+            return web.Response(status=status, text=value.get("body", ""))
         result = [] if sample is None else [{"metric": {}, "value": [0, sample]}]
         data = {"resultType": "vector", "result": result}
         return web.json_response({"status": "success", "data": data})

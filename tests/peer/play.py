@@ -1,0 +1,203 @@
+"""Plays a recorded run's script to our ring and records what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+from tests.peer.record import KINDS, Recording
+from tests.peer.scenario import Hook, Hosts, Scenario, Step, When, adapted, adapted_patch
+from tests.servers.kube import ApiError, Kube
+from tests.servers.kubelet import Kubelet
+from tests.servers.stub import Script, Stub
+
+Obj = dict[str, Any]
+
+ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """What all scenarios share. Everything runs `scale` times faster than it was recorded."""
+
+    kube: Kube
+    kubelet: Kubelet
+    stub: Stub
+    scale: float
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """One run: its observations, and the step that never came about, if any."""
+
+    recording: Recording
+    stuck: str = ""
+
+
+async def play(scenario: Scenario, stage: Stage, patience_s: float) -> Played:
+    """Runs one scenario in a namespace of its own; no step waits longer than `patience_s`."""
+    recording = Recording(scenario.name)
+    script = stage.stub.script(scenario.name)
+    script.set_prometheus(scenario.prometheus)
+    script.set_chat(scenario.chat_status)
+    set_hooks(script, scenario.hooks)
+    stage.kubelet.set_rules(scenario.name, scenario.environment.kubelet)
+    await stage.kube.namespace(scenario.name)
+    stage.stub.listeners.append(recording.hear)
+    tasks = [asyncio.create_task(recording.watch(stage.kube, *kind)) for kind in KINDS]
+    if scenario.environment.http_route_status != "none":
+        tasks.append(asyncio.create_task(accept_routes(scenario, stage)))
+    try:
+        stuck = await _steps(scenario, stage, recording, patience_s)
+        await recording.quiet(for_s=5 / stage.scale, at_most_s=20 / stage.scale)
+    finally:
+        stage.stub.listeners.remove(recording.hear)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await stage.kube.delete("v1", "Namespace", None, scenario.name)
+    return Played(recording=recording, stuck=stuck)
+
+
+async def _steps(scenario: Scenario, stage: Stage, recording: Recording, patience_s: float) -> str:
+    """Does all steps; the first one that waited in vain, or nothing."""
+    start = 0
+    for number, step in enumerate(scenario.steps, 1):
+        since = _Since(recording, start)
+        await asyncio.sleep(step.when.seconds / stage.scale)
+        try:
+            await recording.until(partial(since.holds, step.when), patience_s)
+        except TimeoutError:
+            wanted = {key: value for key, value in msgspec.to_builtins(step.when).items() if value}
+            return f"step {number} waited {patience_s:.0f} s for {wanted}"
+        await asyncio.sleep(step.after / stage.scale)
+        start = len(recording.lines)
+        await _stimulate(step, scenario, stage)
+    return ""
+
+
+class _Since:
+    """The observations after a step."""
+
+    def __init__(self, recording: Recording, start: int) -> None:
+        self._recording = recording
+        self._start = start
+
+    def holds(self, when: When) -> bool:
+        canary = self._recording.canary()
+        return all(
+            (
+                when.phase is None or self._entered(when.phase),
+                when.weight is None or canary.get("canaryWeight", 0) >= when.weight,
+                when.iterations is None or canary.get("iterations", 0) >= when.iterations,
+                when.failed_checks is None or canary.get("failedChecks", 0) >= when.failed_checks,
+                when.event is None or self._told(when.event) >= when.times,
+                when.hook is None or self._called(when.hook) >= when.times,
+                when.absent is None or self._is_gone(when.absent),
+                when.present is None or self._is_there(when.present),
+            )
+        )
+
+    def _entered(self, phase: str) -> bool:
+        """The phase was entered since: a phase that merely lasted does not count."""
+        before = ""
+        for number, line in enumerate(self._recording.lines):
+            if line["src"] != "kube" or line["kind"] != "Canary":
+                continue
+            now = line.get("phase", "")
+            if number >= self._start and now == phase != before:
+                return True
+            before = now
+        return False
+
+    def _told(self, pattern: str) -> int:
+        return sum(
+            line["src"] == "event" and re.search(pattern, line["message"]) is not None
+            for line in self._recording.lines[self._start :]
+        )
+
+    def _called(self, path: str) -> int:
+        return sum(
+            line["src"] == "webhook" and line["path"] == path
+            for line in self._recording.lines[self._start :]
+        )
+
+    def _is_there(self, what: str) -> bool:
+        return self._recording.current(*what.split("/")) is not None
+
+    def _is_gone(self, what: str) -> bool:
+        kind, name = what.split("/")
+        return any(
+            line["src"] == "kube" and line["op"] == "DELETED"
+            and (line["kind"], line["name"]) == (kind, name)
+            for line in self._recording.lines
+        )  # fmt: skip
+
+
+async def _stimulate(step: Step, scenario: Scenario, stage: Stage) -> None:
+    hosts = Hosts(
+        prometheus=stage.stub.url("prometheus", scenario.name),
+        hooks=stage.stub.url("hook"),
+        chat=stage.stub.url("chat"),
+    )
+    script = stage.stub.script(scenario.name)
+    if step.prometheus is not None:
+        script.set_prometheus(step.prometheus)
+    if step.hooks is not None:
+        set_hooks(script, step.hooks)
+    if step.kubelet is not None:
+        stage.kubelet.set_rules(scenario.name, step.kubelet)
+    for manifest in step.apply:
+        await stage.kube.apply(adapted(manifest, hosts, stage.scale), scenario.name)
+    for one in step.patch:
+        patch = adapted_patch(one.patch, hosts, stage.scale)
+        await stage.kube.patch(one.api_version, one.kind, scenario.name, one.name, patch)
+    for gone in step.delete:
+        await stage.kube.delete(gone.api_version, gone.kind, scenario.name, gone.name)
+
+
+def set_hooks(script: Script, hooks: Sequence[Hook]) -> None:
+    script.set_hooks({hook.path: hook.answers for hook in hooks})
+
+
+async def accept_routes(scenario: Scenario, stage: Stage) -> None:
+    """Plays the gateway: after each change of an HTTPRoute says whether its parents took it."""
+    wanted = scenario.environment.http_route_status
+    accepted = wanted["accepted"] if isinstance(wanted, dict) else "True"
+    async for change, route in stage.kube.watch(*ROUTE, scenario.name):
+        meta = route["metadata"]
+        if change == "DELETED" or _observed(route) == meta["generation"]:
+            continue
+        await asyncio.sleep(0.2 / stage.scale)
+        status = {"status": {"parents": _parents(route, accepted)}}
+        try:
+            await stage.kube.patch(*ROUTE, scenario.name, meta["name"], status, "/status")
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+
+
+def _observed(route: Obj) -> int:
+    parents = (route.get("status") or {}).get("parents") or []
+    seen = [one.get("observedGeneration", 0) for p in parents for one in p["conditions"]]
+    return min(seen, default=0)
+
+
+def _parents(route: Obj, accepted: str) -> list[Obj]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    condition = {
+        "type": "Accepted",
+        "status": accepted,
+        "reason": "Accepted" if accepted == "True" else "NotAllowedByListeners",
+        "message": "",
+        "observedGeneration": route["metadata"]["generation"],
+        "lastTransitionTime": now,
+    }
+    refs = route["spec"].get("parentRefs") or []
+    return [
+        {"parentRef": ref, "controllerName": "example.test/gateway", "conditions": [condition]}
+        for ref in refs
+    ]

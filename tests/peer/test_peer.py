@@ -1,0 +1,35 @@
+"""The same manifests and the same answers make our ring take the steps that Flagger took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.peer import selection
+from tests.peer.compare import Deliberate
+from tests.peer.conftest import Result
+
+
+def test_it_goes_as_it_went_with_flagger(name: str, results: dict[str, Result]) -> None:
+    """Phases, weights, texts, hooks, queries, routes: all of it, except what is declared."""
+    found = results[name]
+
+    assert not found.stuck, found.report()
+    assert not found.verdict.differences, found.report()
+
+
+def test_no_difference_is_declared_in_vain(
+    results: dict[str, Result], rows: Sequence[Deliberate]
+) -> None:
+    """A row of the table that explains nothing has to go."""
+    used = frozenset[int]().union(*(one.verdict.used for one in results.values()))
+    looked_for = [
+        number
+        for number, row in enumerate(rows)
+        if any(row.concerns(name) for name in results) and set(results) == everything()
+    ]
+
+    assert [rows[number] for number in looked_for if number not in used] == []
+
+
+def everything() -> set[str]:
+    return {one.name for one in selection.selected()}

@@ -1,0 +1,243 @@
+"""The comparison itself: it accepts every recording as its own equal, and notices every change."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.peer import scenario as scenarios
+from tests.peer import selection
+from tests.peer.compare import ASPECTS, Deliberate, compare, deliberate
+from tests.peer.play import set_hooks
+from tests.peer.scenario import Hook, Hosts, adapted, adapted_patch
+from tests.peer.story import story
+from tests.servers.stub import Reply, Script
+
+Obj = dict[str, Any]
+HOSTS = Hosts(prometheus="http://m/x", hooks="http://h", chat="http://c")
+ROLLBACK = "provider-traefik-rollback"
+
+
+def recorded(name: str) -> list[Obj]:
+    return scenarios.trace(selection.folder() / name)
+
+
+def test_every_recorded_run_can_be_read_and_equals_itself() -> None:
+    """All of them, not only those that are replayed."""
+    for one in selection.everything():
+        lines = recorded(one.name)
+        assert compare(one.name, story(lines), story(copy.deepcopy(lines))).differences == ()
+
+
+def test_a_story_agrees_with_the_recorders_own_summary() -> None:
+    """Phases and weights are what scenario.yaml says was observed."""
+    import yaml
+
+    for one in selection.selected():
+        document = yaml.safe_load((selection.folder() / one.name / "scenario.yaml").read_text())
+        summary = document["observed"]
+        found = story(recorded(one.name))
+        assert list(found.phases) == [phase for _, phase in summary["phases"]], one.name
+        assert list(found.weights) == [weight for _, weight in summary["canaryWeights"]], one.name
+
+
+def another_phase(lines: list[Obj]) -> None:
+    last(lines, kind="Canary")["phase"] = "Succeeded"
+
+
+def another_weight(lines: list[Obj]) -> None:
+    next(line for line in lines if line.get("canaryWeight") == 20)["canaryWeight"] = 25
+
+
+def one_failed_check_less(lines: list[Obj]) -> None:
+    lines.remove(next(line for line in lines if line.get("failedChecks") == 1))
+
+
+def another_text(lines: list[Obj]) -> None:
+    last(lines, src="event")["message"] = "Canary failed!"
+
+
+def another_type(lines: list[Obj]) -> None:
+    last(lines, src="event")["type"] = "Normal"
+
+
+def a_halt_told_once_only(lines: list[Obj]) -> None:
+    lines.remove(last([one for one in lines if "Halt" in one.get("message", "")], src="event"))
+
+
+def another_query(lines: list[Obj]) -> None:
+    line = last(lines, src="prometheus")
+    line["query"] = line["query"].replace("1m", "2m")
+
+
+def a_query_more(lines: list[Obj]) -> None:
+    lines.append(copy.deepcopy(last(lines, src="prometheus")))
+
+
+def another_route(lines: list[Obj]) -> None:
+    route = next(line for line in lines if line.get("kind") == "TraefikService")
+    route["spec"]["weighted"]["services"][0]["weight"] = 99
+
+
+def another_owner(lines: list[Obj]) -> None:
+    next(line for line in lines if line.get("name") == "web-primary")["owners"] = ["Canary/x"]
+
+
+def a_target_left_running(lines: list[Obj]) -> None:
+    lines.remove(last(lines, src="kube", kind="Deployment", replicas=0))
+
+
+@pytest.mark.parametrize(
+    ("mutation", "aspect"),
+    [
+        (another_phase, "phases"),
+        (another_weight, "weights"),
+        (one_failed_check_less, "failed_checks"),
+        (another_text, "events"),
+        (another_type, "events"),
+        (a_halt_told_once_only, "events"),
+        (another_query, "queries"),
+        (a_query_more, "queries"),
+        (another_route, "objects"),
+        (another_owner, "objects"),
+        (a_target_left_running, "objects"),
+    ],
+)
+def test_a_changed_run_is_caught(mutation: Callable[[list[Obj]], None], aspect: str) -> None:
+    """Each in the aspect that it belongs to."""
+    lines = recorded(ROLLBACK)
+    mutated = copy.deepcopy(lines)
+
+    mutation(mutated)
+
+    found = compare(ROLLBACK, story(lines), story(mutated)).differences
+    assert [text.partition(":")[0] for text in found] == [aspect]
+
+
+def test_a_hook_called_once_more_is_caught() -> None:
+    """Gates are asked as often as Flagger asks them."""
+    lines = recorded("confirm-rollout-traefik")
+    mutated = [*lines, last(lines, src="webhook")]
+
+    found = compare("confirm-rollout-traefik", story(lines), story(mutated)).differences
+
+    assert [text.partition(":")[0] for text in found] == ["hooks"]
+
+
+def test_the_order_of_measurements_within_a_tick_is_free() -> None:
+    """They may be asked at the same time; the next tick's may not come first."""
+    lines = recorded("provider-traefik-healthy")
+    queries = [line for line in lines if line["src"] == "prometheus"]
+    first, second = queries[0], queries[1]
+    assert first["tick"] == second["tick"]
+    others = [line for line in lines if line["src"] != "prometheus"]
+
+    swapped = story([*others, second, first, *queries[2:]])
+    delayed = story([*others, *queries[2:], first, second])
+
+    assert compare("x", story(lines), swapped).differences == ()
+    assert queries[2]["query"] == first["query"] or compare("x", story(lines), delayed).differences
+
+
+def test_waiting_for_pods_is_told_once_or_often() -> None:
+    """How often a look finds an unfinished rollout depends on how often somebody looks."""
+    lines = recorded("canary-late-ready-traefik")
+    waiting = [one for one in lines if "updated replicas" in one.get("message", "")]
+    fewer = [line for line in lines if line is not waiting[-1]]
+    none = [line for line in lines if not any(line is one for one in waiting)]
+
+    assert compare("x", story(lines), story(fewer)).differences == ()
+    assert compare("x", story(lines), story(none)).differences != ()
+
+
+def test_a_declared_difference_is_accepted_and_counted_as_used() -> None:
+    """A rewritten line, a line left out, a whole aspect; in the named scenarios only."""
+    lines = recorded(ROLLBACK)
+    mutated = copy.deepcopy(lines)
+    another_text(mutated)
+    flagger, serinus = story(lines), story(mutated)
+    rewritten = a_row(flagger="Canary failed! Scaling down .*", serinus="Canary failed!")
+    left_out = a_row(flagger="Canary failed!")
+
+    assert compare(ROLLBACK, flagger, serinus, [rewritten]).differences == ()
+    assert compare(ROLLBACK, flagger, serinus, [left_out]).used == {0}
+    assert compare(ROLLBACK, flagger, serinus, [a_row()]).differences == ()
+    assert compare("another", flagger, serinus, [left_out]).differences != ()
+
+
+def test_a_row_that_explains_nothing_is_not_used() -> None:
+    """So that the table can be kept true."""
+    found = story(recorded(ROLLBACK))
+
+    assert compare(ROLLBACK, found, found, [a_row()]).used == frozenset()
+
+
+def a_row(**more: str) -> Deliberate:
+    return Deliberate(scenarios=("provider-traefik-*",), aspect="events", reason="because", **more)
+
+
+def test_the_table_of_differences_can_be_read() -> None:
+    """Every row names an aspect that there is and a scenario that there is."""
+    names = [one.name for one in selection.everything()]
+
+    for row in deliberate():
+        assert row.aspect in ASPECTS
+        assert row.reason
+        assert any(row.concerns(name) for name in names), row
+
+
+def test_manifests_are_adapted_to_hosts_and_pace() -> None:
+    """Nothing but hosts, the canary's interval, its metrics server and short deadlines changes."""
+    hook = {"url": "http://hooks.test/x/gate"}
+    metric = {"name": "request-success-rate", "interval": "1m"}
+    analysis = {"interval": "10s", "webhooks": [hook], "metrics": [metric]}
+    canary: Obj = {
+        "kind": "Canary",
+        "spec": {"analysis": analysis, "progressDeadlineSeconds": 25},
+    }
+
+    found = adapted(canary, HOSTS, scale=5)["spec"]
+
+    assert found["analysis"]["interval"] == "2000ms"
+    assert found["analysis"]["webhooks"] == [{"url": "http://h/x/gate"}]
+    assert found["analysis"]["metrics"] == [metric]
+    assert (found["metricsServer"], found["progressDeadlineSeconds"]) == ("http://m/x", 5)
+    assert canary["spec"]["analysis"]["interval"] == "10s"
+
+
+def test_patches_are_adapted_too() -> None:
+    """A new interval is as much faster as the old one."""
+    patch: list[Obj] = [{"op": "replace", "path": "/spec/analysis/interval", "value": "15s"}]
+
+    assert adapted_patch(patch, HOSTS, scale=5) == [patch[0] | {"value": "3000ms"}]
+
+
+def test_new_answers_of_a_hook_replace_the_old_ones() -> None:
+    """A step's rules start over with their first answer."""
+    script = Script()
+    set_hooks(script, [Hook(path="/gate", answers=(Reply(status=403), Reply(status=404)))])
+    script.reply("/gate")
+
+    set_hooks(script, [Hook(path="/gate", answers=(Reply(status=200),))])
+
+    assert script.reply("/gate").status == 200
+
+
+def test_missing_recordings_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not an empty, green run."""
+    monkeypatch.setenv("SERINUS_TRACES", str(tmp_path))
+
+    with pytest.raises(Exception, match=r"missing: recorded runs .* set SERINUS_TRACES"):
+        selection.folder()
+
+
+def last(lines: list[Obj], **fields: object) -> Obj:
+    matching = [
+        line for line in lines if all(line.get(key) == value for key, value in fields.items())
+    ]
+    assert matching, json.dumps(fields)
+    return matching[-1]
