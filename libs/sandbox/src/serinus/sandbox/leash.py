@@ -1,8 +1,8 @@
 """Child processes that never outlive this one, not even after kill -9.
 
 A small watchdog process holds the other end of a pipe and a list of process groups. When the pipe
-closes, because its writer ended in whatever way, it ends the groups that are still on the list.
-It is this same file, run as a program; it works wherever POSIX does.
+closes, because its writer ended in whatever way, it ends the groups that are still on the list
+(see `watchdog`). That works wherever POSIX does.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-GRACE_S = 2.0
-"""Seconds between SIGTERM and SIGKILL for orphans."""
 
 
 class Leash:
@@ -29,7 +25,7 @@ class Leash:
 
     def __enter__(self) -> Leash:
         self._watchdog = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__],
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("watchdog.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             # A terminal's Ctrl-C goes to the whole foreground group; the watchdog must outlive it.
@@ -133,38 +129,3 @@ class Child:
         """The end of its output."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
-
-
-def _guard(lines: Iterable[bytes]) -> set[int]:
-    """Follows the list until the pipe closes; what is still on it then."""
-    held: set[int] = set()
-    for line in lines:
-        text = line.decode().strip()
-        if text[:1] == "+":
-            held.add(int(text[1:]))
-        elif text[:1] == "-":
-            held.discard(int(text[1:]))
-    return held
-
-
-def _end(groups: set[int]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for group in groups:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, number)
-        deadline = time.monotonic() + GRACE_S
-        while groups and number == signal.SIGTERM and time.monotonic() < deadline:
-            groups = {group for group in groups if _alive(group)}
-            time.sleep(0.05)
-
-
-def _alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-if __name__ == "__main__":
-    _end(_guard(sys.stdin.buffer))
