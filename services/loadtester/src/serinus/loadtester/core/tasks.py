@@ -1,0 +1,123 @@
+"""Requests to tasks: what a hook's metadata asks for, or why it cannot be done.
+
+One row per `type`. Running is not done here: a task says which program with which arguments, and
+whether the caller waits for the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from serinus.loadtester.core.payload import Payload
+
+DEFAULT_TYPE = "cmd"
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """Something to run.
+
+    id      the same for the same command of the same canary: it runs once at a time
+    canary  `name.namespace`, as the caller spelled it
+    about   namespace and name where they can be an object's; None: facts cannot speak of it
+    argv    program and arguments
+    waits   the caller waits and learns how it ended; else it is only told that it was taken
+    shows   the output is the body of a success
+    logs    the output goes to our log
+    """
+
+    id: str
+    canary: str
+    kind: str
+    command: str
+    argv: tuple[str, ...]
+    waits: bool
+    about: tuple[str, str] | None = None
+    shows: bool = False
+    logs: bool = False
+
+
+class Refused(Struct, frozen=True):
+    """Why there is no task, in the reference's words; the answer is 400."""
+
+    why: str
+
+
+class Row(Struct, frozen=True):
+    """One task type. `argv` makes the command line; `waits` as in Task."""
+
+    name: str
+    argv: Callable[[str], tuple[str, ...]]
+    waits: Literal[True, False]
+
+
+def _words(program: str) -> Callable[[str], tuple[str, ...]]:
+    """Arguments are split at white space; there is no quoting, as in the reference."""
+    return lambda command: (program, *command.split())
+
+
+TASKS: Mapping[str, Row] = {
+    row.name: row
+    for row in (
+        Row("cmd", lambda command: ("sh", "-c", command), waits=False),
+        Row("bash", lambda command: ("bash", "-c", command), waits=True),
+        Row("helm", _words("helm"), waits=True),
+        Row("helmv3", _words("helm"), waits=True),
+        Row("kubectl", _words("kubectl"), waits=True),
+    )
+}
+
+
+def task(call: Payload) -> Task | Refused:
+    """The task that a call asks for."""
+    if not call.metadata:
+        return Refused("metadata not found in payload")
+    kind = call.word("type") if "type" in call.metadata else DEFAULT_TYPE
+    row = TASKS.get(kind)
+    if row is None:
+        return Refused(f"unknown task type {kind}")
+    command = call.word("cmd")
+    if not command:
+        return Refused("cmd not found in metadata")
+    return Task(
+        id=key(kind, call.canary, command),
+        canary=call.canary,
+        kind=kind,
+        command=command,
+        argv=row.argv(command),
+        waits=row.waits,
+        about=call.about,
+        shows=call.flag("returnCmdOutput"),
+        logs=call.flag("logCmdOutput"),
+    )
+
+
+def key(kind: str, canary: str, command: str) -> str:
+    """Names a command of a canary, in 16 hexadecimal digits."""
+    return hashlib.sha256(f"{kind}\0{canary}\0{command}".encode()).hexdigest()[:16]
+
+
+def failure(done: Task, output: str, error: str) -> str:
+    """The answer to a caller whose task failed."""
+    return f"command {done.command} failed: {output}: {error}"
+
+
+def exit_text(status: int) -> str:
+    """How a program ended, as Go says it. A negative status is the signal that ended it."""
+    if status >= 0:
+        return f"exit status {status}"
+    return f"signal: {_SIGNALS.get(-status, f'signal {-status}')}"
+
+
+_SIGNALS = {
+    1: "hangup",
+    2: "interrupt",
+    6: "aborted",
+    9: "killed",
+    11: "segmentation fault",
+    13: "broken pipe",
+    15: "terminated",
+}

@@ -1,0 +1,109 @@
+"""Tells facts about tasks and gates, in order, without anybody waiting for the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from serinus.events import CanaryRef, Fact, GateChanged, LoadFinished, LoadStarted
+from serinus.loadtester.core.payload import Payload
+from serinus.loadtester.crew import Run
+from serinus.loadtester.gates import Space
+from serinus.runtime.bus import Bus
+from serinus.runtime.clock import Clock
+from serinus.runtime.errors import SerinusError
+from serinus.runtime.service import Metrics
+
+log = logging.getLogger(__name__)
+
+WAITING = 1000
+TAIL = 2000
+
+
+class Scribe:
+    """A bounded queue before the bus; what does not fit is counted and left out."""
+
+    def __init__(self, bus: Bus | None, clock: Clock, metrics: Metrics) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._queue: asyncio.Queue[Fact] = asyncio.Queue(WAITING)
+        self._lost = metrics.counter(
+            "serinus_load_facts_lost_total", "Facts that could not be told."
+        )
+
+    def started(self, run: Run) -> None:
+        if canary := _ref(run.task.about):
+            self._tell(
+                LoadStarted(
+                    canary=canary,
+                    id=f"load:{run.task.id}:{run.started_at:.3f}:started",
+                    at=run.started_at,
+                    task=run.task.id,
+                    kind=run.task.kind,
+                )
+            )
+
+    def finished(self, run: Run) -> None:
+        """Output travels only where the hook asked for it to be shown: it may hold secrets."""
+        canary, ended = _ref(run.task.about), run.ended
+        if canary is None or ended is None:
+            return
+        is_public = run.task.logs or run.task.shows
+        self._tell(
+            LoadFinished(
+                canary=canary,
+                id=f"load:{run.task.id}:{run.started_at:.3f}:finished",
+                at=run.started_at + run.seconds,
+                task=run.task.id,
+                kind=run.task.kind,
+                exit_status=ended.status,
+                seconds=run.seconds,
+                numbers=run.numbers,
+                output=ended.output[-TAIL:] if is_public else "",
+            )
+        )
+
+    def gate(self, space: Space, call: Payload, is_open: bool) -> None:
+        if canary := _ref(call.about):
+            at = self._clock.now()
+            word = "open" if is_open else "closed"
+            self._tell(
+                GateChanged(
+                    canary=canary,
+                    id=f"gate:{space}:{call.canary}:{at:.3f}:{word}",
+                    at=at,
+                    gate=space,
+                    open=is_open,
+                )
+            )
+
+    async def write(self) -> None:
+        """Publishes, for ever."""
+        while True:
+            fact = await self._queue.get()
+            try:
+                if self._bus is not None:
+                    await self._bus.publish(fact)
+            except SerinusError as error:
+                self._lost.inc()
+                log.warning("a fact could not be told", extra={"reason": str(error)})
+            finally:
+                self._queue.task_done()
+
+    async def drain(self, within_s: float) -> None:
+        """Waits until everything is told, for a while."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._queue.join()
+        except TimeoutError:
+            self._lost.inc(by=float(self._queue.qsize()))
+
+    def _tell(self, fact: Fact) -> None:
+        try:
+            self._queue.put_nowait(fact)
+        except asyncio.QueueFull:
+            self._lost.inc()
+
+
+def _ref(about: tuple[str, str] | None) -> CanaryRef | None:
+    return CanaryRef(*about) if about else None

@@ -1,0 +1,7 @@
+"""`python -m serinus.notifier`"""
+
+from serinus.notifier.app import service
+from serinus.runtime.run import run
+
+if __name__ == "__main__":
+    run(service)

@@ -1,0 +1,65 @@
+"""Wiring: the only place of the notifier where real things meet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from serinus.events import CanaryGone, CanaryObserved
+from serinus.kube.client import connect, counting
+from serinus.notifier.ear import Ear
+from serinus.notifier.settings import Settings, global_target
+from serinus.notifier.stages import Courier, Limits
+from serinus.notifier.told import told_on
+from serinus.notifier.voice import Channels, Voice
+from serinus.runtime.service import Context, Service
+
+
+async def observe(seen: CanaryObserved, voice: Voice) -> None:
+    voice.observe(seen)
+
+
+async def forget(gone: CanaryGone, voice: Voice) -> None:
+    voice.forget(gone)
+
+
+@asynccontextmanager
+async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
+    """Connects, then listens; at the end what is under way gets half of the drain time."""
+    settings = context.settings
+    channels = Channels(
+        cluster_name=settings.cluster_name,
+        chat=global_target(settings),
+        event_webhook=settings.event_webhook.reveal(),
+        own_namespace_only=settings.no_cross_namespace_refs,
+    )
+    async with connect(settings.kubeconfig, count=counting(context.metrics)) as cluster:
+        courier = Courier(
+            told=await told_on(context.bus),
+            clock=context.clock,
+            metrics=context.metrics,
+            limits=Limits(age_s=settings.retry_for_s),
+        )
+        voice = Voice(
+            bus=context.bus,
+            cluster=cluster,
+            http=context.http,
+            clock=context.clock,
+            courier=courier,
+            channels=channels,
+        )
+        ear = Ear(context.bus, voice)
+        context.spawn(ear.listen(), "ear")
+        try:
+            yield voice
+        finally:
+            await courier.drain(settings.drain_s / 2)
+            await ear.drain()
+
+
+service = Service(
+    name="notifier",
+    settings=Settings,
+    start=start,
+    follow={CanaryObserved: observe, CanaryGone: forget},
+)

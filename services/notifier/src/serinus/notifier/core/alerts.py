@@ -1,0 +1,149 @@
+"""Facts to notices: what a person reads in a chat, whichever chat it is (reference 7.1).
+
+A notice of severity error about a rollback carries what Flagger's lacks: the checks that failed,
+each with metric, value, bound and interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from serinus.events import CanaryRef, CanarySpec, CheckFailed, Fact, Measurement, RollbackDecided
+from serinus.events.canary import analysis_of, progress_deadline_s, strategy, threshold
+
+Severity = Literal["info", "warn", "error"]
+
+
+class Field(Struct, frozen=True):
+    """One line below a notice's message."""
+
+    name: str
+    value: str
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """One thing to be told, before it is dressed for a channel.
+
+    id        of the fact it is about
+    at        Unix seconds of the fact
+    evidence  the measurements that failed; `fields` shows them to people, this to programs
+    """
+
+    id: str
+    canary: CanaryRef
+    severity: Severity
+    message: str
+    fields: tuple[Field, ...] = ()
+    evidence: tuple[Measurement, ...] = ()
+    cluster: str = ""
+    phase: str = ""
+    checksum: str = ""
+    revision: str = ""
+    at: float = 0.0
+
+
+def notice(
+    fact: Fact,
+    *,
+    id: str,
+    spec: CanarySpec | None,
+    cluster: str = "",
+    blame: CheckFailed | None = None,
+) -> Notice | None:
+    """The notice that a fact calls for, or None where it carries no alert.
+
+    spec   the canary's; None where it is not known (any more): the settings are left out
+    blame  the last failed check of the canary, for facts that do not carry measurements themselves
+    """
+    if fact.alert is None:
+        return None
+    evidence = failed(fact.measurements) if isinstance(fact, RollbackDecided) else ()
+    fields: list[Field] = []
+    if cluster:
+        fields.append(Field("Cluster", cluster))
+    if fact.alert.metadata and spec is not None:
+        fields.extend(settings_of(spec, fact.canary))
+    if needs_blame(fact) and blame is not None:
+        evidence = failed(blame.measurements)
+        if blame.hook:
+            fields.append(Field("Failed hook", blame.hook))
+    fields.extend(Field(f"Failed check {m.metric}", said(m)) for m in evidence)
+    return Notice(
+        id=id,
+        canary=fact.canary,
+        severity=fact.alert.severity,
+        message=fact.alert.message,
+        fields=tuple(fields),
+        evidence=evidence,
+        cluster=cluster,
+        phase=fact.phase,
+        checksum=fact.checksum,
+        revision=fact.revision,
+        at=fact.at,
+    )
+
+
+def needs_blame(fact: Fact) -> bool:
+    """Whether a fact tells of a rollback for failed checks without saying which ones failed."""
+    return (
+        isinstance(fact, RollbackDecided)
+        and fact.alert is not None
+        and fact.alert.severity == "error"
+        and not failed(fact.measurements)
+    )
+
+
+def failed(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """Those that did not pass, in their order."""
+    return tuple(m for m in measurements if m.outcome != "passed")
+
+
+def said(measurement: Measurement) -> str:
+    """A measurement as people say it: `91.2 percent, must be >= 99, over 1m`."""
+    unit = f" {measurement.unit}" if measurement.unit else ""
+    if measurement.outcome == "failed" and measurement.value is not None:
+        parts = [f"{measurement.value:.6g}{unit}"]
+    elif measurement.outcome == "unreachable":
+        parts = ["no answer from the metrics server"]
+    else:
+        parts = ["no data"]
+    if measurement.bound:
+        parts.append(f"must be {measurement.bound}")
+    if measurement.interval:
+        parts.append(f"over {measurement.interval}")
+    text = ", ".join(parts)
+    return f"{text}: {measurement.cause}" if measurement.cause else text
+
+
+def settings_of(spec: CanarySpec, canary: CanaryRef) -> tuple[Field, ...]:
+    """The canary's settings in the reference's order and words."""
+    target = spec.target_ref
+    fields = [
+        Field("Target", f"{target.kind}/{target.name}.{canary.namespace}"),
+        Field("Failed checks threshold", str(threshold(spec))),
+        Field("Progress deadline", f"{progress_deadline_s(spec)}s"),
+    ]
+    routing = traffic_routing(spec)
+    if routing:
+        fields.append(Field("Traffic routing", routing))
+    return tuple(fields)
+
+
+def traffic_routing(spec: CanarySpec) -> str:
+    """How traffic moves; "" where nothing says so. The maximum is the raw one, 0 if unset."""
+    analysis = analysis_of(spec)
+    match strategy(spec):
+        case "ab-testing":
+            return "A/B Testing"
+        case "blue-green":
+            return "Blue/Green"
+        case "canary" if analysis.step_weights:
+            steps = ",".join(str(weight) for weight in analysis.step_weights)
+            return f"Weight steps: {steps} max: {analysis.max_weight}"
+        case "canary" if analysis.step_weight:
+            return f"Weight step: {analysis.step_weight} max: {analysis.max_weight}"
+        case _:
+            return ""

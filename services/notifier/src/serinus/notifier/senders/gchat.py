@@ -1,0 +1,36 @@
+"""Google Chat: a card with one section for the message and one per field."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import msgspec
+
+from serinus.notifier.core.alerts import Notice
+from serinus.notifier.core.audience import Target
+from serinus.runtime.http import HttpRequest
+
+_ICON = "https://flagger.app/favicon.png"
+
+
+def render(notice: Notice, target: Target) -> HttpRequest:
+    lines = [_bold(notice.message)]
+    lines.extend(f"{html.escape(f.name, quote=False)}<br>{_bold(f.value)}" for f in notice.fields)
+    header = {"title": "Flagger", "subtitle": str(notice.canary), "imageUrl": _ICON}
+    card = {"cards": [{"header": header, "sections": [_section(line) for line in lines]}]}
+    return HttpRequest(
+        url=target.address,
+        method="POST",
+        headers={"Content-Type": "application/json"},
+        body=msgspec.json.encode(card),
+        proxy=target.proxy,
+    )
+
+
+def _bold(text: str) -> str:
+    return f"<font color=#848484><strong>{html.escape(text, quote=False)}</strong></font>"
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"widgets": [{"textParagraph": {"text": text}}]}

@@ -1,0 +1,193 @@
+"""Between a message and its audience: order, dedup, retry, record. Written once for all senders.
+
+Messages to one audience about one canary form a lane and keep their order. Lanes do not wait for
+one another, so an audience that does not answer delays nobody else, and a noisy canary no other.
+Everything has an end: attempts by count and by age, lanes by length, and the messages that one
+audience gets at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from serinus.notifier.core.outcomes import Again, Known, Outcome, Refused, Sent, pause_s
+from serinus.notifier.told import Told
+from serinus.runtime.clock import Clock
+from serinus.runtime.errors import Retry
+from serinus.runtime.service import Metrics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One message to one audience.
+
+    audience  who it is for, e.g. `slack oncall.prod`; one audience is sent few messages at a time
+    canary    with `audience` it names the lane
+    key       what the memory of things told knows it by
+    send      one attempt; raises nothing that it can name
+    record    called once with how it ended; not for repeats
+    answers   how often an attempt that the other side answered may be made in all; 0: no own limit
+    """
+
+    kind: str
+    audience: str
+    canary: str
+    key: str
+    send: Callable[[], Awaitable[Outcome]]
+    record: Callable[[Outcome], Awaitable[None]] | None = None
+    answers: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of the stages."""
+
+    attempts: int = 12
+    age_s: float = 900.0
+    lane_length: int = 500
+    at_once: int = 4
+
+
+@dataclass
+class _Lane:
+    waiting: deque[tuple[Job, float, asyncio.Future[Outcome]]] = field(default_factory=deque)
+    task: asyncio.Task[None] | None = None
+
+
+class Courier:
+    """Takes jobs and sees each to its end."""
+
+    def __init__(
+        self, *, told: Told, clock: Clock, metrics: Metrics, limits: Limits | None = None
+    ) -> None:
+        self._told = told
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._doors: dict[str, asyncio.Semaphore] = {}
+        self._ended = metrics.counter(
+            "serinus_notifications_total", "Messages by kind and how they ended."
+        )
+        self._seconds = metrics.histogram(
+            "serinus_notification_seconds", "Time from a fact's arrival to its end, by kind."
+        )
+        self._waiting = metrics.gauge(
+            "serinus_notifications_waiting", "Messages that are not told yet."
+        )
+        self._count = 0
+
+    def put(self, job: Job) -> asyncio.Future[Outcome]:
+        """Queues a job behind its lane; the future tells how it ended and never fails.
+
+        A lane that is full refuses: its audience has been deaf for long, and memory is bounded.
+        """
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        lane = self._lanes.setdefault((job.audience, job.canary), _Lane())
+        lane.waiting.append((job, self._clock.monotonic(), done))
+        self._count += 1
+        self._waiting.set(self._count)
+        if lane.task is None:
+            lane.task = asyncio.create_task(
+                self._run(lane, job), name=f"lane {job.audience} {job.canary}"
+            )
+        return done
+
+    async def drain(self, within_s: float) -> None:
+        """Lets the lanes finish for a while, then ends them; what is left stays unacknowledged."""
+        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=within_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _run(self, lane: _Lane, first: Job) -> None:
+        try:
+            while lane.waiting:
+                job, since, done = lane.waiting.popleft()
+                try:
+                    outcome = await self._tell(job, since, len(lane.waiting))
+                finally:
+                    self._count -= 1
+                    self._waiting.set(self._count)
+                self._ended.inc({"kind": job.kind, "outcome": type(outcome).__name__.lower()})
+                self._seconds.observe(self._clock.monotonic() - since, {"kind": job.kind})
+                if not done.cancelled():
+                    done.set_result(outcome)
+        finally:
+            for _, _, done in lane.waiting:
+                done.cancel()
+            del self._lanes[(first.audience, first.canary)]
+            if not any(audience == first.audience for audience, _ in self._lanes):
+                self._doors.pop(first.audience, None)
+
+    async def _tell(self, job: Job, since: float, behind: int) -> Outcome:
+        if await self._known(job):
+            return Known()
+        if behind >= self._limits.lane_length:
+            outcome: Outcome = Refused(f"more than {self._limits.lane_length} messages are waiting")
+        else:
+            outcome = await self._attempts(job, since)
+        if isinstance(outcome, Sent):
+            await self._remember(job)
+        else:
+            log.warning(
+                "could not be told",
+                extra={
+                    "canary": job.canary,
+                    "audience": job.audience,
+                    "reason": getattr(outcome, "why", ""),
+                },
+            )
+        if job.record is not None:
+            with contextlib.suppress(Retry):  # the bus is away; the metric and the log have it
+                await job.record(outcome)
+        return outcome
+
+    async def _attempts(self, job: Job, since: float) -> Outcome:
+        """Tries until it is taken or refused, or a bound is met; then the last reason stands."""
+        answered = 0
+        for attempt in range(1, self._limits.attempts + 1):
+            outcome = await self._attempt(job)
+            if not isinstance(outcome, Again):
+                return outcome
+            answered += outcome.answered
+            if job.answers and answered >= job.answers:
+                return Refused(outcome.why)
+            pause = pause_s(attempt, outcome.after_s)
+            age = self._clock.monotonic() - since
+            if attempt == self._limits.attempts or age + pause > self._limits.age_s:
+                return Refused(f"{outcome.why} (gave up after {attempt} attempts in {age:.0f} s)")
+            await self._clock.sleep(pause)
+        raise AssertionError("the loop above returns")
+
+    async def _attempt(self, job: Job) -> Outcome:
+        door = self._doors.setdefault(job.audience, asyncio.Semaphore(self._limits.at_once))
+        async with door:
+            try:
+                return await job.send()
+            except Exception as error:
+                # Ours: a sender that raises would stop its lane for good.
+                log.exception("a sender failed", extra={"canary": job.canary, "kind": job.kind})
+                return Refused(f"a fault of the notifier: {type(error).__name__}")
+
+    async def _known(self, job: Job) -> bool:
+        try:
+            return await self._told.has(job.key)
+        except Retry as error:
+            log.warning("cannot look up what was told", extra={"reason": error.reason})
+            return False  # better told twice than not at all
+
+    async def _remember(self, job: Job) -> None:
+        try:
+            await self._told.add(job.key)
+        except Retry as error:
+            log.warning("cannot remember what was told", extra={"reason": error.reason})

@@ -1,0 +1,255 @@
+"""Facts in, jobs out: who is to be told what about each fact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from serinus.events import (
+    FACTS,
+    AlertFailed,
+    AlertSent,
+    CanaryGone,
+    CanaryObserved,
+    CanaryRef,
+    CanarySpec,
+    CheckFailed,
+    Fact,
+    Webhook,
+    message_id,
+)
+from serinus.events.canary import analysis_of
+from serinus.kube.cluster import Cluster
+from serinus.notifier import providers
+from serinus.notifier.core.alerts import Notice, needs_blame, notice
+from serinus.notifier.core.audience import GLOBAL, ProviderKey, Target, audience
+from serinus.notifier.core.outcomes import Again, Outcome, Refused, Sent, outcome
+from serinus.notifier.events import EventWriter
+from serinus.notifier.senders import eventhook
+from serinus.notifier.senders.catalog import SENDERS
+from serinus.notifier.stages import Courier, Job
+from serinus.notifier.told import mark
+from serinus.runtime.bus import Bus
+from serinus.runtime.clock import Clock
+from serinus.runtime.http import Http, HttpRequest, HttpResponse, Unanswered
+
+# Its own facts are no news to it.
+HEARD: tuple[type[Fact], ...] = tuple(t for t in FACTS if t not in (AlertSent, AlertFailed))
+_DEPARTED = 256
+
+
+class Known(Struct, frozen=True):
+    """What the voice keeps of a snapshot."""
+
+    uid: str
+    spec: CanarySpec
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What is set for all canaries."""
+
+    cluster_name: str = ""
+    chat: Target | None = None
+    event_webhook: str = ""
+    own_namespace_only: bool = False
+
+
+class Voice:
+    """Knows every canary's audience and hands messages to the courier."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        cluster: Cluster,
+        http: Http,
+        clock: Clock,
+        courier: Courier,
+        channels: Channels,
+    ) -> None:
+        self._bus = bus
+        self._cluster = cluster
+        self._http = http
+        self._clock = clock
+        self._courier = courier
+        self._channels = channels
+        self._events = EventWriter(cluster, clock)
+        self._known: dict[str, Known] = {}
+        self._departed: OrderedDict[str, Known] = OrderedDict()
+
+    def observe(self, seen: CanaryObserved) -> None:
+        """Learns who wants to hear of a canary."""
+        self._known[seen.canary.key] = Known(seen.canary.uid, seen.spec)
+        self._departed.pop(seen.canary.key, None)
+
+    def forget(self, gone: CanaryGone) -> None:
+        """A deleted canary; its last facts may still come, so the last few are kept."""
+        known = self._known.pop(gone.canary.key, None)
+        if known is not None:
+            self._departed[gone.canary.key] = known
+            if len(self._departed) > _DEPARTED:
+                self._departed.popitem(last=False)
+
+    async def tell(self, fact: Fact) -> list[asyncio.Future[Outcome]]:
+        """Queues everything that a fact calls for; the futures end when it is told or given up.
+
+        Raises Retry when the bus cannot say what is known of the canary.
+        """
+        if not fact.text and fact.alert is None:
+            return []
+        known = await self._about(fact.canary)
+        jobs = self._sentences(fact, known) if fact.text else []
+        jobs.extend(await self._alerts(fact, known))
+        return [self._courier.put(job) for job in jobs]
+
+    async def _about(self, canary: CanaryRef) -> Known | None:
+        known = self._known.get(canary.key) or self._departed.get(canary.key)
+        if known is None:
+            latest = await self._bus.latest(CanaryObserved, canary)
+            if latest is not None and isinstance(latest.message, CanaryObserved):
+                self.observe(latest.message)
+                known = self._known[canary.key]
+        return known
+
+    def _sentences(self, fact: Fact, known: Known | None) -> list[Job]:
+        """A Kubernetes Event, and a POST for each event hook."""
+        fact_id = message_id(fact)
+        uid = known.uid if known else ""
+        jobs = [
+            Job(
+                kind="event",
+                audience="kubernetes",
+                canary=fact.canary.key,
+                key=mark(fact_id, "kubernetes"),
+                send=lambda: self._events.write(fact, fact_id, uid),
+            )
+        ]
+        for hook in eventhook.event_hooks(known.spec if known else None, self._event_webhook):
+            whom = f"hook {hook.name} at {host_of(hook.url)}"
+            jobs.append(
+                Job(
+                    kind="eventhook",
+                    audience=whom,
+                    canary=fact.canary.key,
+                    key=mark(fact_id, f"{whom} {hook.url}"),
+                    send=self._posting(eventhook.render(fact, hook)),
+                    answers=self._answers(hook),
+                )
+            )
+        return jobs
+
+    @property
+    def _event_webhook(self) -> str:
+        return self._channels.event_webhook
+
+    def _answers(self, hook: Webhook) -> int:
+        """A hook's `retries` count requests it answered; the global hook has no such number."""
+        return 0 if hook.url == self._event_webhook else 1 + hook.retries
+
+    async def _alerts(self, fact: Fact, known: Known | None) -> list[Job]:
+        blame = await self._blame(fact) if needs_blame(fact) else None
+        said = notice(
+            fact,
+            id=message_id(fact),
+            spec=known.spec if known else None,
+            cluster=self._channels.cluster_name,
+            blame=blame,
+        )
+        if said is None:
+            return []
+        alerts = analysis_of(known.spec).alerts if known else ()
+        keys = audience(said.severity, alerts, fact.canary.namespace)
+        if keys is not None:
+            return [self._alert(said, str(key), self._to_provider(said, key)) for key in keys]
+        chat = self._channels.chat
+        if chat is None:
+            return []
+        return [self._alert(said, GLOBAL, lambda: self._to_target(said, chat))]
+
+    async def _blame(self, fact: Fact) -> CheckFailed | None:
+        """The last failed check of the same revision."""
+        latest = await self._bus.latest(CheckFailed, fact.canary)
+        if latest is None or not isinstance(latest.message, CheckFailed):
+            return None
+        return latest.message if latest.message.revision == fact.revision else None
+
+    def _alert(self, said: Notice, whom: str, send: Callable[[], Awaitable[Outcome]]) -> Job:
+        async def record(ended: Outcome) -> None:
+            fact = receipt(said, whom, ended, self._clock.now())
+            if fact is not None:
+                await self._bus.publish(fact)
+
+        return Job(
+            kind="alert",
+            audience=f"alert {whom}",
+            canary=said.canary.key,
+            key=mark(said.id, f"alert {whom}"),
+            send=send,
+            record=record,
+        )
+
+    def _to_provider(self, said: Notice, key: ProviderKey) -> Callable[[], Awaitable[Outcome]]:
+        async def send() -> Outcome:
+            if self._channels.own_namespace_only and key.namespace != said.canary.namespace:
+                return Refused(
+                    f"alert provider {key} is in another namespace, which is switched off"
+                )
+            found = await providers.find(self._cluster, key)
+            if not isinstance(found, Target):
+                return found
+            return await self._to_target(said, found)
+
+        return send
+
+    async def _to_target(self, said: Notice, target: Target) -> Outcome:
+        row = SENDERS[target.type]
+        return await self._post(row.post, row.render(said, target))
+
+    def _posting(self, request: HttpRequest) -> Callable[[], Awaitable[Outcome]]:
+        return lambda: self._post(SENDERS["webhook"].post, request)
+
+    async def _post(
+        self, post: Callable[[Http, HttpRequest], Awaitable[HttpResponse]], request: HttpRequest
+    ) -> Outcome:
+        try:
+            answer = await post(self._http, request)
+        except Unanswered as error:
+            return Again(str(error))
+        return outcome(answer.status, answer.headers, answer.text, self._clock.now())
+
+
+def receipt(said: Notice, whom: str, ended: Outcome, at: float) -> Fact | None:
+    """The fact that a notice was told, or was not; None where nothing was tried."""
+    id = f"alert:{mark(said.id, whom)}"
+    if isinstance(ended, Sent):
+        return AlertSent(
+            canary=said.canary,
+            id=f"{id}:sent",
+            at=at,
+            revision=said.revision,
+            provider=whom,
+            about=said.id,
+        )
+    if isinstance(ended, Refused | Again):
+        return AlertFailed(
+            canary=said.canary,
+            id=f"{id}:failed",
+            at=at,
+            revision=said.revision,
+            provider=whom,
+            about=said.id,
+            reason=ended.why,
+        )
+    return None
+
+
+def host_of(url: str) -> str:
+    """Host and port of a URL: what may be logged of it."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2]
