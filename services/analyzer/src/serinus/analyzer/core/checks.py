@@ -1,0 +1,232 @@
+"""A measured value held against its bound: passed, failed, no data, unreachable.
+
+Texts are the reference's (2.14), byte for byte where Flagger has one; comparisons those of 5.2.
+A missing value is never a pass, and it is reported as missing, with its cause, never as a bad one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from serinus.analyzer.core.gotext import fixed, go_float, milliseconds
+from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE, factor, observer_of, unit_of
+from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
+from serinus.events import CanaryRef, Measurement, Metric
+
+NO_VALUES = "no values found"
+NO_SERIES = "the answer holds no series"
+NOT_A_NUMBER = "the answer is NaN"
+# Causes that "no values found" says already: the texts of these must stay Flagger's.
+_SAID_ALREADY = frozenset({"", NO_SERIES, NOT_A_NUMBER})
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """One metric of one check. `text` is the halt event's sentence, "" when it passed."""
+
+    passed: bool
+    measurement: Measurement
+    text: str = ""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Inclusive bounds; None where there is none."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def crossed(self, value: float) -> tuple[str, float] | None:
+        """The sign and the bound that `value` is on the wrong side of."""
+        if self.low is not None and value < self.low:
+            return "<", self.low
+        if self.high is not None and value > self.high:
+            return ">", self.high
+        return None
+
+    def __str__(self) -> str:
+        parts = [
+            *([] if self.low is None else [f">= {go_float(self.low)}"]),
+            *([] if self.high is None else [f"<= {go_float(self.high)}"]),
+        ]
+        return " and ".join(parts)
+
+
+def limits_of(metric: Metric, check: str) -> Limits:
+    """The bounds of a metric; `check` is a built-in's name or "".
+
+    The deprecated `threshold` is a floor for success rates and a ceiling for all else; where it is
+    missing too, it is 0 as in Flagger. Durations are compared in whole milliseconds.
+    """
+    whole: Callable[[float], float] = math.trunc if check == DURATION else float
+    if metric.threshold_range is not None:
+        low, high = metric.threshold_range.min, metric.threshold_range.max
+        return Limits(
+            low=None if low is None else whole(low), high=None if high is None else whole(high)
+        )
+    bound = whole(metric.threshold or 0.0)
+    return Limits(low=bound) if check == SUCCESS_RATE else Limits(high=bound)
+
+
+def judge(
+    metric: Metric,
+    builtin: bool,
+    reading: Reading,
+    *,
+    canary: CanaryRef,
+    target: str,
+    provider: str,
+    interval: str,
+    query: str,
+    template: bool | None = None,
+) -> Judged:
+    """Whether `reading` passes, what was measured, and the halt event's text.
+
+    builtin   the metric is one of the two built-in checks, not a query
+    provider  as `queries.metrics_provider` names it for built-ins; else the source's type
+    template  the query came from a MetricTemplate; None: it did if the metric names one
+    """
+    check = metric.name if builtin else ""
+    limits = limits_of(metric, check)
+    if template is None:
+        template = metric.template_ref is not None
+    say = _Sentences(metric.name, check, str(canary), f"{target}.{canary.namespace}", provider)
+    base = Measurement(
+        metric=metric.name,
+        outcome="passed",
+        unit=unit_of(check),
+        bound=str(limits),
+        query=query,
+        interval=interval,
+        source=provider,
+    )
+    match reading:
+        case Value(value=value):
+            return _compared(replace(base, value=_scaled(value, check, provider)), limits, say)
+        case NoData(cause=cause):
+            return Judged(
+                passed=False,
+                measurement=replace(base, outcome="no-data", cause=cause or NO_VALUES),
+                text=say.no_values(cause, template=template),
+            )
+        case Unreachable(why=why):
+            return Judged(
+                passed=False,
+                measurement=replace(base, outcome="unreachable", cause=why),
+                text=say.unreachable(why, template=template),
+            )
+        case _ as never:
+            assert_never(never)
+
+
+def metric_value(reading: Reading, metric: Metric, builtin: bool, provider: str) -> float | None:
+    """The value for `flagger_canary_metric_analysis`: durations in seconds, others as they are."""
+    if not isinstance(reading, Value):
+        return None
+    if builtin and metric.name == DURATION:
+        return _scaled(reading.value, DURATION, provider) / 1000
+    return reading.value
+
+
+def _scaled(value: float, check: str, provider: str) -> float:
+    """The value in the check's unit; durations cut to whole milliseconds."""
+    if check != DURATION:
+        return value
+    in_ms = value * factor(observer_of(provider), DURATION)
+    return float(math.trunc(in_ms)) if math.isfinite(in_ms) else in_ms
+
+
+def _compared(measured: Measurement, limits: Limits, say: _Sentences) -> Judged:
+    value = measured.value if measured.value is not None else math.nan
+    crossed = limits.crossed(value)
+    if crossed is None:
+        return Judged(passed=True, measurement=measured)
+    sign, bound = crossed
+    return Judged(
+        passed=False,
+        measurement=replace(measured, outcome="failed"),
+        text=say.failed(value, sign, bound),
+    )
+
+
+class _Sentences(Struct, frozen=True):
+    """The halt texts of one metric. `n` is the canary, `t` the target, with their namespace."""
+
+    metric: str
+    check: str
+    n: str
+    t: str
+    provider: str
+
+    def failed(self, value: float, sign: str, bound: float) -> str:
+        lead = f"Halt {self.n} advancement"
+        if self.check == SUCCESS_RATE:
+            return f"{lead} success rate {fixed(value)}% {sign} {go_float(bound)}%"
+        if self.check == DURATION:
+            return f"{lead} request duration {milliseconds(value)} {sign} {milliseconds(bound)}"
+        return f"{lead} {self.metric} {fixed(value)} {sign} {go_float(bound)}"
+
+    def no_values(self, cause: str, *, template: bool) -> str:
+        why = "" if cause in _SAID_ALREADY else f": {cause}"
+        if self.check:
+            text = (
+                f"Halt advancement {NO_VALUES} for {self.provider} metric {self.check} "
+                f"probably {self.t} is not receiving traffic"
+            )
+            said = f": running query failed: {NO_VALUES}" if self.check == SUCCESS_RATE else ""
+            return text + said + why
+        if template:
+            return (
+                f"Halt advancement {NO_VALUES} for custom metric: {self.metric}: {NO_VALUES}{why}"
+            )
+        return f"Halt advancement {NO_VALUES} for metric: {self.metric}{why}"
+
+    def unreachable(self, why: str, *, template: bool) -> str:
+        if self.check:
+            return f"Prometheus query failed: running query failed: {why}"
+        source = "Metric" if template else "Prometheus"
+        return f"{source} query failed for {self.metric}: {why}"
+
+
+# --- metrics that could not be asked at all -----------------------------------------------------
+
+NOT_USABLE = "Metric query failed for no usable metrics template and query were configured"
+
+
+def template_missing(name: str, namespace: str) -> str:
+    """The MetricTemplate does not exist."""
+    return f"Metric template {_not_found(name, namespace)}"
+
+
+def render_failed(name: str, namespace: str, why: str) -> str:
+    """The MetricTemplate's query did not render; `why` is template.TemplateError's text."""
+    return f"Metric template {name}.{namespace} query render error: {why}"
+
+
+def not_asked(metric: str, cause: str, *, interval: str = "", query: str = "") -> Measurement:
+    """The measurement of a metric that could not be asked, with the reason."""
+    return Measurement(
+        metric=metric, outcome="unreachable", cause=cause, interval=interval, query=query
+    )
+
+
+def probe_failed(why: str) -> str:
+    """A metrics source did not answer while the canary was initialised."""
+    return f"Error checking metric providers: {why}"
+
+
+def probe_template_missing(name: str, namespace: str) -> str:
+    return probe_failed(f"metric template {_not_found(name, namespace)}")
+
+
+def probe_unreachable(source: str, why: str, *, name: str = "", namespace: str = "") -> str:
+    """`source` is the provider's type; `name` and `namespace` are its template's, if any."""
+    where = f" in metric template {name}.{namespace}" if name else ""
+    return probe_failed(f"{source}{where} not available: {why}")
+
+
+def _not_found(name: str, namespace: str) -> str:
+    return f'{name}.{namespace} error: metrictemplate.flagger.app "{name}" not found'
