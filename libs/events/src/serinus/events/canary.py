@@ -9,6 +9,7 @@ have are always optional.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -17,6 +18,9 @@ GROUP = "flagger.app"
 VERSION = "v1beta1"
 API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = "finalizer.flagger.app"
+
+REVISION_PREFIX = "s1-"
+"""Opens every revision hash of ours; a hash without it was written by another controller."""
 
 Duration = Annotated[
     str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|h|m|s)", description="A Go duration: 30s, 1m, 1h30m")
@@ -398,6 +402,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 _UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+@lru_cache(maxsize=1024)
 def duration_s(text: str) -> float | None:
     """Seconds in a Go duration such as `90s`, `1m30s` or `1.5h`; None where it is not one."""
     if text in ("0", "+0", "-0"):

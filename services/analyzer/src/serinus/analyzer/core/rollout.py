@@ -132,11 +132,14 @@ class Look(Struct, frozen=True, kw_only=True):
     """One moment.
 
     at        Unix seconds
+    turn_at   when the first ask still being answered was put, else None: rounds are counted from
+              it, so that a slow answer is not taken for a new round
     answers   to asks of this moment, by key; answers to other moments do no harm
     entropy   random text for what must be unguessable (cookies), chosen by the shell
     """
 
     at: float
+    turn_at: float | None = None
     answers: Mapping[str, Answer] = {}
     entropy: str = ""
 

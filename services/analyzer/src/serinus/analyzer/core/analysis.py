@@ -1,0 +1,199 @@
+"""One round of a running analysis: is it due, what is asked, what counts against the canary.
+
+Order of a round, as in the reference (2.3, 5.1): rollback hooks; at the beginning the pre-rollout
+hooks, later the rollout hooks and the metrics, one after another, up to the first failure; then the
+step with its gates.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from serinus.analyzer.core import messages as say
+from serinus.analyzer.core.desired import KUBERNETES
+from serinus.analyzer.core.ends import roll_back
+from serinus.analyzer.core.moment import Moment
+from serinus.analyzer.core.questions import judged, questions
+from serinus.analyzer.core.rollout import Decision, HookAsk, Sample
+from serinus.analyzer.core.steps import step
+from serinus.events import (
+    AnalysisBegun,
+    CheckFailed,
+    CheckPassed,
+    Fact,
+    HookAnswered,
+    Measurement,
+    RolloutWarned,
+    Webhook,
+)
+from serinus.events.canary import threshold
+
+Facts = tuple[Fact, ...]
+
+
+def analyse(m: Moment, troubles: Facts) -> Decision:
+    """This round's questions, or what their answers amount to."""
+    primary = m.seen.primary.readiness
+    if primary.state != "ready" and m.status.canary_weight < 100:
+        # Judging a canary against nothing, and with nothing to go back to, helps nobody.
+        why = say.primary_not_ready(m.kind, m.target, m.namespace, primary.text)
+        told = (m.tell(RolloutWarned, why, warning=True),) if m.round else ()
+        return m.stand_still("primary_not_ready", *told, due_at=m.next_round_at)
+    if not m.settled:
+        return m.stand_still("routes_not_settled", *troubles, due_at=m.next_round_at)
+    at_once = m.beginning and m.status.failed_checks == 0
+    if m.round < 1 and not at_once:
+        return m.stand_still("not_due", due_at=m.next_round_at)
+    asked, facts = _rollback_hooks(m)
+    if asked is not None:
+        return asked
+    if m.beginning:
+        return _begin(m, facts)
+    return _check(m, facts)
+
+
+def _rollback_hooks(m: Moment) -> tuple[Decision | None, Facts]:
+    facts: Facts = ()
+    for index, hook in enumerate(m.hooks("rollback")):
+        ask = m.hook_ask(hook, index)
+        answer = m.hook_answer(ask)
+        if answer is None:
+            return Decision(reason="rollback", status=m.status, asks=(ask,), facts=facts), facts
+        if answer.passed:
+            told = m.tell(
+                HookAnswered,
+                say.rollback_passed(hook.name),
+                warning=True,
+                hook=hook.name,
+                hook_type="rollback",
+            )
+            ended = roll_back(
+                m,
+                "rollback_requested",
+                say.manual_rollback(m.n),
+                alert=say.ALERT_MANUAL_ROLLBACK,
+                severity="warn",
+                say_why=True,
+                before=(*facts, told),
+            )
+            return ended, facts
+        told = m.tell(
+            HookAnswered,
+            say.no_rollback(hook.name),
+            hook=hook.name,
+            hook_type="rollback",
+            passed=False,
+            once=str(m.round),
+        )
+        facts = (*facts, told)
+    return None, facts
+
+
+def _begin(m: Moment, facts: Facts) -> Decision:
+    """The first round: nobody has been served yet, so there is nothing to measure."""
+    facts = (*facts, m.tell(AnalysisBegun, say.starting(m.t)))
+    for index, hook in enumerate(m.hooks("pre-rollout")):
+        # The key has no round: a hook that passed is not asked again while a gate holds the step.
+        ask = HookAsk(
+            key=f"{m.epoch}/pre-rollout/{index}"
+            if not m.status.failed_checks
+            else m.key("pre-rollout", index),
+            hook=hook,
+            phase=m.status.phase,
+            checksum=m.hook_ask(hook, index).checksum,
+        )
+        answer = m.hook_answer(ask)
+        if answer is None:
+            return Decision(reason="pre_rollout", status=m.status, asks=(ask,), facts=facts)
+        if not answer.passed:
+            text = say.pre_rollout_failed(m.n, hook.name, answer.text)
+            return _failed(m, text, facts, hook=hook)
+        passed = say.PASSED["pre-rollout"].format(hook.name)
+        told = m.tell(HookAnswered, passed, hook=hook.name, hook_type="pre-rollout")
+        facts = (*facts, told)
+    return step(m, (*facts, *_coercions(m)))
+
+
+def _coercions(m: Moment) -> Facts:
+    """What provider kubernetes cannot do and makes of it instead (1.10); said once per run."""
+    if m.mesh != KUBERNETES:
+        return ()
+    texts = [say.NO_AB_ON_KUBERNETES] if m.analysis.match else []
+    if m.analysis.iterations < 1:
+        texts += [say.NO_WEIGHTS_ON_KUBERNETES, say.SETTING_ITERATIONS]
+    return tuple(m.tell(RolloutWarned, text, warning=True) for text in texts)
+
+
+def _check(m: Moment, facts: Facts) -> Decision:
+    for index, hook in enumerate(m.hooks("rollout")):
+        ask = m.hook_ask(hook, index)
+        answer = m.hook_answer(ask)
+        if answer is None:
+            return Decision(reason="rollout_hook", status=m.status, asks=(ask,), facts=facts)
+        if not answer.passed:
+            text = say.rollout_hook_failed(m.n, hook.name, answer.text)
+            return _failed(m, text, facts, hook=hook)
+    measured: tuple[Measurement, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    for question in questions(m):
+        if question.ask is not None and m.answer(question.ask.key) is None:
+            return Decision(reason="metric", status=m.status, asks=(question.ask,), facts=facts)
+        found = judged(m, question)
+        measured = (*measured, found.measurement)
+        samples = (*samples, *_sample(m, found.measurement))
+        if not found.passed:
+            return _failed(m, found.text, facts, measured=measured, samples=samples)
+    passed = m.tell(CheckPassed, measurements=measured, once=str(m.round))
+    decision = step(m, (*facts, passed))
+    return _with_samples(decision, samples)
+
+
+def _with_samples(decision: Decision, samples: tuple[Sample, ...]) -> Decision:
+    return msgspec.structs.replace(decision, samples=(*samples, *decision.samples))
+
+
+def _sample(m: Moment, measurement: Measurement) -> tuple[Sample, ...]:
+    if measurement.value is None:
+        return ()
+    value = measurement.value / 1000 if measurement.unit == "ms" else measurement.value
+    labels = {"name": m.target, "namespace": m.namespace, "metric": measurement.metric}
+    return (Sample(kind="analysis", labels=labels, value=value),)
+
+
+def _failed(
+    m: Moment,
+    text: str,
+    facts: Facts,
+    *,
+    hook: Webhook | None = None,
+    measured: tuple[Measurement, ...] = (),
+    samples: tuple[Sample, ...] = (),
+) -> Decision:
+    """One more failed check; at the threshold the run ends at once.
+
+    Flagger ends it one interval later, and serves a known-bad canary for that long.
+    """
+    failed = m.status.failed_checks + 1
+    told = m.tell(
+        CheckFailed,
+        text,
+        warning=True,
+        hook=hook.name if hook else "",
+        measurements=measured,
+        failed_checks=failed,
+        once=str(m.round),
+    )
+    if failed < threshold(m.spec):
+        status = m.remembered(failed_checks=failed)
+        return Decision(reason="check_failed", status=status, facts=(*facts, told), samples=samples)
+    ended = roll_back(
+        m,
+        "threshold_reached",
+        say.threshold_reached(m.n, failed),
+        alert=f"Failed checks threshold reached {failed}",
+        say_why=True,
+        before=(*facts, told),
+        measurements=tuple(x for x in measured if x.outcome != "passed"),
+        failed_checks=failed,
+    )
+    return _with_samples(ended, samples)

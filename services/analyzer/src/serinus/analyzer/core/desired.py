@@ -1,0 +1,167 @@
+"""What the cluster shall look like: a function of spec and status, not of the step that led there.
+
+That is what makes restarts boring: whoever wakes up derives the same intent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from serinus.analyzer.core.rollout import Rollout
+from serinus.analyzer.core.validate import problems
+from serinus.analyzer.core.weights import reached_weight
+from serinus.events import (
+    CanarySpec,
+    CanaryStatus,
+    Cookies,
+    Exposure,
+    Intent,
+    Problem,
+    Routes,
+    Workload,
+)
+from serinus.events.canary import (
+    Analysis,
+    analysis_of,
+    canary_ready_threshold,
+    interval_s,
+    primary_ready_threshold,
+    progress_deadline_s,
+    service_name,
+)
+
+KUBERNETES = "kubernetes"
+
+RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
+UNDER_ANALYSIS = frozenset({"Progressing", "WaitingPromotion"})
+
+
+def mesh_of(rollout: Rollout) -> str:
+    """The provider in force: the canary's own, else the operator's default."""
+    return rollout.spec.provider or rollout.policy.mesh
+
+
+def desired(rollout: Rollout, found: Sequence[Problem] | None = None) -> Intent:
+    """The whole desired state of one canary.
+
+    found  the manifest's problems where the caller knows them already
+    """
+    found = problems(rollout) if found is None else found
+    spec, status, seen = rollout.spec, rollout.status, rollout.seen
+    return Intent(
+        canary=seen.canary,
+        revision=status.last_applied_spec,
+        configs=status.tracked_configs,
+        phase=status.phase,
+        workload=_workload(rollout),
+        exposure=_exposure(rollout),
+        routes=routes(spec, status, mesh_of(rollout)),
+        hold=spec.suspend or (seen.deleting and status.phase != "Terminating") or bool(found),
+        release=status.phase == "Terminating",
+        version=seen.resource_version,
+    )
+
+
+def failed_promotion(status: CanaryStatus) -> bool:
+    """The primary did not come up with the new revision: the canary serves (reference 2.9)."""
+    return status.phase == "Failed" and status.canary_weight > 0
+
+
+def routes(spec: CanarySpec, status: CanaryStatus, mesh: str) -> Routes:
+    """Who gets what share in this status; 100/0 in every phase that is not a rollout."""
+    if mesh == KUBERNETES:
+        return Routes()
+    analysis = analysis_of(spec)
+    cookies = _cookies(spec, status, analysis)
+    if failed_promotion(status):
+        weight = status.canary_weight
+        return Routes(primary=100 - weight, canary=weight, cookies=cookies)
+    if status.phase not in RUNNING_PHASES or status.phase == "Finalising":
+        return Routes(cookies=cookies)
+    if analysis.iterations > 0:
+        return _iterated(status, analysis, cookies)
+    weight = status.canary_weight
+    if status.phase == "WaitingPromotion" and weight == 0 and status.iterations < 0:
+        weight = reached_weight(
+            spec
+        )  # as Flagger leaves it: weight 0, iterations -1, traffic at max
+    mirror = analysis.mirror and weight == 0 and status.iterations > 0
+    return Routes(
+        primary=100 - weight,
+        canary=weight,
+        mirror=mirror,
+        mirror_weight=analysis.mirror_weight if mirror else 0,
+        cookies=cookies,
+    )
+
+
+def _iterated(status: CanaryStatus, analysis: Analysis, cookies: Cookies | None) -> Routes:
+    done = status.iterations
+    if analysis.match:
+        if done == 0:
+            return Routes(match=analysis.match, cookies=cookies)
+        return Routes(primary=0, canary=100, match=analysis.match, cookies=cookies)
+    if done > analysis.iterations or status.canary_weight == 100:
+        return Routes(primary=0, canary=100, cookies=cookies)
+    mirror = analysis.mirror and done > 0
+    return Routes(
+        mirror=mirror, mirror_weight=analysis.mirror_weight if mirror else 0, cookies=cookies
+    )
+
+
+def _cookies(spec: CanarySpec, status: CanaryStatus, analysis: Analysis) -> Cookies | None:
+    if analysis.session_affinity is None:
+        return None
+    return Cookies(
+        settings=analysis.session_affinity,
+        canary=status.session_affinity_cookie,
+        primary=status.primary_session_affinity_cookie,
+        previous=status.previous_session_affinity_cookie,
+        primary_max_age_s=int(interval_s(spec, 0.0)),
+    )
+
+
+def _workload(rollout: Rollout) -> Workload:
+    spec, status, seen = rollout.spec, rollout.status, rollout.seen
+    parked = status.phase in ("Initializing", "Initialized", "Succeeded", "Waiting", "Failed")
+    if failed_promotion(status):
+        parked = False
+    running = status.phase in RUNNING_PHASES or failed_promotion(status)
+    return Workload(
+        target=spec.target_ref,
+        selector=seen.target.selector,
+        autoscaler=spec.autoscaler_ref,
+        promote=status.phase == "Promoting",
+        canary="running" if running else "parked" if parked else "as-is",
+        wait_ready=not spec.skip_analysis,
+        primary_ready_threshold=primary_ready_threshold(spec),
+        canary_ready_threshold=canary_ready_threshold(spec),
+        progress_deadline_s=progress_deadline_s(spec),
+    )
+
+
+def _exposure(rollout: Rollout) -> Exposure:
+    spec, seen = rollout.spec, rollout.seen
+    analysis = analysis_of(spec)
+    mesh = mesh_of(rollout)
+    needs = ["weight"] if mesh != KUBERNETES else []
+    if mesh != KUBERNETES and analysis.match:
+        needs.append("match")
+    if mesh != KUBERNETES and analysis.mirror:
+        needs.append("mirror")
+    if analysis.session_affinity is not None:
+        needs.append("sticky")
+    return Exposure(
+        mesh=mesh,
+        namespace=seen.canary.namespace,
+        name=service_name(spec),
+        service=spec.service,
+        selector=seen.target.selector,
+        ports=seen.target.ports,
+        ingress=spec.ingress_ref,
+        route=spec.route_ref,
+        upstream=spec.upstream_ref,
+        match=analysis.match,
+        needs=tuple(needs),
+        annotations=seen.annotations,
+    )

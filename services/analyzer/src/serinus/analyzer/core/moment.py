@@ -1,0 +1,199 @@
+"""One moment of one rollout, with the questions that rules keep asking about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
+
+from serinus.analyzer.core import messages as say
+from serinus.analyzer.core.desired import KUBERNETES, desired, mesh_of
+from serinus.analyzer.core.rollout import Answer, Decision, HookAnswer, HookAsk, Look, Rollout
+from serinus.analyzer.core.status import remembered
+from serinus.analyzer.core.times import unix_s
+from serinus.analyzer.core.validate import problems
+from serinus.events import CanaryStatus, Fact, Problem, RoutesObserved, Webhook
+from serinus.events.canary import (
+    REVISION_PREFIX,
+    HookType,
+    Strategy,
+    analysis_of,
+    hooks,
+    interval_s,
+    strategy,
+)
+
+FactT = TypeVar("FactT", bound=Fact)
+
+
+def checksum(status: CanaryStatus) -> str:
+    """Names one revision with its configs: what hooks call `checksum` (reference 6.2)."""
+    configs = sorted((status.tracked_configs or {}).items())
+    text = f"{status.last_applied_spec}\n{configs}"
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+class Moment:
+    """A rollout, looked at once. Nothing here changes anything."""
+
+    def __init__(self, rollout: Rollout, look: Look) -> None:
+        self.rollout = rollout
+        self.look = look
+        self.at = look.at
+        self.spec = rollout.spec
+        self.status = rollout.status
+        self.seen = rollout.seen
+        self.analysis = analysis_of(rollout.spec)
+        self.mesh = mesh_of(rollout)
+        self.kind = rollout.spec.target_ref.kind
+        self.target = rollout.spec.target_ref.name
+        self.namespace = rollout.seen.canary.namespace
+        self.n = f"{rollout.seen.canary.name}.{self.namespace}"
+        self.t = f"{self.target}.{self.namespace}"
+
+    # --- time -----------------------------------------------------------------------------------
+
+    @cached_property
+    def interval_s(self) -> float:
+        return interval_s(self.spec, self.rollout.policy.min_interval_s)
+
+    @cached_property
+    def changed_at(self) -> float:
+        """When the last step or check was decided."""
+        return unix_s(self.status.last_transition_time)
+
+    @cached_property
+    def round(self) -> int:
+        """How many whole intervals have passed since then; a clock set back counts as none."""
+        # A millisecond's grace: the stamp is rounded, and a timer may fire on the dot.
+        at = self.at if self.look.turn_at is None else self.look.turn_at
+        return max(0, int((at - self.changed_at + 0.001) / self.interval_s))
+
+    @property
+    def next_round_at(self) -> float:
+        return self.changed_at + (self.round + 1) * self.interval_s
+
+    # --- strategy -------------------------------------------------------------------------------
+
+    @cached_property
+    def iterations(self) -> int:
+        """Iterations asked for; provider kubernetes knows nothing else (reference 1.10)."""
+        if self.mesh == KUBERNETES and self.analysis.iterations < 1:
+            return say.KUBERNETES_ITERATIONS
+        return self.analysis.iterations
+
+    @cached_property
+    def strategy(self) -> Strategy:
+        return "blue-green" if self.mesh == KUBERNETES else strategy(self.spec)
+
+    @property
+    def beginning(self) -> bool:
+        """Nothing was shifted, iterated or mirrored yet in this run."""
+        return self.status.canary_weight == 0 and self.status.iterations == 0
+
+    # --- what was seen --------------------------------------------------------------------------
+
+    @cached_property
+    def answered(self) -> RoutesObserved | None:
+        """The router's report on exactly what is wanted now, or None."""
+        routes = self.rollout.routes
+        if routes is None or routes.intent != desired(self.rollout, self.problems).id:
+            return None
+        return routes
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What keeps the manifest from working."""
+        return problems(self.rollout)
+
+    @property
+    def settled(self) -> bool:
+        """Everything wanted now is true and was read back."""
+        return self.answered is not None and self.answered.settled
+
+    @property
+    def is_promoted(self) -> bool:
+        """The target runs what the primary was last given."""
+        promoted = self.status.last_promoted_spec
+        if promoted and not promoted.startswith(REVISION_PREFIX):
+            return self.seen.same_template is True
+        return self.seen.target.revision == promoted
+
+    @property
+    def configs_changed(self) -> bool:
+        seen, known = self.seen.configs, self.status.tracked_configs
+        if seen is None:
+            return False
+        return bool(seen) if known is None else seen != known
+
+    # --- hooks ----------------------------------------------------------------------------------
+
+    def key(self, kind: str, index: int) -> str:
+        """Names a question of this moment: the same while status and round are the same."""
+        return f"{self.epoch}/{self.round}/{kind}/{index}"
+
+    @cached_property
+    def epoch(self) -> str:
+        status = self.status
+        return (
+            f"{status.last_transition_time}/{status.phase}/{status.canary_weight}"
+            f"/{status.iterations}/{status.failed_checks}"
+        )
+
+    def hooks(self, *types: HookType) -> tuple[Webhook, ...]:
+        return hooks(self.spec, *types)
+
+    def hook_ask(self, hook: Webhook, index: int, phase: str | None = None) -> HookAsk:
+        kind = hook.type or "rollout"
+        return HookAsk(
+            key=self.key(kind, index),
+            hook=hook,
+            phase=self.status.phase if phase is None else phase,
+            checksum=checksum(self.status),
+        )
+
+    def answer(self, key: str) -> Answer | None:
+        return self.look.answers.get(key)
+
+    def hook_answer(self, ask: HookAsk) -> HookAnswer | None:
+        answer = self.look.answers.get(ask.key)
+        return answer if isinstance(answer, HookAnswer) else None
+
+    # --- what comes out -------------------------------------------------------------------------
+
+    def remembered(self, **changes: object) -> CanaryStatus:
+        return remembered(self.status, self.at, self.kind, **changes)
+
+    def tell(
+        self,
+        make: Callable[..., FactT],
+        text: str = "",
+        *,
+        warning: bool = False,
+        phase: str | None = None,
+        once: str = "",
+        **fields: object,
+    ) -> FactT:
+        """A fact of this moment. Its id is derived, so telling it twice is telling it once.
+
+        phase  as event webhooks report it; the current one unless given
+        once   what makes it news again, instead of the text: e.g. the round
+        """
+        tag = getattr(make, "__struct_config__").tag  # noqa: B009 - mypy sees a callable
+        identity = f"{self.seen.canary.uid}|{self.epoch}|{tag}|{once}|{text}"
+        return make(
+            canary=self.seen.canary,
+            id=hashlib.sha256(identity.encode()).hexdigest()[:24],
+            at=self.at,
+            phase=self.status.phase if phase is None else phase,
+            checksum=checksum(self.status),
+            revision=self.status.last_applied_spec,
+            severity="Warning" if warning else "Normal",
+            text=text,
+            **fields,
+        )
+
+    def stand_still(self, reason: str, *facts: Fact, due_at: float | None = None) -> Decision:
+        """Nothing to remember; look again when something happens, or at `due_at`."""
+        return Decision(reason=reason, status=self.status, facts=facts, due_at=due_at)

@@ -1,0 +1,159 @@
+"""The metrics of an analysis as questions, in the reference's order (5.1).
+
+First the built-in checks and inline queries in the manifest's order, then the templates. A metric
+that is both is asked twice, as Flagger does. What cannot be asked is answered here instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from serinus.analyzer.core.checks import Judged, judge
+from serinus.analyzer.core.moment import Moment
+from serinus.analyzer.core.queries import (
+    DEFAULT_INTERVAL,
+    DURATION,
+    SUCCESS_RATE,
+    Check,
+    Names,
+    builtin_query,
+    collapse,
+    metrics_provider,
+    names_of,
+    observer_of,
+)
+from serinus.analyzer.core.rollout import HookAnswer, MetricAsk
+from serinus.analyzer.core.template import TemplateError, render
+from serinus.events import Measurement, Metric, MetricTemplateSpec
+from serinus.events.canary import MetricProvider, TemplateRef, duration_s
+
+UNUSABLE = "Metric query failed for no usable metrics template and query were configured"
+SCRAPE = "scrape"
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """One metric to ask about. Without `ask` it cannot be asked and `error` says why."""
+
+    metric: Metric
+    builtin: bool
+    provider: str
+    interval: str
+    ask: MetricAsk | None = None
+    error: str = ""
+
+
+def questions(m: Moment) -> Iterator[Question]:
+    """Every question of one round, in order."""
+    names = names_of(m.namespace, m.seen.canary.name, m.spec)
+    for index, metric in enumerate(m.analysis.metrics):
+        if metric.name in (SUCCESS_RATE, DURATION):
+            yield _builtin(m, names, index, metric)
+        if metric.query:
+            yield _inline(m, names, index, metric)
+    for index, metric in enumerate(m.analysis.metrics):
+        if metric.template_ref is not None:
+            yield _templated(m, names, index, metric, metric.template_ref)
+        elif metric.name not in (SUCCESS_RATE, DURATION) and not metric.query:
+            yield _unaskable(metric, UNUSABLE)
+
+
+def judged(m: Moment, question: Question) -> Judged:
+    """The verdict on a question whose answer is there."""
+    ask = question.ask
+    if ask is None:
+        measurement = Measurement(
+            metric=question.metric.name,
+            outcome="unreachable",
+            cause=question.error,
+            interval=question.interval,
+        )
+        return Judged(passed=False, measurement=measurement, text=question.error)
+    reading = m.answer(ask.key)
+    assert reading is not None
+    assert not isinstance(reading, HookAnswer)
+    return judge(
+        question.metric,
+        question.builtin,
+        reading,
+        canary=m.seen.canary,
+        target=m.target,
+        provider=question.provider,
+        interval=question.interval,
+        query=ask.query,
+        template=bool(ask.template),
+    )
+
+
+def builtin_source(m: Moment) -> MetricTemplateSpec:
+    """Where built-in and inline metrics are asked: the canary's server, else the operator's."""
+    address = m.spec.metrics_server or m.rollout.policy.metrics_server
+    kind, _, rest = address.partition(":")
+    if kind == SCRAPE:
+        return MetricTemplateSpec(provider=MetricProvider(type="scrape", address=rest), query="")
+    return MetricTemplateSpec(provider=MetricProvider(type="prometheus", address=address), query="")
+
+
+def template_name(m: Moment, ref: TemplateRef) -> str:
+    return f"{ref.namespace or m.namespace}/{ref.name}"
+
+
+def _builtin(m: Moment, names: Names, index: int, metric: Metric) -> Question:
+    provider = metrics_provider(m.spec.provider, m.rollout.policy.mesh, m.spec.target_ref)
+    check: Check = "request-success-rate" if metric.name == SUCCESS_RATE else "request-duration"
+    query = builtin_query(observer_of(provider), check, names, metric.interval)
+    return _asked(m, metric, f"builtin/{index}", query, builtin=True, provider=provider)
+
+
+def _inline(m: Moment, names: Names, index: int, metric: Metric) -> Question:
+    interval = metric.interval or DEFAULT_INTERVAL
+    try:
+        query = render(metric.query, names.words(interval), metric.template_variables)
+    except TemplateError as error:
+        return _unaskable(metric, f"Prometheus query failed for {metric.name}: {error}")
+    return _asked(m, metric, f"query/{index}", collapse(query), provider="prometheus")
+
+
+def _templated(m: Moment, names: Names, index: int, metric: Metric, ref: TemplateRef) -> Question:
+    key = template_name(m, ref)
+    namespace, _, name = key.partition("/")
+    template = m.seen.templates.get(key)
+    if template is None:
+        why = f'metrictemplate.flagger.app "{name}" not found'
+        return _unaskable(metric, f"Metric template {name}.{namespace} error: {why}")
+    interval = metric.interval or DEFAULT_INTERVAL
+    try:
+        query = render(template.query, names.words(interval), metric.template_variables)
+    except TemplateError as error:
+        why = f"Metric template {name}.{namespace} query render error: {error}"
+        return _unaskable(metric, why)
+    kind = template.provider.type
+    return _asked(m, metric, f"template/{index}", query, provider=kind, template=key)
+
+
+def _asked(
+    m: Moment,
+    metric: Metric,
+    place: str,
+    query: str,
+    *,
+    provider: str,
+    builtin: bool = False,
+    template: str = "",
+) -> Question:
+    interval = metric.interval or DEFAULT_INTERVAL
+    ask = MetricAsk(
+        key=f"{m.epoch}/{m.round}/{place}",
+        metric=metric.name,
+        source=m.seen.templates[template] if template else builtin_source(m),
+        template=template,
+        query=query,
+        window_s=duration_s(interval) or 60.0,
+    )
+    return Question(metric=metric, builtin=builtin, provider=provider, interval=interval, ask=ask)
+
+
+def _unaskable(metric: Metric, why: str) -> Question:
+    interval = metric.interval or DEFAULT_INTERVAL
+    return Question(metric=metric, builtin=False, provider="", interval=interval, error=why)

@@ -1,0 +1,128 @@
+"""Manifests that cannot work: where, why, and what to write instead (reference 1.9, and what it
+leaves unsaid).
+
+A problem stops the beginning of anything new and leaves traffic as it is. While a rollout runs, a
+broken metric counts as a failed check, as with Flagger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from serinus.analyzer.core.rollout import Rollout
+from serinus.events import Problem
+from serinus.events.canary import Metric, analysis_of
+
+BUILTIN_METRICS = ("request-success-rate", "request-duration")
+
+
+def problems(rollout: Rollout) -> tuple[Problem, ...]:
+    """Everything that keeps this canary from being worked on, first the most basic."""
+    return (
+        *rollout.seen.problems,
+        *_target(rollout),
+        *_service(rollout),
+        *_analysis(rollout),
+        *_references(rollout),
+        *_refused(rollout),
+    )
+
+
+def _target(rollout: Rollout) -> Iterator[Problem]:
+    seen, spec = rollout.seen, rollout.spec
+    name, namespace = spec.target_ref.name, seen.canary.namespace
+    kind = spec.target_ref.kind
+    if not name or not kind:
+        yield Problem("spec.targetRef", "kind and name are needed", "name the workload to release")
+    elif seen.target.error and seen.target.found:
+        label = "add one of these labels to its selector and pod template"
+        yield Problem("spec.targetRef", f"getSelectorLabel failed: {seen.target.error}", label)
+    elif seen.target.error:
+        yield Problem("spec.targetRef", seen.target.error, "choose a kind that can be released")
+    elif not seen.target.found:
+        plural = f"{kind.lower()}s"
+        why = f'{kind.lower()} {name}.{namespace} get query error: {plural}.apps "{name}" not found'
+        yield Problem("spec.targetRef", why, f"create the {kind} or correct the name")
+    if seen.rivals:
+        others = ", ".join(seen.rivals)
+        why = f"{kind} {name}.{namespace} is released by canary {others} already"
+        yield Problem("spec.targetRef", why, "delete one of the canaries")
+    for missing in seen.missing_configs:
+        what, _, config = missing.partition("/")
+        why = (
+            f"createPrimaryDeployment failed: GetTargetConfigs failed: {what} {config}.{namespace} "
+            f"get query error: {what} {config}.{namespace} get query error: "
+            f'{what}s "{config}" not found'
+        )
+        if rollout.status.phase in ("", "Initializing"):
+            yield Problem("spec.targetRef", why, f"create {what} {config}, or mark it optional")
+
+
+def _service(rollout: Rollout) -> Iterator[Problem]:
+    spec = rollout.spec
+    if spec.service is None and spec.target_ref.kind in ("Deployment", "DaemonSet"):
+        yield Problem("spec.service.port", "is missing", "name the port the service listens on")
+    elif spec.service is not None and not 1 <= spec.service.port <= 65535:
+        yield Problem("spec.service.port", f"{spec.service.port} is no port", "use 1 to 65535")
+
+
+def _analysis(rollout: Rollout) -> Iterator[Problem]:
+    spec = rollout.spec
+    analysis = analysis_of(spec)
+    mesh = spec.provider or rollout.policy.mesh
+    if spec.analysis is None and spec.canary_analysis is None:
+        yield Problem("spec.analysis", "is missing", "set interval, threshold and stepWeight")
+        return
+    steps = analysis.iterations or analysis.step_weight or analysis.step_weights
+    if not steps and not spec.skip_analysis and mesh != "kubernetes":
+        cure = "set stepWeight or stepWeights (canary), or iterations (blue/green, A/B)"
+        yield Problem("spec.analysis", "has no steps", cure)
+    affinity = analysis.session_affinity
+    if affinity is not None and affinity.cookie_name == affinity.primary_cookie_name:
+        yield Problem(
+            "spec.analysis.sessionAffinity.primaryCookieName",
+            "must differ from cookieName",
+            "choose another name",
+        )
+    for index, metric in enumerate(analysis.metrics):
+        if not measurable(metric):
+            yield Problem(
+                f"spec.analysis.metrics[{index}]",
+                f"{metric.name} has neither query nor templateRef",
+                f"add a templateRef, or use {' or '.join(BUILTIN_METRICS)}",
+            )
+
+
+def measurable(metric: Metric) -> bool:
+    """Whether a metric says what to ask."""
+    return bool(metric.name in BUILTIN_METRICS or metric.query or metric.template_ref)
+
+
+def _references(rollout: Rollout) -> Iterator[Problem]:
+    if not rollout.policy.no_cross_namespace:
+        return
+    own = rollout.seen.canary.namespace
+    analysis = analysis_of(rollout.spec)
+    blocked = "cross-namespace references are blocked"
+    for index, metric in enumerate(analysis.metrics):
+        ref = metric.template_ref
+        if ref is not None and ref.namespace not in ("", own):
+            yield Problem(
+                f"spec.analysis.metrics[{index}].templateRef.namespace",
+                f"can't access metric template {ref.name}.{ref.namespace}, {blocked}",
+                f"copy the template to {own}",
+            )
+    for index, alert in enumerate(analysis.alerts):
+        provider = alert.provider_ref
+        if provider.namespace not in ("", own):
+            yield Problem(
+                f"spec.analysis.alerts[{index}].providerRef.namespace",
+                f"can't access alert provider {provider.name}.{provider.namespace}, {blocked}",
+                f"copy the provider to {own}",
+            )
+
+
+def _refused(rollout: Rollout) -> Iterator[Problem]:
+    routes = rollout.routes
+    if routes is not None and routes.refused in ("UnknownMesh", "Unsupported"):
+        yield Problem("spec.provider", routes.error, "choose a provider that can")
