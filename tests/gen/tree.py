@@ -7,15 +7,20 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.gen import crds, fields
+from tests.gen import crds, fields, schemas, subjects
 
 ROOT = Path(__file__).resolve().parents[2]
 
 Generator = Callable[[], Mapping[str, str]]
-GENERATORS: tuple[Generator, ...] = (crds.files, fields.files)
+GENERATORS: tuple[Generator, ...] = (
+    crds.files,
+    fields.files,
+    schemas.files,
+    subjects.files,
+)
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.
-OWNED: tuple[str, ...] = (f"{crds.FOLDER}/*.yaml",)
+OWNED: tuple[str, ...] = (f"{crds.FOLDER}/*.yaml", f"{schemas.FOLDER}/*.json")
 
 
 def generated() -> dict[str, str]:
