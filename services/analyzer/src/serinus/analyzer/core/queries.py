@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from serinus.analyzer.core.observers import OBSERVERS, Matcher, Row
 from serinus.events.canary import CanarySpec, ObjectRef, service_name
 
-SUCCESS_RATE = "request-success-rate"
-DURATION = "request-duration"
+SUCCESS_RATE: Final = "request-success-rate"
+DURATION: Final = "request-duration"
 Check = Literal["request-success-rate", "request-duration"]
 DEFAULT_INTERVAL = "1m"
 QUANTILE = 0.99

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from serinus.analyzer.core.gotext import unquote
 
-
 MAX_LENGTH = 16_384
 MAX_DEPTH = 50
 
