@@ -1,18 +1,19 @@
 """What a workload runs, as a short hash; and whether target and primary run the same. Pure.
 
-Flagger's own hashes come from a dump of Go structures and cannot be computed here. Ours have
-another length, so that they are told apart at sight (`is_foreign`) and adopted (reference 11.5).
+Flagger's own hashes come from a dump of Go structures and cannot be computed here. Ours open with
+the name of their algorithm, so that others are told apart at sight (`is_foreign`) and adopted
+(reference 11.5), and a better algorithm one day starts no rollout.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
+from serinus.events.canary import REVISION_PREFIX
 from serinus.events.snapshots import Selector
 from serinus.kube.configs import references, undo_rename
 from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, Obj, rewrite_affinity
@@ -21,26 +22,24 @@ FLAGGER_ID = "flagger-id"
 TOOLKIT = "toolkit.fluxcd.io"
 SCALE_TO_ZERO = "flagger.app/scale-to-zero"
 
-# Flagger's are decimal numbers of 32 bits with other digits: ten characters at most.
-_LENGTH = 12
-_OURS = re.compile(rf"[0-9a-f]{{{_LENGTH}}}")
+_LENGTH = 10
 # Where empty and absent mean different things: an empty selector selects everything.
 _EMPTY_MATTERS = frozenset({"labelSelector", "namespaceSelector", "emptyDir"})
 
 
 def template_hash(template: Obj, *, kind: str = "Deployment") -> str:
-    """Twelve hex digits that change when the pod template does, and only then.
+    """A short text that changes when the pod template does, and only then.
 
     Absent, null and empty fields are the same; the order of keys does not matter. For a DaemonSet
     the node selector that parks it does not count.
     """
     canonical = msgspec.json.encode(_canonical(template, kind), order="sorted")
-    return hashlib.sha256(canonical).hexdigest()[:_LENGTH]
+    return REVISION_PREFIX + hashlib.sha256(canonical).hexdigest()[:_LENGTH]
 
 
 def is_foreign(revision: str) -> bool:
     """Whether a recorded revision is not one of ours: Flagger's, to be adopted."""
-    return bool(revision) and not _OURS.fullmatch(revision)
+    return bool(revision) and not revision.startswith(REVISION_PREFIX)
 
 
 def same_template(
