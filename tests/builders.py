@@ -304,11 +304,17 @@ def a_canary(
         "apiVersion": API_VERSION,
         "kind": "Canary",
         "metadata": {**_metadata(name, generation=1), "uid": UID},
-        "spec": msgspec.to_builtins(spec or a_canary_spec()),
+        "spec": as_json(spec or a_canary_spec()),
     }
     if status is not None:
-        document["status"] = msgspec.to_builtins(status)
+        document["status"] = as_json(status)
     return laid_over(document, fields)
+
+
+def as_json(struct: msgspec.Struct) -> Obj:
+    """A Struct as the maps and lists of its JSON."""
+    found: Obj = msgspec.json.decode(msgspec.json.encode(struct))
+    return found
 
 
 def laid_over(document: Mapping[str, Any], fields: Mapping[str, Any]) -> Obj:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import subprocess
 from typing import Any
 
 import msgspec
@@ -18,6 +20,24 @@ from serinus.events import TABLE, encode
 TAGS = sorted(schemas.all_schemas())
 
 
+@functools.cache
+def release() -> str:
+    """The newest release tag that this commit descends from; "" before the first release."""
+    argv = ["git", "-C", str(ROOT), "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def promised(tag: str) -> dict[str, Any]:
+    """The schema of the newest release; before the first one, and for new messages, today's."""
+    if release():
+        argv = ["git", "-C", str(ROOT), "show", f"{release()}:{schemas.path_of(tag)}"]
+        shown = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if shown.returncode == 0:
+            found: dict[str, Any] = json.loads(shown.stdout)
+            return found
+    return committed(tag)
+
+
 def committed(tag: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((ROOT / schemas.path_of(tag)).read_text("utf-8"))
     return found
@@ -25,7 +45,7 @@ def committed(tag: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_message_still_has_everything_that_its_version_promised(tag: str) -> None:
-    assert breaks(committed(tag), schemas.all_schemas()[tag]) == []
+    assert breaks(promised(tag), schemas.all_schemas()[tag]) == []
 
 
 @pytest.mark.parametrize("tag", TAGS)
