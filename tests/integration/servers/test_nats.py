@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
-from tests.servers.nats import NatsServer
+from tests.servers.nats import NatsServer, nats_server
+from tests.servers.process import ServerError
 
 
 async def connect(server: NatsServer) -> Client:
@@ -41,3 +45,19 @@ async def test_a_killed_server_comes_back_with_its_store(own_nats: NatsServer) -
     assert before == own_nats.url
     assert (await client.jetstream().get_last_msg("kept", "kept.one")).data == b"1"
     await client.close()
+
+
+def test_an_engine_that_is_not_there_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked for containers is told that there is no engine, and how to do without."""
+    monkeypatch.setenv("SERINUS_TEST_ENGINE", "containers")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+
+    with (
+        pytest.raises(
+            ServerError, match=r"no image of nats-server .* or unset SERINUS_TEST_ENGINE"
+        ),
+        nats_server(tmp_path / "nats"),
+    ):
+        pass
