@@ -105,6 +105,12 @@ def test_equal_news_has_one_id_whenever_it_was_composed() -> None:
     assert message_id(an_observed()) == message_id(later)
 
 
+def test_the_order_of_keys_is_no_news() -> None:
+    one = an_observed(configs={"configmap/a": "1", "secret/b": "2"})
+    other = an_observed(configs={"secret/b": "2", "configmap/a": "1"})
+    assert message_id(one) == message_id(other)
+
+
 @pytest.mark.parametrize(
     "changed",
     [
