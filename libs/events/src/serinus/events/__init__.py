@@ -64,7 +64,14 @@ from serinus.events.snapshots import (
     Selector,
     WorkloadSeen,
 )
-from serinus.events.streams import BUCKETS, STREAMS, Stream, permissions, users
+from serinus.events.streams import (
+    BUCKETS,
+    STREAMS,
+    TAP_PERMISSIONS,
+    Stream,
+    permissions,
+    users,
+)
 from serinus.events.subjects import FACTS, TABLE, Row, canary_of, dead_subject, filters, subject_of
 
 __all__ = [
@@ -74,6 +81,7 @@ __all__ = [
     "FINALIZER",
     "STREAMS",
     "TABLE",
+    "TAP_PERMISSIONS",
     "Alert",
     "AlertFailed",
     "AlertProviderSpec",

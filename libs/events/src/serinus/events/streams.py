@@ -71,6 +71,13 @@ def permissions(service: ServiceName) -> dict[str, Any]:
     }
 
 
+TAP_PERMISSIONS: dict[str, Any] = {
+    "publish": {"deny": [">"]},
+    "subscribe": {"allow": [f"{ROOT}.>"]},
+}
+"""For somebody who only listens, on plain subscriptions: a dashboard, a person with `nats sub`."""
+
+
 def users(passwords: dict[str, str]) -> list[dict[str, Any]]:
     """The `authorization.users` of a nats-server for the five services."""
     return [{"user": s, "password": passwords[s], "permissions": permissions(s)} for s in SERVICES]
