@@ -7,34 +7,36 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers.process import ServerError
+from tests.tools import crds as modules
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ROOT / "deploy" / "chart" / "crds"
-# One folder of CRDs per mesh that tests use, below SERINUS_MESH_CRDS.
-MESHES = ("traefik", "gateway-api")
+FOLDER = "SERINUS_MESH_CRDS"
+BESIDE = ROOT.parent / "shared" / "crds"
+MESHES = tuple(modules.SOURCES)
 
 
 def files() -> Sequence[Path]:
     """Every CRD file that a test's API server gets. Raises ServerError that names what is missing.
 
-    The meshes' folder is SERINUS_MESH_CRDS, else `shared/crds` beside the repository.
+    The meshes' are those in SERINUS_MESH_CRDS (a folder for each mesh), else in `shared/crds`
+    beside the repository, else those of the projects' Go modules.
     """
-    folder = Path(os.environ.get("SERINUS_MESH_CRDS") or ROOT.parent / "shared" / "crds")
-    return [*_ours(folder), *(file for mesh in MESHES for file in _of_mesh(folder, mesh))]
+    ours = sorted(OURS.glob("*.yaml"))
+    if not ours:
+        raise ServerError(f"missing: our own CRDs in {OURS} (make gen writes them)")
+    return [*ours, *(file for mesh in MESHES for file in of_mesh(mesh))]
 
 
-def _ours(folder: Path) -> Sequence[Path]:
-    """The chart's CRDs; a checkout that has not generated them yet gets Flagger's own."""
-    return sorted(OURS.glob("*.yaml")) or _of_mesh(folder, "flagger")
-
-
-def _of_mesh(folder: Path, mesh: str) -> Sequence[Path]:
-    found = sorted((folder / mesh).glob("*.yaml"))
-    if not found:
-        raise ServerError(
-            f"missing: the CRDs of {mesh} in {folder / mesh}. Set SERINUS_MESH_CRDS to a folder "
-            f"that has a folder each for {', '.join(MESHES)} with the project's CRD files "
-            "(Traefik: docs/content/reference/dynamic-configuration of its repository; "
-            "Gateway API: config/crd/standard)"
-        )
-    return found
+def of_mesh(mesh: str) -> Sequence[Path]:
+    """The CRD files of one mesh; a named folder is taken at its word. Raises ServerError."""
+    named = os.environ.get(FOLDER)
+    folder = Path(named) if named else BESIDE
+    if found := sorted((folder / mesh).glob("*.yaml")):
+        return found
+    if not named:
+        return modules.files(mesh)
+    raise ServerError(
+        f"missing: the CRDs of {mesh} in {folder / mesh}. {FOLDER} is to hold a folder each for "
+        f"{', '.join(MESHES)}; without it they come from the projects' Go modules"
+    )

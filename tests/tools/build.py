@@ -78,17 +78,20 @@ def _locked(target: Path) -> Iterator[None]:
         yield
 
 
-def _go() -> str:
+def go() -> str:
+    """The path of the go command. Raises ServerError that says what it would be for."""
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if found is None:
         raise ServerError(
-            f"missing: {', '.join(PACKAGES)}. Set KUBEBUILDER_ASSETS to a folder that holds them, "
-            "put them on PATH, or install Go 1.24 or newer so that they can be built"
+            "missing: Go 1.24 or newer, which builds the control plane's programs and fetches the "
+            "meshes' CRDs. Without it set KUBEBUILDER_ASSETS to a folder with "
+            f"{', '.join(PACKAGES)} (or put them on PATH), and SERINUS_MESH_CRDS to one of CRDs"
         )
     return found
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """For every call of go: no workspace, no C compiler, paths left out of what is built."""
     return os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-trimpath"}
 
 
@@ -108,11 +111,11 @@ def _build(name: str, package: str, target: Path) -> None:
     _say(f"building {name} (once; kept in {target})")
     with tempfile.TemporaryDirectory(dir=target) as scratch:
         output, log = Path(scratch) / name, Path(scratch) / "log"
-        argv = [_go(), "build", "-v", "-buildvcs=false", f"-ldflags={_link_flags()}"]
+        argv = [go(), "build", "-v", "-buildvcs=false", f"-ldflags={_link_flags()}"]
         with log.open("wb") as words:
             process = subprocess.Popen(
                 ["nice", *argv, "-o", str(output), package],
-                cwd=MODULE, env=_environment(),
+                cwd=MODULE, env=environment(),
                 stdin=subprocess.DEVNULL, stdout=words, stderr=words,
             )  # fmt: skip
             try:
@@ -145,17 +148,17 @@ def pin(kubernetes: str, etcd: str) -> None:
     a module of its own (v0.x for v1.x), which is what the replacements say.
     """
 
-    def go(*words: str) -> str:
+    def run(*words: str) -> str:
         done = subprocess.run(
-            [_go(), *words],
-            cwd=MODULE, env=_environment(), check=True, text=True, stdout=subprocess.PIPE,
+            [go(), *words],
+            cwd=MODULE, env=environment(), check=True, text=True, stdout=subprocess.PIPE,
         )  # fmt: skip
         return done.stdout
 
     for part in ("go.mod", "go.sum"):
         (MODULE / part).unlink(missing_ok=True)
-    go("mod", "init", "serinus/tests/tools/kubernetes")
-    source = json.loads(go("mod", "download", "-json", f"k8s.io/kubernetes@{kubernetes}"))["GoMod"]
+    run("mod", "init", "serinus/tests/tools/kubernetes")
+    source = json.loads(run("mod", "download", "-json", f"k8s.io/kubernetes@{kubernetes}"))["GoMod"]
     text = Path(source).read_text()
     edits = [
         "-go=1.24.0",
@@ -164,10 +167,10 @@ def pin(kubernetes: str, etcd: str) -> None:
     published = "v0" + kubernetes.removeprefix("v1")
     staged = re.findall(r"^\s*(k8s\.io/\S+) => \./staging/", text, re.M)
     edits.extend(f"-replace={module}={module}@{published}" for module in staged)
-    go("mod", "edit", *edits)
+    run("mod", "edit", *edits)
     versions = {name: etcd if name == "etcd" else kubernetes for name in PACKAGES}
-    go("get", "-tool", *(f"{PACKAGES[name]}@{version}" for name, version in versions.items()))
-    go("mod", "tidy")
+    run("get", "-tool", *(f"{PACKAGES[name]}@{version}" for name, version in versions.items()))
+    run("mod", "tidy")
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import aiohttp
 from tests.servers.stub import Answers, Reply, Stub
 
@@ -12,8 +14,10 @@ async def ask(stub: Stub, space: str, query: str) -> tuple[int, list[str]]:
         aiohttp.ClientSession() as client,
         client.get(address, params={"query": query}) as answer,
     ):
-        found = await answer.json()
-    return answer.status, [row["value"][1] for row in found.get("data", {}).get("result", [])]
+        text = await answer.text()
+        if answer.status != 200:
+            return answer.status, [text]
+    return answer.status, [row["value"][1] for row in json.loads(text)["data"]["result"]]
 
 
 async def post(stub: Stub, role: str, path: str, body: object) -> tuple[int, str]:
@@ -29,13 +33,13 @@ async def test_each_query_takes_the_next_value_and_the_last_one_repeats(stub: St
     stub.script("shop").set_prometheus(
         [
             Answers(match="latency", values=(7,)),
-            Answers(match=".", values=(99.5, None, {"status": 500})),
+            Answers(match=".", values=(99.5, None, {"status": 500, "body": "oops"})),
         ]
     )
 
     answers = [await ask(stub, "shop", "success") for _ in range(4)]
 
-    assert answers == [(200, ["99.5"]), (200, []), (500, []), (500, [])]
+    assert answers == [(200, ["99.5"]), (200, []), (500, ["oops"]), (500, ["oops"])]
     assert await ask(stub, "shop", "latency") == (200, ["7"])
 
 

@@ -68,13 +68,48 @@ def test_built_programs_are_kept_by_what_they_are_built_from(
 def test_a_missing_folder_of_crds_names_the_mesh_and_the_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever reads it knows what to fetch and where to put it."""
+    """Whoever reads it knows what to put where."""
     monkeypatch.setenv("SERINUS_MESH_CRDS", str(tmp_path))
-    (tmp_path / "flagger").mkdir()
-    (tmp_path / "flagger" / "crd.yaml").write_text("")
 
-    with pytest.raises(ServerError, match=r"CRDs of traefik in .* Set SERINUS_MESH_CRDS"):
+    with pytest.raises(ServerError, match=r"CRDs of traefik in .* SERINUS_MESH_CRDS is to hold"):
         crds.files()
+
+
+def test_a_folder_of_crds_that_is_named_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lies beside the repository."""
+    monkeypatch.setenv("SERINUS_MESH_CRDS", str(tmp_path))
+    (tmp_path / "traefik").mkdir()
+    (tmp_path / "traefik" / "a.yaml").write_text("")
+
+    assert crds.of_mesh("traefik") == [tmp_path / "traefik" / "a.yaml"]
+
+
+def test_without_a_folder_the_crds_come_from_their_projects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fresh clone needs nothing beside it: every kind that we use is in the Go modules."""
+    monkeypatch.delenv("SERINUS_MESH_CRDS", raising=False)
+    monkeypatch.setattr(crds, "BESIDE", tmp_path / "none")
+
+    names = {file.name for mesh in crds.MESHES for file in crds.of_mesh(mesh)}
+
+    assert {
+        "traefik.io_traefikservices.yaml",
+        "traefik.io_ingressroutes.yaml",
+        "gateway.networking.k8s.io_httproutes.yaml",
+    } <= names
+
+
+def test_without_go_the_error_says_what_it_is_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And how to do without."""
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+
+    with pytest.raises(ServerError, match=r"missing: Go .* set KUBEBUILDER_ASSETS"):
+        build.go()
 
 
 def test_a_package_that_cannot_be_installed_comes_with_the_command(

@@ -1,0 +1,51 @@
+"""The CRDs of the meshes, out of the Go modules of the projects that define them.
+
+Versions and sums are pinned by mesh-crds/go.mod and go.sum; nothing of these modules is built.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.servers.process import ServerError
+from tests.tools import build
+
+MODULE = Path(__file__).parent / "mesh-crds"
+# mesh -> (module, the folder of its CRD files and their pattern)
+SOURCES = {
+    "traefik": (
+        "github.com/traefik/traefik/v3",
+        "docs/content/reference/dynamic-configuration/traefik.io_*.yaml",
+    ),
+    "gateway-api": (
+        "sigs.k8s.io/gateway-api",
+        "config/crd/standard/gateway.networking.k8s.io_*.yaml",
+    ),
+}
+
+
+def files(mesh: str) -> list[Path]:
+    """The CRD files of one mesh, downloaded when they are not in Go's module cache.
+
+    Raises ServerError.
+    """
+    module, pattern = SOURCES[mesh]
+    done = subprocess.run(
+        [build.go(), "mod", "download", "-json", module],
+        cwd=MODULE,
+        env=build.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    found = json.loads(done.stdout) if done.stdout.startswith("{") else {}
+    if "Dir" not in found:
+        why = found.get("Error") or done.stderr.strip()
+        raise ServerError(f"the CRDs of {mesh}: cannot download {module}: {why}")
+    listed = sorted(Path(found["Dir"]).glob(pattern))
+    if not listed:
+        raise ServerError(f"the CRDs of {mesh}: no {pattern} in {found['Dir']}")
+    return listed
