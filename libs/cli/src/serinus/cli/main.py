@@ -31,8 +31,9 @@ def _parser() -> argparse.ArgumentParser:
         "demo",
         help="release a good version, then a bad one, on this machine",
         description="Starts a pocket cluster of real servers and processes, releases a good "
-        "version of a small service, then one that answers 500 to a tenth of the requests, and shows what "
-        "happens. Ends by itself in under two minutes; exit status 0 means all went as it should.",
+        "version of a small service, then one that answers 500 to a tenth of the requests, and "
+        "shows what happens. Ends by itself in under two minutes; exit status 0 means all went as "
+        "it should.",
     )
     demo.add_argument(
         "--keep", action="store_true", help="leave it running afterwards, with a KUBECONFIG"
