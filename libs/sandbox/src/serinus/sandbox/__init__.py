@@ -5,6 +5,7 @@ this package.
 """
 
 from serinus.sandbox.apiserver import ApiServer
+from serinus.sandbox.controllers import Controllers
 from serinus.sandbox.images import Program
 from serinus.sandbox.leash import Child, Leash
 from serinus.sandbox.sandbox import Sandbox, control_plane, define, kubeconfig
@@ -13,6 +14,7 @@ from serinus.sandbox.servers import NatsServer, NotStarted, Traefik
 __all__ = [
     "ApiServer",
     "Child",
+    "Controllers",
     "Leash",
     "NatsServer",
     "NotStarted",

@@ -13,7 +13,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from serinus.sandbox import discovery, scale
+from serinus.sandbox import discovery, scale, yamls
 from serinus.sandbox import errors as e
 from serinus.sandbox.errors import ApiError, Obj
 from serinus.sandbox.registry import Registry, Write, in_version
@@ -436,7 +436,7 @@ async def _body(request: web.Request, kind: str = "") -> Any:
     try:
         if (kind == "apply" and spoken.endswith("+yaml")) or spoken == "application/yaml":
             if raw[:1] != b"{":
-                return yaml.safe_load(raw)
+                return next(yamls.documents(raw), None)
         elif "json" not in spoken and spoken != "application/octet-stream":
             raise e.unsupported_media(spoken)
         return msgspec.json.decode(raw)

@@ -165,19 +165,25 @@ def update(live: Obj | None, new: Obj, manager: Manager, shape: Shape, now: str)
 
 
 def _conflict(clashes: Mapping[Manager, Fields]) -> ApiError:
-    causes = []
+    causes: list[Obj] = []
     lines = []
     for other, fields in clashes.items():
-        via = f' with subresource "{other.subresource}"' if other.subresource else ""
-        who = f'conflict with "{other.name}"{via} using {other.api_version}'
         listed = sorted(f.spoken(path) for path in fields)
+        message = f"conflict with {_who(other)}"
         causes += [
-            {"reason": "FieldManagerConflict", "message": who, "field": field} for field in listed
+            {"reason": "FieldManagerConflict", "message": message, "field": field}
+            for field in listed
         ]
-        lines.append(
-            f"{who}: {listed[0]}" if len(listed) == 1 else f"{who}:\n- " + "\n- ".join(listed)
-        )
-    count = len(causes)
-    head = f"Apply failed with {count} conflict{'s' if count > 1 else ''}: "
-    text = head + (lines[0] if len(lines) == 1 else "conflicts " + "\n".join(lines))
+        lines.append(f"conflicts with {_who(other)}:\n- " + "\n- ".join(listed))
+    if len(causes) == 1:
+        only = causes[0]
+        text = f"Apply failed with 1 conflict: {only['message']}: {only['field']}"
+    else:
+        text = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
     return ApiError(409, "Conflict", text, {"causes": causes})
+
+
+def _who(manager: Manager) -> str:
+    via = f' with subresource "{manager.subresource}"' if manager.subresource else ""
+    using = f" using {manager.api_version}" if manager.operation == "Update" else ""
+    return f'"{manager.name}"{via}{using}'

@@ -25,7 +25,7 @@ class ApiError(Exception):
 
     def status(self) -> Obj:
         """The body: a `Status` with reason, code, message and details."""
-        return {
+        body = {
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {},
@@ -35,6 +35,7 @@ class ApiError(Exception):
             "details": self.details,
             "code": self.code,
         }
+        return {name: part for name, part in body.items() if part or name == "metadata"}
 
 
 def _details(plural: str, group: str, name: str) -> Obj:

@@ -84,7 +84,8 @@ class Registry:
         new = copy.deepcopy(obj)
         meta = new.setdefault("metadata", {})
         if meta.get("resourceVersion"):
-            raise e.bad_request("resourceVersion should not be set on objects to be created")
+            # A 500, and without a reason: so says the real server.
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = meta["generateName"] + random_suffix()
         self._locate(resource, namespace, new, meta.get("name", ""))
@@ -139,9 +140,8 @@ class Registry:
             if write.subresource:
                 raise e.not_found(resource.plural, resource.group, name)
             self._require_namespace(resource, namespace)
-            if meta.get("uid"):
-                why = "uid mismatch: the provided object specified uid, and no existing object"
-                raise e.conflict(resource.plural, resource.group, name, why)
+            if meta.get("uid"):  # a resourceVersion, in contrast, does not matter here
+                raise e.conflict(resource.plural, resource.group, name, e.STALE)
         self._locate(resource, namespace, config, name)
         if write.subresource == "status":
             kept = {k: config[k] for k in ("apiVersion", "kind", "status") if k in config}
@@ -262,7 +262,6 @@ class Registry:
                 del new["status"]
         else:
             _keep_system(resource, live, new)
-        meta = new["metadata"]
         if not resource.custom:
             defaults.fill(resource.plural, new)
         elif resource.schema:
@@ -272,7 +271,7 @@ class Registry:
         if resource.generation:
             changed = live is not None and _desired(live, resource) != _desired(new, resource)
             before = live["metadata"].get("generation", 1) if live else 0
-            meta["generation"] = before + 1 if changed or live is None else before
+            new["metadata"]["generation"] = before + 1 if changed or live is None else before
         return new
 
     def _born(self, resource: Resource, new: Obj) -> None:

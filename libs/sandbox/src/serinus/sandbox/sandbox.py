@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from serinus.sandbox import yamls
 from serinus.sandbox.addresses import Addresses
 from serinus.sandbox.apiserver import ApiServer
 from serinus.sandbox.controllers import Controllers
@@ -69,8 +70,8 @@ def define(api: ApiServer, files: Sequence[Path]) -> None:
     resource = api.kinds.at("apiextensions.k8s.io", "v1", "customresourcedefinitions")
     paths = [p for f in files for p in (sorted(f.glob("*.yaml")) if f.is_dir() else [f])]
     for path in paths:
-        for document in yaml.safe_load_all(path.read_text()):
-            if document and document.get("kind") == "CustomResourceDefinition":
+        for document in yamls.documents(path.read_bytes()):
+            if document.get("kind") == "CustomResourceDefinition":
                 api.registry.create(resource, "", document, Write("serinus-sandbox"))
 
 
@@ -88,18 +89,20 @@ class Sandbox:
         programs: Mapping[str, Program] | None = None,
         nats: bool = True,
         nats_config: str = "",
+        nats_env: Mapping[str, str] | None = None,
         traefik: bool = True,
         backoff_s: float = BACKOFF_S,
     ) -> None:
         """`directory` is kept when it is given, else a temporary one is removed at the end.
 
         `crds` are files or folders whose schemas are enforced; `programs` adds images to those
-        that come with the sandbox.
+        that come with the sandbox. `nats_config` may use the variables of `nats_env`.
         """
         self._given = directory
         self._crds = crds
         self._programs = {**PROGRAMS, **(programs or {})}
-        self._with_nats, self._nats_config, self._with_traefik = nats, nats_config, traefik
+        self._with_nats, self._with_traefik = nats, traefik
+        self._nats_config, self._nats_env = nats_config, nats_env
         self._backoff_s = backoff_s
         self._stack = contextlib.AsyncExitStack()
         self._children: list[Child] = []
@@ -134,7 +137,13 @@ class Sandbox:
         await self._start_node(addresses)
         if self._with_nats:
             log = self.logs / "nats.log"
-            self.nats = NatsServer(self.leash, self.dir / "nats", log, config=self._nats_config)
+            self.nats = NatsServer(
+                self.leash,
+                self.dir / "nats",
+                log,
+                config=self._nats_config,
+                env=self._nats_env,
+            )
             await self._stack.enter_async_context(self.nats)
         if self._with_traefik:
             log = self.logs / "traefik.log"

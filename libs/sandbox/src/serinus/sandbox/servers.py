@@ -117,21 +117,33 @@ class NatsServer(Server):
     """NATS with JetStream; clients connect to `url`, `monitor_url` is its HTTP side."""
 
     def __init__(
-        self, leash: Leash, directory: Path, log: Path, port: int = 0, config: str = ""
+        self,
+        leash: Leash,
+        directory: Path,
+        log: Path,
+        port: int = 0,
+        config: str = "",
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """`config` is more text in the server's own language: users and permissions, say."""
+        """`config` is more text in the server's own language: users and permissions, say.
+
+        It may use the variables of `env`. Where it listens and stores is decided here, whatever
+        the text says.
+        """
         port = port or free_port()
         monitor = free_port()
         self.url = f"nats://127.0.0.1:{port}"
         self.monitor_url = f"http://127.0.0.1:{monitor}"
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / "nats.conf"
+        # Of two values the server takes the later one.
         path.write_text(
-            f'listen: "127.0.0.1:{port}"\nhttp: "127.0.0.1:{monitor}"\n'
-            f'server_name: "sandbox"\njetstream {{ store_dir: "{directory}" }}\n{config}\n'
+            f'{config}\nlisten: "127.0.0.1:{port}"\nhttp: "127.0.0.1:{monitor}"\n'
+            f'server_name: "sandbox"\njetstream {{ store_dir: "{directory}" }}\n'
         )
         argv = [program("nats-server"), "-c", str(path)]
-        super().__init__("nats", argv, self.monitor_url + "/healthz", leash, log)
+        whole = {**os.environ, **(env or {})}
+        super().__init__("nats", argv, self.monitor_url + "/healthz", leash, log, whole)
 
 
 class Traefik(Server):

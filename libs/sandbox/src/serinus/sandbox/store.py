@@ -45,7 +45,7 @@ Listener = Callable[[Change], None]
 class Store:
     """Objects by kind and name, with a history to watch from."""
 
-    def __init__(self, history: int = HISTORY, start: int = 1) -> None:
+    def __init__(self, history: int = HISTORY, start: int = 1000) -> None:
         self._history_size = history
         self._objects: dict[ResourceId, dict[tuple[str, str], Obj]] = {}
         self._history: dict[ResourceId, deque[Change]] = {}
@@ -108,7 +108,7 @@ class Store:
 
     def since(self, resource: ResourceId, revision: int) -> list[Change]:
         """The changes after `revision`, oldest first; ApiError 410 when some are forgotten."""
-        oldest = self._compacted.get(resource, self._start - 1)
+        oldest = self._compacted.get(resource, self._start)
         if revision < oldest:
             raise gone(revision, oldest)
         news: list[Change] = []

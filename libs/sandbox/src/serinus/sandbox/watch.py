@@ -83,10 +83,9 @@ def _beginning(store: Store, watch: Watch) -> Iterator[Obj]:
 async def follow(store: Store, watch: Watch) -> AsyncIterator[list[Obj]]:
     """Batches of watch events until the timeout; an empty batch first, so that headers go out.
 
-    A watch that falls behind the store's memory gets an ERROR event with 410 and ends.
+    A watch from before the store's memory, or that falls behind it, gets an ERROR event with 410
+    and ends.
     """
-    if watch.start is not None:
-        store.since(watch.resource.id, watch.start)  # raises before anything was answered
     news = asyncio.Event()
 
     def wake(change: Change) -> None:
