@@ -66,7 +66,7 @@ class Watched:
 
 @asynccontextmanager
 async def reflecting(
-    client: KubeClient, kind: str, namespace: str = "", api_version: str = "v1", **more: str
+    client: KubeClient, kind: str, namespace: str = "", api_version: str = "v1"
 ) -> AsyncIterator[Watched]:
     watched = Watched()
     task = asyncio.create_task(
@@ -78,7 +78,6 @@ async def reflecting(
             store=watched.store,
             clock=SystemClock(),
             on_state=watched.on_state,
-            **more,
         )
     )
     try:
@@ -241,14 +240,14 @@ async def test_kinds_that_are_not_in_the_table_are_discovered_once(
 async def test_a_list_goes_on_behind_the_first_page(
     client: KubeClient, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serinus.kube.client.PAGE_SIZE", 2)
-    for number in range(5):
+    monkeypatch.setattr("serinus.kube.client.FIRST_PAGE", 2)
+    for number in range(7):
         await client.create(a_config(namespace, f"c{number}"))
 
     listing = await client.list("v1", "ConfigMap", namespace)
 
     names = [obj["metadata"]["name"] for obj in listing.items]
-    assert [n for n in names if n.startswith("c")] == ["c0", "c1", "c2", "c3", "c4"]
+    assert [n for n in names if n.startswith("c")] == [f"c{number}" for number in range(7)]
     assert all(obj["kind"] == "ConfigMap" for obj in listing.items)
 
 

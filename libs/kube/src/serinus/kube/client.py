@@ -25,7 +25,9 @@ from serinus.runtime.service import Metrics
 # (verb, resource, code) of every request; code is the HTTP status, or "none" without an answer.
 Count = Callable[[str, str, str], None]
 
-PAGE_SIZE = 500
+# Pages begin small and grow while they are light: 100 Secrets may weigh more than 1000 Leases.
+FIRST_PAGE, LARGEST_PAGE, SMALLEST_PAGE = 100, 1000, 10
+LIGHT_BYTES, HEAVY_BYTES = 1 << 20, 8 << 20
 REQUEST_TIMEOUT_S = 10.0
 LIST_TIMEOUT_S = 30.0
 # The server ends a watch after this long; the spread keeps many of them from ending together.
@@ -117,13 +119,14 @@ class KubeClient:
     async def pages(
         self, api_version: str, kind: str, namespace: str = "", selector: str = ""
     ) -> AsyncIterator[Listing]:
-        """The same as `list` in pieces of 500, so that a caller may keep only what it needs.
+        """The same as `list` in pieces of some MB, so that a caller may keep only what it needs.
 
         Raises Gone when the server forgot the version in the middle: start again.
         """
         resource = await self.resource(api_version, kind)
         path = path_of(api_version, resource, namespace)
-        query = {"limit": str(PAGE_SIZE)}
+        size = FIRST_PAGE
+        query = {"limit": str(size)}
         if selector:
             query["labelSelector"] = selector
         while True:
@@ -136,7 +139,8 @@ class KubeClient:
             yield Listing(tuple(items), page.metadata.resource_version)
             if not page.metadata.more:
                 return
-            query["continue"] = page.metadata.more
+            size = _next_page(size, len(body))
+            query |= {"continue": page.metadata.more, "limit": str(size)}
 
     async def watch(
         self,
@@ -290,6 +294,13 @@ class KubeClient:
                 answer.release()
         keep_alive(answer)
         return answer
+
+
+def _next_page(size: int, weight: int) -> int:
+    """How many objects to ask for after so many weighed so many bytes."""
+    if weight < LIGHT_BYTES:
+        return min(LARGEST_PAGE, size * 2)
+    return max(SMALLEST_PAGE, size // 2) if weight > HEAVY_BYTES else size
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -1,0 +1,46 @@
+"""Wiring: sources -> cache -> eyes -> bus. The only place of the watcher where real things meet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from serinus.kube.client import connect, counting
+from serinus.kube.cluster import Cluster
+from serinus.kube.watch import reflect
+from serinus.runtime.service import Context, Service
+from serinus.watcher.eyes import Eyes
+from serinus.watcher.settings import Settings, policy
+
+
+@asynccontextmanager
+async def start(context: Context[Settings]) -> AsyncIterator[Eyes]:
+    """Watches until the service stops; readiness depends on every watch (`kube <kind>`)."""
+    count = counting(context.metrics)
+    async with connect(context.settings.kubeconfig, count=count) as cluster:
+        yield watch(context, cluster)
+
+
+def watch(context: Context[Settings], cluster: Cluster) -> Eyes:
+    """Starts every watch and the loop as background tasks of the service."""
+    namespace = context.settings.namespace
+    eyes = Eyes(context.bus, context.clock, context.metrics, policy(context.settings))
+    context.bus.on_reset(eyes.tell_all)
+    for source in eyes.cache.sources:
+        reflecting = reflect(
+            cluster,
+            source.api_version,
+            source.kind,
+            namespace=namespace,
+            store=eyes.cache.stores[source.kind],
+            clock=context.clock,
+            health=context.health,
+            required=source.required,
+        )
+        context.spawn(reflecting, f"watch {source.kind}")
+    context.spawn(eyes.run(), "eyes")
+    context.spawn(eyes.lay_ghosts(namespace), "ghosts")
+    return eyes
+
+
+service = Service(name="watcher", settings=Settings, start=start)

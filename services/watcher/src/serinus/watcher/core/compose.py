@@ -1,0 +1,266 @@
+"""Cached objects in, one CanaryObserved out. Pure.
+
+A snapshot is the whole truth about one canary as far as the cluster tells it; nothing in it depends
+on what was seen before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Struct
+
+from serinus.events import (
+    CanaryObserved,
+    CanaryRef,
+    CanarySpec,
+    CanaryStatus,
+    MetricTemplateSpec,
+    Problem,
+    WorkloadSeen,
+)
+from serinus.events.canary import analysis_of, canary_ready_threshold, primary_ready_threshold
+from serinus.kube.configs import ConfigSeen, Tracking, references, track
+from serinus.kube.refs import Obj
+from serinus.kube.revision import same_template
+from serinus.watcher.core.decode import decode_spec, decode_status
+from serinus.watcher.core.index import (
+    canary_topic,
+    config_topic,
+    template_topic,
+    workload_topic,
+)
+from serinus.watcher.core.workloads import (
+    WITH_PODS,
+    Policy,
+    template_of,
+    timing,
+    unreleasable,
+    workload_seen,
+)
+
+
+class View(Protocol):
+    """What is known of the cluster now. Trimmed objects; see `core.trim`."""
+
+    def workload(self, namespace: str, kind: str, name: str) -> Obj | None: ...
+
+    def pods(self, namespace: str, kind: str, name: str) -> Sequence[Obj]: ...
+
+    def config(self, namespace: str, key: str) -> Obj | None: ...
+
+    def config_seen(self, namespace: str, key: str) -> ConfigSeen | None: ...
+
+    def template(self, namespace: str, name: str) -> Obj | None: ...
+
+    def canaries_of(self, namespace: str, kind: str, name: str) -> Sequence[Obj]:
+        """The Canaries whose target this workload is."""
+        ...
+
+
+class Composed(Struct, frozen=True):
+    """A snapshot, and the topics a change of which makes another one necessary."""
+
+    snapshot: CanaryObserved
+    topics: frozenset[str]
+
+
+class _Templates(Struct, frozen=True):
+    """MetricTemplates by `<namespace>/<name>`, without secrets."""
+
+    specs: dict[str, MetricTemplateSpec]
+    private: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
+    """Everything that is known about this canary; `at` is now, in Unix seconds."""
+    meta = canary["metadata"]
+    namespace, name = meta["namespace"], meta["name"]
+    spec, spec_problems = decode_spec(canary.get("spec"))
+    status, status_problems = decode_status(canary.get("status"))
+    target, primary = _workloads(namespace, spec, status, view, policy)
+    target_obj = view.workload(namespace, spec.target_ref.kind, target.name)
+    primary_obj = view.workload(namespace, spec.target_ref.kind, primary.name)
+    tracking = _tracking(namespace, spec, target_obj, view, policy)
+    templates = _templates(namespace, spec, view)
+    topics = _topics(namespace, name, spec, target_obj)
+    snapshot = CanaryObserved(
+        canary=CanaryRef(namespace, name, meta.get("uid", "")),
+        resource_version=meta.get("resourceVersion", ""),
+        generation=meta.get("generation", 0),
+        created=meta.get("creationTimestamp") or "",
+        deleting=bool(meta.get("deletionTimestamp")),
+        finalizers=tuple(meta.get("finalizers") or ()),
+        annotations=dict(meta.get("annotations") or {}),
+        spec=spec,
+        status=status,
+        target=target,
+        primary=primary,
+        same_template=_same(target_obj, primary_obj, target, policy),
+        configs=None if tracking is None else tracking.checksums,
+        missing_configs=() if tracking is None else tracking.missing,
+        templates=templates.specs,
+        template_private=templates.private,
+        rivals=_rivals(canary, spec, view),
+        problems=(*spec_problems, *status_problems, *templates.problems),
+        versions=_versions([canary, target_obj, primary_obj, *_used(topics, view)]),
+        at=at,
+    )
+    return Composed(snapshot, topics)
+
+
+def content(snapshot: CanaryObserved) -> bytes:
+    """A digest of what a snapshot says, apart from when and from which versions it was made."""
+    said = msgspec.structs.replace(snapshot, at=0.0, versions="")
+    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).digest()
+
+
+def _workloads(
+    namespace: str, spec: CanarySpec, status: CanaryStatus, view: View, policy: Policy
+) -> tuple[WorkloadSeen, WorkloadSeen]:
+    kind, name = spec.target_ref.kind, spec.target_ref.name
+    refusal = unreleasable(spec.target_ref)
+    since = _unix_s(status.last_transition_time)
+    primary_name = f"{name}-primary" if name else ""
+
+    def seen(which: str, threshold: int, error: str) -> WorkloadSeen:
+        found = None if refusal or not which else view.workload(namespace, kind, which)
+        return workload_seen(
+            which,
+            kind,
+            found,
+            pods=view.pods(namespace, kind, which) if found else (),
+            timing=timing(spec, threshold, since),
+            policy=policy,
+            error=error,
+        )
+
+    return (
+        seen(name, canary_ready_threshold(spec), refusal),
+        seen(primary_name, primary_ready_threshold(spec), ""),
+    )
+
+
+def _tracking(
+    namespace: str, spec: CanarySpec, target: Obj | None, view: View, policy: Policy
+) -> Tracking | None:
+    if not policy.config_tracking or spec.target_ref.kind not in WITH_PODS:
+        return None
+    return track(template_of(target), lambda key: view.config_seen(namespace, key))
+
+
+def _same(
+    target_obj: Obj | None, primary_obj: Obj | None, target: WorkloadSeen, policy: Policy
+) -> bool | None:
+    if target_obj is None or primary_obj is None or target.selector is None:
+        return None
+    return same_template(
+        template_of(target_obj),
+        template_of(primary_obj),
+        name=target.name,
+        selector=target.selector,
+        selector_labels=policy.selector_labels,
+        kind=target.kind,
+    )
+
+
+def _templates(namespace: str, spec: CanarySpec, view: View) -> _Templates:
+    specs: dict[str, MetricTemplateSpec] = {}
+    private: list[str] = []
+    problems: list[Problem] = []
+    for index, where, name in _template_refs(namespace, spec):
+        found = view.template(where, name)
+        key = f"{where}/{name}"
+        if found is None or key in specs:
+            continue  # The analyzer says what is missing, when it comes to that metric.
+        try:
+            whole = msgspec.convert(found.get("spec") or {}, MetricTemplateSpec)
+        except msgspec.ValidationError as error:
+            path = f"spec.analysis.metrics[{index}].templateRef"
+            problems.append(Problem(path, f"MetricTemplate {key}: {error}", "correct the template"))
+            continue
+        specs[key], is_private = _public(whole)
+        private += [key] if is_private else []
+    return _Templates(specs, tuple(sorted(private)), tuple(problems))
+
+
+def _template_refs(namespace: str, spec: CanarySpec) -> Iterator[tuple[int, str, str]]:
+    """(index of the metric, namespace, name) of every MetricTemplate that is named."""
+    for index, metric in enumerate(analysis_of(spec).metrics):
+        if metric.template_ref is not None:
+            yield index, metric.template_ref.namespace or namespace, metric.template_ref.name
+
+
+def _public(spec: MetricTemplateSpec) -> tuple[MetricTemplateSpec, bool]:
+    """The template without headers and user information, and whether it had any."""
+    provider = spec.provider
+    address = _without_user(provider.address)
+    if not provider.headers and address == provider.address:
+        return spec, False
+    public = msgspec.structs.replace(provider, headers={}, address=address)
+    return msgspec.structs.replace(spec, provider=public), True
+
+
+def _without_user(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        # Not an address; what it is cannot be told, so it does not travel.
+        return "" if "@" in address else address
+    if "@" not in parts.netloc:
+        return address
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _rivals(canary: Obj, spec: CanarySpec, view: View) -> tuple[str, ...]:
+    """The names of other Canaries with the same target, older ones first."""
+    meta, target = canary["metadata"], spec.target_ref
+    others = [
+        other["metadata"]
+        for other in view.canaries_of(meta["namespace"], target.kind, target.name)
+        if other["metadata"]["name"] != meta["name"]
+    ]
+    others.sort(key=lambda other: (str(other.get("creationTimestamp", "")), other["name"]))
+    return tuple(other["name"] for other in others)
+
+
+def _topics(namespace: str, name: str, spec: CanarySpec, target: Obj | None) -> frozenset[str]:
+    kind, workload = spec.target_ref.kind, spec.target_ref.name
+    return frozenset(
+        {
+            canary_topic(namespace, name),
+            workload_topic(namespace, kind, workload),
+            workload_topic(namespace, kind, f"{workload}-primary"),
+            *(config_topic(namespace, key) for key in references(template_of(target))),
+            *(template_topic(where, name) for _, where, name in _template_refs(namespace, spec)),
+        }
+    )
+
+
+def _used(topics: frozenset[str], view: View) -> Iterator[Obj | None]:
+    """The other objects behind these topics."""
+    for topic in sorted(topics):
+        what, namespace, name = topic.split("/", 2)
+        if what == "template":
+            yield view.template(namespace, name)
+        elif what in ("configmap", "secret"):
+            yield view.config(namespace, f"{what}/{name}")
+
+
+def _versions(objects: Sequence[Obj | None]) -> str:
+    """A digest of the resourceVersions that a snapshot was made from."""
+    versions = [obj["metadata"].get("resourceVersion", "") if obj else "-" for obj in objects]
+    return hashlib.sha256("/".join(versions).encode()).hexdigest()[:16]
+
+
+def _unix_s(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,143 @@
+"""A live workload as the rest of the suite sees it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from serinus.events import CanarySpec, ObjectRef, Readiness, Selector, WorkloadSeen
+from serinus.events.canary import progress_deadline_s
+from serinus.kube.readiness import readiness
+from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, NoSelectorLabel, Obj, selector_of
+from serinus.kube.revision import template_hash
+
+PROMOTED = "serinus.dev/promoted-revision"
+SIDECARS = frozenset({"istio-proxy", "envoy"})
+# kind -> the apiVersion it is watched under
+RELEASABLE = {"Deployment": "apps/v1", "DaemonSet": "apps/v1", "Service": "v1"}
+WITH_PODS = frozenset({"Deployment", "DaemonSet"})
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """The operator's settings that a snapshot depends on."""
+
+    selector_labels: tuple[str, ...] = DEFAULT_SELECTOR_LABELS
+    config_tracking: bool = True
+
+
+class Timing(Struct, frozen=True, kw_only=True):
+    """What readiness is measured by: percent, seconds, and Unix seconds of the last transition."""
+
+    threshold: int
+    deadline_s: int
+    since: float | None
+
+
+def timing(spec: CanarySpec, threshold: int, transition_at: float | None) -> Timing:
+    return Timing(threshold=threshold, deadline_s=progress_deadline_s(spec), since=transition_at)
+
+
+def unreleasable(target: ObjectRef) -> str:
+    """Why a target of this kind cannot be released; "" where it can."""
+    if not target.kind:
+        return ""
+    wanted = RELEASABLE.get(target.kind)
+    if wanted is None:
+        return f"{target.kind} cannot be released; known kinds: {', '.join(RELEASABLE)}"
+    if target.api_version not in ("", wanted):
+        return f"{target.kind} of {target.api_version} cannot be released; use {wanted}"
+    return ""
+
+
+def workload_seen(
+    name: str,
+    kind: str,
+    found: Obj | None,
+    *,
+    pods: Sequence[Obj],
+    timing: Timing,
+    policy: Policy,
+    error: str = "",
+) -> WorkloadSeen:
+    """One workload; `found` is None where it does not exist."""
+    api_version = RELEASABLE.get(kind, "")
+    if found is None:
+        return WorkloadSeen(
+            api_version=api_version,
+            kind=kind,
+            name=name,
+            readiness=Readiness("waiting", f"{kind.lower()} {name} not found"),
+            error=error,
+        )
+    meta = found["metadata"]
+    spec = found.get("spec") or {}
+    selector, refusal = _selector(found, policy)
+    return WorkloadSeen(
+        api_version=api_version,
+        kind=kind,
+        name=name,
+        found=True,
+        resource_version=meta.get("resourceVersion", ""),
+        revision=template_hash(_revised(found), kind=kind),
+        promoted=(meta.get("annotations") or {}).get(PROMOTED, ""),
+        replicas=spec.get("replicas", 1) if kind == "Deployment" else None,
+        images=_images(spec),
+        selector=selector,
+        ports=_ports(spec),
+        readiness=readiness(
+            found,
+            threshold=timing.threshold,
+            deadline_s=timing.deadline_s,
+            pods=pods,
+            since=timing.since,
+        ),
+        error=error or refusal,
+    )
+
+
+def template_of(workload: Obj | None) -> Obj:
+    return ((workload or {}).get("spec") or {}).get("template") or {}
+
+
+def _revised(found: Obj) -> Obj:
+    """What a revision is made of: the pod template, or a Service's spec without its addresses."""
+    if found["kind"] in WITH_PODS:
+        return template_of(found)
+    spec: Obj = found.get("spec") or {}
+    return {"spec": {k: v for k, v in spec.items() if k not in ("clusterIP", "clusterIPs")}}
+
+
+def _selector(found: Obj, policy: Policy) -> tuple[Selector | None, str]:
+    """The label that tells primary from canary, or why there is none, in the reference's words."""
+    kind, meta = found["kind"], found["metadata"]
+    if kind not in WITH_PODS:
+        return None, ""
+    try:
+        selector = selector_of(found, policy.selector_labels)
+    except NoSelectorLabel as error:
+        return None, str(error)
+    strategy = ((found["spec"].get("updateStrategy")) or {}).get("type", "RollingUpdate")
+    if kind == "DaemonSet" and strategy != "RollingUpdate":
+        what = f"daemonset {meta['name']}.{meta.get('namespace', '')}"
+        return selector, f"{what} must have RollingUpdate strategy but have {strategy}"
+    return selector, ""
+
+
+def _images(spec: Obj) -> dict[str, str]:
+    return {c["name"]: c.get("image", "") for c in _containers(spec)}
+
+
+def _ports(spec: Obj) -> dict[str, int]:
+    """Container ports by name, else `tcp-<container>-<index>`; sidecars left out (3.6)."""
+    return {
+        port.get("name") or f"tcp-{container['name']}-{index}": port["containerPort"]
+        for container in _containers(spec)
+        if container["name"] not in SIDECARS
+        for index, port in enumerate(container.get("ports") or ())
+    }
+
+
+def _containers(spec: Obj) -> Sequence[Obj]:
+    pod_spec = (spec.get("template") or {}).get("spec") or {}
+    return pod_spec.get("containers") or ()
