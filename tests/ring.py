@@ -94,16 +94,19 @@ class Ring:
     async def start(self, *names: str, ready: bool = True) -> None:
         """Starts these services and, unless told otherwise, waits until they are ready."""
         for name in names:
-            with self.log(name).open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", f"serinus.{name}"],
-                    env=self.environment(name),
-                    stdout=log,
-                    stderr=log,
-                    stdin=subprocess.DEVNULL,
-                )
+            self._spawn(name)
         if ready:
             await asyncio.gather(*(self.ready(name) for name in names))
+
+    def _spawn(self, name: str) -> None:
+        with self.log(name).open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", f"serinus.{name}"],
+                env=self.environment(name),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

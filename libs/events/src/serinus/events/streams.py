@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from serinus.events.subjects import ROOT, SERVICES, ServiceName, StreamName, published_by
+from serinus.events.subjects import ROOT, SERVICES, TABLE, ServiceName, StreamName, published_by
 
 DAY_S = 24 * 3600
 
@@ -45,29 +45,39 @@ BUCKETS: dict[str, tuple[ServiceName, int]] = {
 }
 
 
+def keepers(stream: StreamName) -> tuple[ServiceName, ...]:
+    """The services that may change a stream's limits: those that publish in it."""
+    if stream == "FACTS":
+        return SERVICES  # everybody parks there
+    return tuple(dict.fromkeys(row.publisher for row in TABLE if row.stream == stream))
+
+
 def permissions(service: ServiceName) -> dict[str, Any]:
     """NATS permissions of one service's user, from the subject table.
 
-    Reading needs JetStream's own API: creating and pulling consumers, acknowledging, and an inbox.
-    Writing is limited to the service's own subjects; the streams themselves may be created by any
-    service, so that the first to start finds a working bus.
+    Reading needs JetStream's own API: creating and pulling consumers, acknowledging, and an inbox,
+    which is the service's own (`_INBOX.<service>`). Writing is limited to the service's own
+    subjects. The streams may be created by any service, so that the first to start finds a working
+    bus, and changed by those that publish in them; nobody may purge or delete one.
     """
-    buckets = [name for name, (owner, _) in BUCKETS.items() if owner == service]
+    kv = [f"KV_{name}" for name, (owner, _) in BUCKETS.items() if owner == service]
+    names = [s.name for s in STREAMS]
     publish = [
         *published_by(service),
         "$JS.API.INFO",
-        *(f"$JS.API.STREAM.*.{s.name}" for s in STREAMS),
-        "$JS.API.CONSUMER.>",
-        "$JS.API.STREAM.MSG.GET.*",
-        "$JS.API.DIRECT.GET.>",
-        "$JS.ACK.>",
-        "$JS.FC.>",
-        *(f"$JS.API.STREAM.*.KV_{b}" for b in buckets),
-        *(f"$KV.{b}.>" for b in buckets),
+        *(f"$JS.API.STREAM.{verb}.{name}" for name in (*names, *kv) for verb in ("CREATE", "INFO")),
+        *(f"$JS.API.STREAM.UPDATE.{name}" for name in names if service in keepers(name)),
+        *(f"$JS.API.STREAM.MSG.GET.{name}" for name in (*names, *kv)),
+        *(f"$JS.API.CONSUMER.CREATE.{name}.>" for name in names),
+        *(f"$JS.API.CONSUMER.INFO.{name}.*" for name in names),
+        *(f"$JS.API.CONSUMER.MSG.NEXT.{name}.*" for name in names),
+        *(f"$JS.API.CONSUMER.RESET.{name}.{service}" for name in names),
+        *(f"$JS.ACK.{name}.{service}.>" for name in names),
+        *(f"$KV.{name.removeprefix('KV_')}.>" for name in kv),
     ]
     return {
         "publish": {"allow": publish},
-        "subscribe": {"allow": ["_INBOX.>", *(f"$KV.{b}.>" for b in buckets)]},
+        "subscribe": {"allow": [f"_INBOX.{service}.>"]},
     }
 
 
