@@ -1,0 +1,294 @@
+"""What comes next for one canary: capacity before traffic, traffic before teardown.
+
+A plan is never made whole. One rule after the other looks at the intent and the live objects, and
+the first that is not content answers with one write, one read or a reason to wait; after it, all
+is looked at again. So every prefix of a plan is safe, and being killed between two steps is no
+event. The order of the rules is the safety argument:
+
+    backends      S-primary and S-canary, so that routes have something to name
+    canary_up     capacity for the canary before it gets a share
+    primary       configs first, then the workload; adopted where somebody else made it
+    autoscaler
+    apex          S selects the primary only when that is ready
+    routes        the canary's share rises only to ready pods; requests move only where pods serve
+    read back     what proxies have accepted, not what was written
+    promotion     exactly the analysed revision, with the configs it was analysed with
+    canary_down   when no request has reached it for as long as proxies take to follow
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+
+from serinus.events import Intent
+from serinus.kube.refs import Obj, Ref, is_owned_by, owner_reference, ref_of
+from serinus.router import services
+from serinus.router.core import promotion, releasing
+from serinus.router.core.objects import (
+    PROMOTED_REVISION,
+    Live,
+    NotYet,
+    Refusal,
+    in_the_way,
+    is_leftover,
+)
+from serinus.router.core.routes import exposes, is_off
+from serinus.router.core.scene import Scene
+from serinus.router.core.steps import Next, Read, Settled, Wait, World, Write, after
+
+Rule = Callable[[Scene], Write | Read | Wait | None]
+MAX_STEPS = 100
+
+
+class Plan(Struct, frozen=True):
+    """The writes that can be done one after the other from here, and what comes behind them."""
+
+    steps: tuple[Write, ...]
+    then: Read | Wait | Settled
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What there is to tell about an intent: the fields of RoutesObserved."""
+
+    settled: bool = False
+    primary_weight: int | None = None
+    canary_weight: int | None = None
+    mirrored: bool = False
+    primary_revision: str = ""
+    waiting: str = ""
+    error: str = ""
+    refused: str = ""
+
+
+def next_step(scene: Scene) -> Next:
+    """The next thing to do. Raises Refusal where the intent cannot be carried out."""
+    rules = releasing.RULES if scene.intent.release else RULES
+    for rule in rules:
+        found = rule(scene)
+        if found is None:
+            continue
+        if scene.intent.hold and not isinstance(found, Wait):
+            return Wait("on hold: nothing is changed")
+        return found
+    return Settled()
+
+
+def plan(intent: Intent, world: World) -> Plan:
+    """Every write that could follow now if nothing else happened. Raises Refusal."""
+    steps: list[Write] = []
+    while len(steps) < MAX_STEPS:
+        found = next_step(Scene(intent, world))
+        if not isinstance(found, Write):
+            return Plan(tuple(steps), found)
+        steps.append(found)
+        world = after(world, found)
+    raise AssertionError(f"a plan that does not end: {[s.why for s in steps[-4:]]}")
+
+
+def report(scene: Scene, found: Next) -> Report:
+    """What to tell when `found` comes next."""
+    seen = scene.seen
+    waiting = found.why if isinstance(found, Wait) else ""
+    is_error = isinstance(found, Wait) and found.error
+    return Report(
+        settled=isinstance(found, Settled),
+        primary_weight=seen.primary if seen else None,
+        canary_weight=seen.canary if seen else None,
+        mirrored=bool(seen and seen.mirror),
+        primary_revision=scene.promoted_note(PROMOTED_REVISION),
+        waiting=waiting,
+        error=waiting if is_error else "",
+    )
+
+
+# --- the rules, in order --------------------------------------------------------------------------
+
+
+def nothing_in_the_way(scene: Scene) -> Wait | None:
+    """Objects of the wanted names belong to this Canary or to nobody."""
+    row = scene.mesh
+    routes = row.mesh.needs(scene.exposure)
+    backends: Sequence[Ref] = ()
+    if scene.exposure.service is not None:
+        backends = [services.ref_for(scene.exposure, r) for r in ("apex", "primary", "canary")]
+    for ref in (scene.primary_ref, *routes, *backends):
+        obj = scene.world.live.get(ref)
+        if obj is None:
+            continue
+        if obj["metadata"].get("deletionTimestamp"):
+            return Wait(f"{ref} is being deleted")
+        if is_leftover(obj, scene.canary):
+            return Wait(f"{ref} belongs to an earlier Canary of this name and is being deleted")
+        owner = in_the_way(obj, scene.canary)
+        # A Service of somebody else's operator is used as a user's own: ports and selector only.
+        if owner and (ref not in backends or owner.startswith("Canary ")):
+            raise Refusal("Foreign", f"{ref} belongs to {owner}: rename one of the two")
+    return None
+
+
+def target_is_releasable(scene: Scene) -> Wait | None:
+    """Some workloads would never roll out what they are given."""
+    why = scene.kind.check(scene.target) if scene.target else ""
+    return Wait(why, error=True) if why else None
+
+
+def backends(scene: Scene) -> Write | None:
+    """S-primary and S-canary; naming pods harms nobody."""
+    if scene.exposure.service is None:
+        return None
+    roles: tuple[services.Role, ...] = ("canary", "primary")
+    return next(filter(None, (_service(scene, role) for role in roles)), None)
+
+
+def canary_up(scene: Scene) -> Write | None:
+    """The canary has pods on the way before it gets any share."""
+    if scene.intent.workload.canary != "running" or scene.target is None:
+        return None
+    wanted = scene.kind.running(scene.target, scene.primary, scene.scaler_minimum)
+    return _patched(scene.target, wanted, "canary up")
+
+
+def apex(scene: Scene) -> Write | Wait | None:
+    """S selects the primary, from the moment on that the primary can serve."""
+    if scene.exposure.service is None:
+        return None
+    found = _service(scene, "apex")
+    if found is None or scene.apex_is_on_primary:
+        return found
+    return _unready_primary(scene) or found
+
+
+def routes(scene: Scene) -> Write | Wait | None:
+    """The route objects say what the intent says, where there is capacity for it."""
+    live = scene.world.live
+    rendered = scene.mesh.mesh.render(scene.exposure, scene.routes, live)
+    plain = scene.mesh.mesh.render(scene.exposure, scene.routes, Live())
+    for whole, ours in zip(rendered, plain, strict=True):
+        found = live.get(ref_of(whole))
+        if found == whole:
+            continue
+        blocked = _no_capacity(scene, is_new=found is None)
+        if blocked is not None:
+            return blocked
+        if found is None or is_owned_by(found, scene.canary):
+            # Applying without it would give up the owner reference that the last apply set.
+            ours["metadata"]["ownerReferences"] = [owner_reference(scene.canary)]
+        if found is None:
+            whole = ours
+        shares = f"{scene.routes.primary}/{scene.routes.canary}"
+        return Write(
+            verb="apply",
+            ref=ref_of(whole),
+            why=f"routes {shares}",
+            whole=whole,
+            ours=ours,
+            live=found,
+        )
+    return None
+
+
+def routes_are_true(scene: Scene) -> Wait | None:
+    """Written is not enough: the proxies' controllers must have taken it."""
+    if isinstance(scene.observed, NotYet):
+        return Wait(scene.observed.why)
+    wanted, found = scene.routes, scene.observed
+    if (wanted.primary, wanted.canary, wanted.mirror) != (
+        found.primary,
+        found.canary,
+        found.mirror,
+    ):
+        return Wait(f"routes are {found.primary}/{found.canary}")
+    return None
+
+
+def canary_down(scene: Scene) -> Write | Wait | None:
+    """Teardown comes last: no share, proxies have followed, and the primary serves."""
+    if scene.intent.workload.canary != "parked" or scene.target is None:
+        return None
+    if scene.kind.is_parked(scene.target) or scene.world.was_parked:
+        return None
+    if scene.intent.revision not in ("", scene.target_revision):
+        return Wait("the target changed; it is left alone until that is decided on")
+    if not is_off(scene.seen or scene.routes) or not scene.apex_is_on_primary:
+        return Wait("requests still reach the canary")
+    if not scene.primary_serves and scene.target_serves:
+        return Wait(f"{scene.primary_text} has no available pod; the canary is kept")
+    left_s = scene.settle_s - scene.world.unchanged_s
+    if left_s > 0:
+        return Wait("the canary is kept until proxies have followed the routes", after_s=left_s)
+    return _patched(scene.target, scene.kind.parked(scene.target), "canary down")
+
+
+def everything_was_there(scene: Scene) -> Wait | None:
+    """What is missing did not keep traffic from going where it should, but it is missing."""
+    if scene.target is None:
+        return Wait(f"{scene.target_text} not found", error=True)
+    reference = scene.intent.workload.autoscaler
+    if reference is not None and scene.scaler is None:
+        return Wait(f"{reference.kind} {reference.name}.{scene.canary.namespace} not found")
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    nothing_in_the_way,
+    target_is_releasable,
+    backends,
+    canary_up,
+    promotion.primary_exists,
+    promotion.primary_is_known,
+    promotion.autoscaler_exists,
+    apex,
+    routes,
+    routes_are_true,
+    promotion.promoted,
+    promotion.rolled_out,
+    canary_down,
+    everything_was_there,
+)
+
+
+def _service(scene: Scene, role: services.Role) -> Write | None:
+    ref = services.ref_for(scene.exposure, role)
+    live = scene.world.live.get(ref)
+    whole = services.wanted(live, scene.exposure, role, scene.selector, scene.canary)
+    return _patched(live, whole, f"{role} service")
+
+
+def _patched(live: Obj | None, whole: Obj, why: str) -> Write | None:
+    if live is None:
+        return Write(verb="create", ref=ref_of(whole), why=why, whole=whole)
+    if live == whole:
+        return None
+    return Write(verb="patch", ref=ref_of(whole), why=why, whole=whole, live=live)
+
+
+def _unready_primary(scene: Scene) -> Wait | None:
+    ready = scene.primary_readiness
+    if ready.state == "ready" or not scene.intent.workload.wait_ready:
+        return None
+    return Wait(f"{scene.primary_text} not ready: {ready.text}")
+
+
+def _no_capacity(scene: Scene, *, is_new: bool) -> Wait | None:
+    """Why requests must not be moved now, or None."""
+    if is_new:
+        blocked = _unready_primary(scene)
+        if blocked is not None:
+            return blocked
+    if exposes(scene.routes, scene.seen) and scene.target_readiness.state != "ready":
+        text = scene.target_readiness.text
+        return Wait(f"canary {scene.target_text} not ready: {text}")
+    seen = scene.seen
+    leaves_canary = seen is not None and scene.routes.primary > seen.primary
+    if leaves_canary and scene.target_serves and not scene.primary_serves:
+        return Wait(f"{scene.primary_text} has no available pod to take requests")
+    return None
+
+
+def walk(intent: Intent, world: World) -> Iterator[tuple[World, Write]]:
+    """Each write of the plan with the world that it finds, for whoever checks every prefix."""
+    for step in plan(intent, world).steps:
+        yield world, step
+        world = after(world, step)

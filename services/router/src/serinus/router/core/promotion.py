@@ -1,0 +1,224 @@
+"""How the primary comes to be, and to run exactly what was analysed (reference 3.1 to 3.4, 3.8).
+
+The primary remembers what it was given: the revision and the checksums of the configs. That makes
+promotion idempotent, and lets a rollout that changes no config read and copy none.
+"""
+
+from __future__ import annotations
+
+from serinus.kube.configs import checksum, is_tracked, is_unchanged, references
+from serinus.kube.refs import Obj, ref_of
+from serinus.kube.revision import same_template
+from serinus.router import configs
+from serinus.router.core.objects import PROMOTED_REVISION, Refusal
+from serinus.router.core.scene import Scene, primary_of, scaler_ref
+from serinus.router.core.steps import Read, Wait, Write
+from serinus.router.scalers import catalog as scalers
+from serinus.router.workloads import primary as workloads
+from serinus.router.workloads.primary import Making
+
+# How long a missing config is waited for before another look.
+LOOK_AGAIN_S = 10.0
+
+
+def primary_exists(scene: Scene) -> Write | Read | Wait | None:
+    """A missing primary is made from the target: its configs first, so that its pods can start."""
+    if scene.primary is not None:
+        return None
+    if scene.target is None:
+        return Wait(f"{scene.target_text} not found", error=True)
+    if not scene.intent.workload.initialise:
+        return Wait(f"{scene.primary_text} not found", error=True)
+    _same_revision(scene)
+    tracked = _all_configs(scene, scene.target)
+    if not isinstance(tracked, dict):
+        return tracked
+    step = _next_copy(scene, tracked)
+    if step is not None:
+        return step
+    whole = scene.kind.primary(scene.target, making(scene, tracked))
+    return Write(verb="create", ref=scene.primary_ref, why="primary", whole=whole)
+
+
+def primary_is_known(scene: Scene) -> Write | None:
+    """A primary that somebody else promoted gets our note, and no rollout, where it runs what the
+    target runs (reference 11.5)."""
+    primary, target = scene.primary, scene.target
+    if primary is None or target is None or scene.promoted_note(PROMOTED_REVISION):
+        return None
+    kind = scene.target_ref.kind
+    is_same = same_template(
+        target["spec"]["template"],
+        primary["spec"]["template"],
+        name=scene.target_ref.name,
+        selector=scene.selector,
+        selector_labels=scene.world.options.selector_labels,
+        kind=kind,
+    )
+    if not is_same:
+        return None
+    known = not references(target["spec"]["template"])
+    whole = workloads.adopted(primary, making(scene, {}), configs_known=known)
+    return Write(
+        verb="patch", ref=scene.primary_ref, why="primary adopted", whole=whole, live=primary
+    )
+
+
+def autoscaler_exists(scene: Scene) -> Write | None:
+    """The primary has an autoscaler of its own; it follows the target's at promotions only."""
+    reference, source = scene.intent.workload.autoscaler, scene.scaler
+    ref = scaler_ref(scene.intent)
+    if reference is None or source is None or ref is None or scene.primary is None:
+        return None
+    scaler = scalers.row_of(reference.kind).scaler
+    live = scene.world.live.get(primary_of(ref))
+    if live is None:
+        whole = scaler.primary(source, reference, scene.canary)
+        return Write(verb="create", ref=ref_of(whole), why="autoscaler", whole=whole)
+    whole = scaler.updated(live, source, reference)
+    if not scene.intent.workload.promote or whole == live:
+        return None
+    return Write(verb="patch", ref=ref_of(whole), why="autoscaler", whole=whole, live=live)
+
+
+def promoted(scene: Scene) -> Write | Read | Wait | None:
+    """The primary gets the analysed revision with the analysed configs, or nothing at all."""
+    primary, target = scene.primary, scene.target
+    if not scene.intent.workload.promote or primary is None:
+        return None
+    if is_promoted(scene):
+        return None
+    if target is None:
+        return Wait(f"{scene.target_text} not found", error=True)
+    _same_revision(scene)
+    tracked = _analysed_configs(scene, target)
+    if not isinstance(tracked, dict):
+        return tracked
+    step = _next_copy(scene, tracked)
+    if step is not None:
+        return step
+    whole = scene.kind.promoted(primary, target, making(scene, tracked))
+    return Write(verb="patch", ref=scene.primary_ref, why="promotion", whole=whole, live=primary)
+
+
+def rolled_out(scene: Scene) -> Wait | None:
+    """A promotion is done when the primary's pods run it."""
+    if not scene.intent.workload.promote or scene.primary_readiness.state == "ready":
+        return None
+    return Wait(f"{scene.primary_text} not ready: {scene.primary_readiness.text}")
+
+
+def is_promoted(scene: Scene) -> bool:
+    """Whether the primary was given the intent's revision and configs already."""
+    if scene.promoted_note(PROMOTED_REVISION) != scene.intent.revision:
+        return False
+    wanted = scene.intent.configs
+    if wanted is None or not scene.world.options.config_tracking:
+        return True
+    had = workloads.promoted_configs(scene.primary) if scene.primary else None
+    return had is not None and _is_same(had, wanted)
+
+
+def making(scene: Scene, tracked: dict[str, str]) -> Making:
+    """What the primary is made of, with copies of these configs."""
+    assert scene.target is not None
+    options = scene.world.options
+    return Making(
+        canary=scene.canary,
+        selector=scene.selector,
+        revision=scene.target_revision,
+        configs=tracked,
+        label_prefixes=options.label_prefixes,
+        selector_labels=options.selector_labels,
+        has_autoscaler=scene.intent.workload.autoscaler is not None,
+    )
+
+
+def _same_revision(scene: Scene) -> None:
+    """Raises Refusal when the target runs something else than was decided about."""
+    runs = scene.target_revision
+    if scene.intent.revision and runs != scene.intent.revision:
+        raise Refusal(
+            "Diverged",
+            f"{scene.target_text} runs revision {runs}, but {scene.intent.revision} was decided on",
+        )
+
+
+def _all_configs(scene: Scene, target: Obj) -> dict[str, str] | Read | Wait:
+    """Checksums of every config that a new primary gets a copy of, or what must be read first."""
+    if not scene.world.options.config_tracking:
+        return {}
+    contents = scene.world.contents
+    used = references(target["spec"]["template"])
+    unread = tuple(key for key in used if key not in contents)
+    if unread:
+        return Read(unread)
+    known: dict[str, str] = {}
+    for key, required in used.items():
+        found = contents[key]
+        if found is not None and is_tracked(found):
+            known[key] = checksum(found)
+        elif found is None and required:
+            return _missing(scene, key)
+    return known
+
+
+def _analysed_configs(scene: Scene, target: Obj) -> dict[str, str] | Read | Wait:
+    """Checksums of the configs that the primary is to be given: those that were analysed.
+
+    What its copies hold already needs no look. Raises Refusal where what is there now is not what
+    was analysed.
+    """
+    analysed = scene.intent.configs
+    if analysed is None:
+        return _all_configs(scene, target)
+    had = _copies_hold(scene)
+    contents = scene.world.contents
+    known = {k: had[k] for k, v in analysed.items() if k in had and is_unchanged(v, had[k])}
+    unread = tuple(key for key in analysed if key not in known and key not in contents)
+    if unread:
+        return Read(unread)
+    for key in analysed.keys() - known.keys():
+        found = contents[key]
+        known[key] = checksum(found) if found is not None else ""
+        if found is None or not is_unchanged(analysed[key], known[key]):
+            what = "is not the one that was analysed" if found else "was analysed and is gone"
+            raise Refusal("Diverged", f"{_config_text(scene, key)} {what}")
+    return known
+
+
+def _missing(scene: Scene, key: str) -> Wait:
+    """The reference's text. Contents are not watched, so only time can bring another look."""
+    kind, _, name = key.partition("/")
+    text = f"{_config_text(scene, key)} get query error"
+    failed = f"createPrimary{scene.target_ref.kind} failed: GetTargetConfigs failed"
+    why = f'{failed}: {text}: {text}: {kind}s "{name}" not found'
+    return Wait(why, after_s=LOOK_AGAIN_S, error=True)
+
+
+def _copies_hold(scene: Scene) -> dict[str, str]:
+    return (workloads.promoted_configs(scene.primary) if scene.primary else None) or {}
+
+
+def _next_copy(scene: Scene, tracked: dict[str, str]) -> Write | None:
+    """The first copy that does not hold what it should."""
+    had = _copies_hold(scene)
+    for key, wanted in sorted(tracked.items()):
+        if wanted in (had.get(key), scene.world.copied.get(key)):
+            continue
+        source = scene.world.contents[key]
+        assert source is not None
+        whole = configs.copy_of(source, scene.canary, scene.world.options.label_prefixes)
+        return Write(
+            verb="copy", ref=ref_of(whole), why=f"copy of {key}", whole=whole, checksum=wanted
+        )
+    return None
+
+
+def _is_same(had: dict[str, str], wanted: dict[str, str]) -> bool:
+    return had.keys() == wanted.keys() and all(is_unchanged(wanted[k], had[k]) for k in wanted)
+
+
+def _config_text(scene: Scene, key: str) -> str:
+    kind, _, name = key.partition("/")
+    return f"{kind} {name}.{scene.canary.namespace}"

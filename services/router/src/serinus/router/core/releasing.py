@@ -1,0 +1,69 @@
+"""Putting everything back when a Canary with revertOnDeletion is deleted (reference 2.17).
+
+The same order as ever: the target has capacity, then it gets the traffic, then proxies follow; only
+then may the Canary go, and with it the primary.
+"""
+
+from __future__ import annotations
+
+from serinus.kube.refs import ref_of
+from serinus.router import services
+from serinus.router.core.objects import Gone, in_the_way
+from serinus.router.core.scene import Scene
+from serinus.router.core.steps import Wait, Write
+
+
+def target_up(scene: Scene) -> Write | None:
+    """The target runs at the primary's size."""
+    if scene.target is None:
+        return None
+    wanted = scene.kind.released(scene.target, scene.primary, scene.scaler_minimum)
+    if wanted == scene.target:
+        return None
+    return Write(
+        verb="patch", ref=ref_of(wanted), why="target back", whole=wanted, live=scene.target
+    )
+
+
+def target_ready(scene: Scene) -> Wait | None:
+    """Nothing is taken from the primary before the target can serve. No target: nothing to save."""
+    ready = scene.target_readiness
+    if scene.target is None or ready.state == "ready":
+        return None
+    text = f"canary {scene.target_text} not ready: {ready.text}"
+    return Wait(f"canary not ready during finalizing: {text}")
+
+
+def apex_back(scene: Scene) -> Write | None:
+    """A Service of the user's selects again what it did; ours goes with the Canary."""
+    live = scene.service("apex") if scene.exposure.service is not None else None
+    if live is None or scene.known_selector is None:
+        return None
+    wanted = services.released(live, scene.known_selector, scene.canary)
+    if wanted == live:
+        return None
+    return Write(verb="patch", ref=ref_of(live), why="apex service back", whole=wanted, live=live)
+
+
+def routes_back(scene: Scene) -> Write | None:
+    """Route objects of the user's are as they were. Ours are left to garbage collection: they
+    must route until the very end."""
+    for found in scene.mesh.mesh.release(scene.exposure, scene.world.live):
+        if isinstance(found, Gone):
+            continue
+        live = scene.world.live.get(ref_of(found))
+        if live is None or found == live or in_the_way(live, scene.canary):
+            continue
+        return Write(verb="patch", ref=ref_of(found), why="routes back", whole=found, live=live)
+    return None
+
+
+def proxies_follow(scene: Scene) -> Wait | None:
+    """The primary is deleted with the Canary, so the last request must have left it."""
+    left_s = scene.settle_s - scene.world.unchanged_s
+    if scene.primary is None or left_s <= 0:
+        return None
+    return Wait("the primary is kept until proxies have followed", after_s=left_s)
+
+
+RULES = (target_up, target_ready, apex_back, routes_back, proxies_follow)

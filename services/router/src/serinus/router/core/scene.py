@@ -1,0 +1,215 @@
+"""One canary's objects by the part they play, read off an intent and the live objects."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cached_property
+
+import msgspec
+
+from serinus.events import Exposure, Intent, Readiness, Routes, Selector
+from serinus.kube.readiness import readiness
+from serinus.kube.refs import NoSelectorLabel, Obj, Ref, selector_of
+from serinus.kube.revision import template_hash
+from serinus.router import services
+from serinus.router.core.objects import NotYet, Refusal, annotations_of
+from serinus.router.core.routes import checked
+from serinus.router.core.steps import World
+from serinus.router.meshes import catalog as meshes
+from serinus.router.scalers import catalog as scalers
+from serinus.router.workloads import catalog as workloads
+
+
+def target_ref(intent: Intent) -> Ref:
+    """The user's workload. The API version is ours to choose: apps/v1 for its kinds."""
+    target = intent.workload.target
+    row = workloads.WORKLOADS.get(target.kind)
+    api_version = row.api_version if row else target.api_version
+    return Ref(api_version, target.kind, intent.canary.namespace, target.name)
+
+
+def primary_of(ref: Ref) -> Ref:
+    return msgspec.structs.replace(ref, name=f"{ref.name}-primary")
+
+
+def scaler_ref(intent: Intent) -> Ref | None:
+    """The target's autoscaler; None where there is none or its kind is unknown."""
+    scaler = intent.workload.autoscaler
+    row = scalers.SCALERS.get(scaler.kind) if scaler else None
+    if scaler is None or row is None:
+        return None
+    return Ref(row.api_version, row.kind, intent.canary.namespace, scaler.name)
+
+
+def needs(intent: Intent) -> tuple[Ref, ...]:
+    """Every object that a plan for this intent may look at, in no particular order."""
+    target = target_ref(intent)
+    found = [target, primary_of(target)]
+    scaler = scaler_ref(intent)
+    if scaler is not None:
+        found += [scaler, primary_of(scaler)]
+    if intent.exposure.service is not None:
+        found += [services.ref_for(intent.exposure, r) for r in ("apex", "primary", "canary")]
+    row = meshes.MESHES.get(intent.exposure.mesh)
+    if row is not None:
+        found += row.mesh.needs(intent.exposure)
+    return tuple(found)
+
+
+class Scene:
+    """What a rule looks at. Everything is read once and never changed.
+
+    Raises Refusal where the mesh or a kind is unknown, or the mesh cannot do what is needed.
+    """
+
+    def __init__(self, intent: Intent, world: World) -> None:
+        self.intent = intent
+        self.world = world
+        self.canary = intent.canary
+        self.mesh = meshes.row_of(intent.exposure.mesh)
+        self.kind = workloads.row_of(intent.workload.target.kind).workload
+        self.routes = checked(intent.routes)
+        if not intent.release:
+            meshes.check_abilities(self.mesh, (*intent.exposure.needs, *_asked(intent.routes)))
+            if intent.workload.autoscaler is not None:
+                scalers.row_of(intent.workload.autoscaler.kind)
+        self.target_ref = target_ref(intent)
+        self.primary_ref = primary_of(self.target_ref)
+        self.target = world.live.get(self.target_ref)
+        self.primary = world.live.get(self.primary_ref)
+
+    @cached_property
+    def known_selector(self) -> Selector | None:
+        known = self.intent.workload.selector or self.intent.exposure.selector
+        if known is not None or self.target is None:
+            return known
+        try:
+            return selector_of(self.target, self.world.options.selector_labels)
+        except NoSelectorLabel:
+            return None
+
+    @cached_property
+    def selector(self) -> Selector:
+        """The label that tells primary pods from canary pods. Raises Refusal without one."""
+        if self.known_selector is not None:
+            return self.known_selector
+        if self.target is None:
+            raise Refusal("", f"{self.target_text} not found")
+        labels = " ".join(self.world.options.selector_labels)
+        raise Refusal(
+            "Unsupported",
+            f"{self.target_text} spec.selector.matchLabels must contain one of [{labels}]",
+        )
+
+    @cached_property
+    def exposure(self) -> Exposure:
+        """The intent's, with the selector and the ports that pods really have."""
+        exposure = self.intent.exposure
+        ports = exposure.ports
+        service = exposure.service
+        if service is not None and service.port_discovery and not ports and self.target:
+            ports = services.discovered_ports(self.target)
+        return msgspec.structs.replace(exposure, selector=self.known_selector, ports=ports)
+
+    @cached_property
+    def observed(self) -> Routes | NotYet:
+        return self.mesh.mesh.observe(self.exposure, self.routes, self.world.live)
+
+    @property
+    def seen(self) -> Routes | None:
+        """The live weights, accepted by the proxies or not; None where there are none yet."""
+        return self.observed.routes if isinstance(self.observed, NotYet) else self.observed
+
+    def service(self, role: services.Role) -> Obj | None:
+        return self.world.live.get(services.ref_for(self.exposure, role))
+
+    @cached_property
+    def apex_is_on_primary(self) -> bool:
+        """Whether plain requests to S reach the primary only; true where there is no Service."""
+        if self.exposure.service is None:
+            return True
+        apex, selector = self.service("apex"), self.known_selector
+        return bool(apex and selector and services.selects_primary(apex, selector))
+
+    @property
+    def signature(self) -> Hashable:
+        """Where requests go now: two equal signatures in a row mean that nothing was moved."""
+        seen = self.seen
+        weights = (seen.primary, seen.canary, seen.mirror) if seen else None
+        return self.apex_is_on_primary, isinstance(self.observed, NotYet), weights
+
+    @property
+    def settle_s(self) -> float:
+        override = self.world.options.settle_s
+        return self.mesh.settle_s if override is None else override
+
+    @cached_property
+    def primary_readiness(self) -> Readiness:
+        threshold = self.intent.workload.primary_ready_threshold
+        return self._readiness(self.primary, threshold)
+
+    @cached_property
+    def target_readiness(self) -> Readiness:
+        threshold = self.intent.workload.canary_ready_threshold
+        return self._readiness(self.target, threshold)
+
+    def _readiness(self, workload: Obj | None, threshold: int) -> Readiness:
+        if workload is None:
+            return Readiness("waiting", "it does not exist")
+        deadline_s = self.intent.workload.progress_deadline_s
+        return readiness(workload, threshold=threshold, deadline_s=deadline_s)
+
+    @property
+    def is_parked(self) -> bool:
+        return self.target is not None and self.kind.is_parked(self.target)
+
+    @property
+    def primary_serves(self) -> bool:
+        """Whether a single primary pod could take a request."""
+        return self.primary is not None and self.kind.available(self.primary) > 0
+
+    @property
+    def target_serves(self) -> bool:
+        return self.target is not None and self.kind.available(self.target) > 0
+
+    @cached_property
+    def target_revision(self) -> str:
+        """The hash of what the target runs, "" where there is no target."""
+        if self.target is None:
+            return ""
+        return template_hash(self.target["spec"]["template"], kind=self.target_ref.kind)
+
+    @property
+    def scaler(self) -> Obj | None:
+        ref = scaler_ref(self.intent)
+        return self.world.live.get(ref) if ref else None
+
+    @property
+    def scaler_minimum(self) -> int | None:
+        """The least that the target's autoscaler wants; None where there is none."""
+        reference = self.intent.workload.autoscaler
+        if reference is None:
+            return None
+        row = scalers.SCALERS.get(reference.kind)
+        return row.scaler.minimum(self.scaler) if row and self.scaler else 1
+
+    def promoted_note(self, name: str) -> str:
+        """An annotation of the primary, "" where it or the primary is missing."""
+        return annotations_of(self.primary).get(name, "") if self.primary else ""
+
+    @property
+    def target_text(self) -> str:
+        return f"{self.target_ref.kind.lower()} {self.target_ref.name}.{self.canary.namespace}"
+
+    @property
+    def primary_text(self) -> str:
+        name = f"{self.primary_ref.name}.{self.canary.namespace}"
+        if self.primary_ref.kind == "DaemonSet":
+            return f"primary daemonset {name}"
+        return name
+
+
+def _asked(routes: Routes) -> list[str]:
+    """The abilities that these routes need, whatever the intent announced."""
+    asked = {"match": bool(routes.match), "mirror": routes.mirror, "sticky": bool(routes.cookies)}
+    return [ability for ability, is_needed in asked.items() if is_needed]

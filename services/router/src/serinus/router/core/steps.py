@@ -1,0 +1,99 @@
+"""What can come next for one canary: one write, one read, or waiting for something. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from serinus.kube.configs import SUFFIX
+from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, Obj, Ref
+from serinus.router.core.objects import Live
+
+
+class Write(Struct, frozen=True, kw_only=True):
+    """Make one object be `whole`.
+
+    verb  create  it must not exist
+          patch   only what differs from `live`, and only if that is still the newest version
+          apply   server-side apply of `ours`: the fields that belong to us
+          copy    a config's copy, whoever else owns it
+    why   what this is for, for logs
+    """
+
+    verb: Literal["create", "patch", "apply", "copy"]
+    ref: Ref
+    why: str
+    whole: Obj = {}
+    ours: Obj = {}
+    live: Obj | None = None
+    checksum: str = ""
+
+
+class Read(Struct, frozen=True):
+    """The contents of these configs (`configmap/<name>`) are needed before anything else."""
+
+    keys: tuple[str, ...]
+
+
+class Wait(Struct, frozen=True):
+    """Nothing more can be done safely now.
+
+    after_s  when time alone will help, in how many seconds; None: something must change first
+    error    whether this is somebody's mistake rather than a matter of time
+    """
+
+    why: str
+    after_s: float | None = None
+    error: bool = False
+
+
+class Settled(Struct, frozen=True):
+    """Everything that the intent asks for is true."""
+
+
+Next = Write | Read | Wait | Settled
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """The operator's settings.
+
+    label_prefixes   of labels and annotations copied to primaries; `*`: all
+    config_tracking  False: primaries use the same ConfigMaps and Secrets as their targets
+    settle_s         overrides the mesh's own
+    """
+
+    label_prefixes: Sequence[str] = ()
+    selector_labels: Sequence[str] = DEFAULT_SELECTOR_LABELS
+    config_tracking: bool = True
+    settle_s: float | None = None
+
+
+class World(Struct, frozen=True, kw_only=True):
+    """Everything that a plan may look at, besides the intent.
+
+    unchanged_s  for how long traffic has been seen to go where it goes now
+    contents     configs as read, by `configmap/<name>`; None: it does not exist
+    copied       checksums that the copies are known to hold
+    was_parked   this very intent has seen the canary parked before: whoever scales it up again
+                 since then is let (reference 3.5)
+    """
+
+    live: Live
+    unchanged_s: float = 0.0
+    contents: Mapping[str, Obj | None] = {}
+    copied: Mapping[str, str] = {}
+    was_parked: bool = False
+    options: Options = Options()
+
+
+def after(world: World, step: Write) -> World:
+    """The world in which this write was done and nothing else happened."""
+    if step.verb == "copy":
+        key = f"{step.ref.kind.lower()}/{step.ref.name.removesuffix(SUFFIX)}"
+        return msgspec.structs.replace(world, copied={**world.copied, key: step.checksum})
+    # Any write may have moved traffic; only looking tells, and plans must not assume.
+    live = world.live.with_(step.ref, step.whole)
+    return msgspec.structs.replace(world, live=live, unchanged_s=0.0)

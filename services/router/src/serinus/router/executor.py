@@ -1,0 +1,190 @@
+"""The only file that speaks to the cluster: watches feed stores, steps become requests.
+
+How a step is written is chosen by whose fields they are:
+
+    routes       server-side apply of our fields: whatever else is in the object stays its owner's.
+                 Where another manager's leftovers remain (a route that was taken over), what
+                 differs is patched away
+    workloads,   a merge patch of exactly what differs, with the resourceVersion that it was
+    services     compared with: a template must be the target's to the last field, and applying
+                 would join it with what other managers put there
+    copies       replaced whole; only a copy that other canaries own too is read first
+
+Nothing is read that a watch has brought, save contents of ConfigMaps and Secrets, which are never
+kept, and the Canary itself before something is made for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from serinus.events import CanaryRef
+from serinus.events.canary import API_VERSION
+from serinus.kube.cluster import Cluster
+from serinus.kube.errors import Conflict, Invalid, NotFound
+from serinus.kube.refs import Obj, Ref, ref_of
+from serinus.kube.store import Store
+from serinus.router import configs
+from serinus.router.core.objects import MANAGER, Live, merge_patch
+from serinus.router.core.steps import Write
+
+_log = logging.getLogger(__name__)
+
+# (apiVersion, kind, store): starts a watch that feeds the store for as long as the service runs.
+Watch = Callable[[str, str, Store], None]
+
+
+class Executor:
+    """Objects as watches see them, and the writes that a plan asks for.
+
+    watch      starts following a kind; asked once per kind, when an object of it is first needed
+    on_change  told the reference of every object that came, changed or went
+    """
+
+    def __init__(self, cluster: Cluster, *, watch: Watch, on_change: Callable[[Ref], None]) -> None:
+        self._cluster = cluster
+        self._watch = watch
+        self._on_change = on_change
+        self._stores: dict[tuple[str, str], Store] = {}
+        # What was applied last, and the version that came of it: see `_apply`.
+        self._applied: dict[Ref, tuple[str, Obj]] = {}
+
+    def follow(self, api_version: str, kind: str) -> Store:
+        """The store of a kind; its watch begins with the first call."""
+        key = (api_version, kind)
+        if key not in self._stores:
+            store = Store(transform=_trimmed, on_change=self._changed)
+            self._stores[key] = store
+            self._watch(api_version, kind, store)
+        return self._stores[key]
+
+    async def synced(self, refs: Iterable[Ref], within_s: float) -> list[str]:
+        """Waits until the kinds of these objects were listed; the kinds that were not in time."""
+        stores = {ref.kind: self.follow(ref.api_version, ref.kind) for ref in refs}
+        try:
+            async with asyncio.timeout(within_s):
+                for store in stores.values():
+                    await store.synced()
+        except TimeoutError:
+            return [kind for kind, store in stores.items() if not store.is_synced]
+        return []
+
+    def live(self, refs: Iterable[Ref]) -> Live:
+        """These objects as they are known now."""
+        found = {ref: self.follow(ref.api_version, ref.kind).get(ref) for ref in refs}
+        return Live({ref: obj for ref, obj in found.items() if obj is not None})
+
+    async def contents(self, key: str, namespace: str) -> Obj | None:
+        """A ConfigMap or Secret by `configmap/<name>`, None where there is none. Not kept."""
+        return await self._find(configs.ref_of_key(key, namespace))
+
+    async def exists(self, canary: CanaryRef) -> bool:
+        """Whether this very Canary is still there and not on its way out.
+
+        An intent outlives its Canary on the bus; what is made for a deleted one would be collected
+        and made again for ever.
+        """
+        found = await self._find(Ref(API_VERSION, "Canary", canary.namespace, canary.name))
+        if found is None:
+            return False
+        meta = found["metadata"]
+        return meta.get("uid", "") == canary.uid and not meta.get("deletionTimestamp")
+
+    async def write(self, step: Write, canary: CanaryRef) -> None:
+        """Does one step. Afterwards the stores hold the answer, or what made the step outdated.
+
+        Raises what the API server refuses (Denied, Invalid, NoKind) and Unreachable.
+        """
+        try:
+            match step.verb:
+                case "create":
+                    self._keep(await self._cluster.create(step.whole))
+                case "patch":
+                    self._keep(await self._patch(step))
+                case "apply":
+                    self._keep(await self._apply(step))
+                case "copy":
+                    await self._copy(step.whole, canary)
+        except Conflict:
+            # What we planned from is old. The watch will say so too, but not when.
+            await self._refresh(step.ref)
+        except NotFound:
+            self._store(step.ref).forget(step.ref)
+
+    async def _patch(self, step: Write) -> Obj:
+        assert step.live is not None
+        patch = merge_patch(step.live, step.whole)
+        version = step.live["metadata"]["resourceVersion"]
+        patch.setdefault("metadata", {})["resourceVersion"] = version
+        return await self._cluster.patch(step.ref, patch, manager=MANAGER)
+
+    async def _apply(self, step: Write) -> Obj:
+        version = step.live["metadata"].get("resourceVersion", "") if step.live else ""
+        if step.live is not None and self._applied.get(step.ref) == (version, step.ours):
+            # Applied, and still not what it should be: fields of another manager are in the way.
+            return await self._patch(step)
+        found = await self._cluster.apply(step.ours, manager=MANAGER, force=True)
+        self._applied[step.ref] = (found["metadata"]["resourceVersion"], step.ours)
+        return found
+
+    async def _copy(self, wanted: Obj, canary: CanaryRef) -> None:
+        """Replaces a copy's content; reads it only when it is not ours alone, or cannot change."""
+        ref = ref_of(wanted)
+        try:
+            await self._cluster.patch(ref, configs.sole_owner_patch(wanted), manager=MANAGER)
+        except NotFound:
+            try:
+                await self._cluster.create(wanted)
+            except Conflict:
+                await self._join(ref, wanted, canary)
+        except Invalid:
+            await self._join(ref, wanted, canary)
+
+    async def _join(self, ref: Ref, wanted: Obj, canary: CanaryRef) -> None:
+        live = await self._cluster.get(ref)
+        whole = configs.joined(live, wanted, canary)
+        if configs.must_be_remade(live, wanted):
+            await self._cluster.delete(ref, uid=live["metadata"].get("uid", ""))
+            meta = {k: whole["metadata"][k] for k in ("name", "namespace", "labels")}
+            meta["ownerReferences"] = whole["metadata"]["ownerReferences"]
+            await self._cluster.create({**whole, "metadata": meta})
+            return
+        patch = merge_patch(live, whole)
+        if patch:
+            version = live["metadata"]["resourceVersion"]
+            patch.setdefault("metadata", {})["resourceVersion"] = version
+            await self._cluster.patch(ref, patch, manager=MANAGER)
+
+    async def _find(self, ref: Ref) -> Obj | None:
+        try:
+            return await self._cluster.get(ref)
+        except NotFound:
+            return None
+
+    async def _refresh(self, ref: Ref) -> None:
+        if ref.kind in ("ConfigMap", "Secret"):
+            return
+        found = await self._find(ref)
+        if found is None:
+            self._store(ref).forget(ref)
+        else:
+            self._keep(found)
+
+    def _keep(self, obj: Obj) -> None:
+        self._store(ref_of(obj)).put_written(obj)
+
+    def _store(self, ref: Ref) -> Store:
+        return self.follow(ref.api_version, ref.kind)
+
+    def _changed(self, before: Obj | None, after: Obj | None) -> None:
+        found = after or before
+        if found is not None:
+            self._on_change(ref_of(found))
+
+
+def _trimmed(obj: Obj) -> Obj:
+    """An object without the bookkeeping that nobody here reads and everybody would pay for."""
+    meta = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
+    return {**obj, "metadata": meta}

@@ -1,0 +1,1 @@
+"""One mesh per file: four pure functions on plain objects. `catalog` is the table of them."""

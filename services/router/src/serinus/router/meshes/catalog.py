@@ -1,0 +1,110 @@
+"""One row per mesh. Dispatch, RBAC, the support matrix, the ability check and the laws read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from serinus.events import Exposure, Routes
+from serinus.kube.refs import Obj, Ref
+from serinus.router.core.objects import Gone, Live, NotYet, Refusal
+from serinus.router.meshes import gatewayapi, kubernetes, traefik
+
+
+class Ability(StrEnum):
+    """What a mesh can do with requests; the words of `Exposure.needs`."""
+
+    WEIGHT = "weight"
+    MATCH = "match"
+    MIRROR = "mirror"
+    STICKY = "sticky"
+
+
+WEIGHT, MATCH, MIRROR, STICKY = Ability
+
+
+class Mesh(Protocol):
+    """Four pure functions on plain objects. Render and release raise Refusal."""
+
+    def needs(self, exposure: Exposure) -> Sequence[Ref]:
+        """What must be read."""
+        ...
+
+    def render(self, exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
+        """What shall be: whole objects, the live ones with our fields put over them."""
+        ...
+
+    def observe(self, exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
+        """What is: `routes` with the live weights and mirroring in place of its own."""
+        ...
+
+    def release(self, exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
+        """Everything as it was before."""
+        ...
+
+
+class Row(Struct, frozen=True):
+    """One mesh.
+
+    api_version, kinds  what is watched and written; no kinds: there is nothing to split
+    can                 abilities; an intent that needs another one is refused
+    settle_s            seconds that proxies take to follow a change: a workload that lost its
+                        traffic is kept running that long
+    """
+
+    name: str
+    mesh: Mesh
+    api_version: str
+    kinds: tuple[str, ...]
+    can: frozenset[Ability]
+    settle_s: float
+
+
+def rows(*found: Row) -> Mapping[str, Row]:
+    """Rows by name."""
+    return {row.name: row for row in found}
+
+
+ALL = frozenset(Ability)
+
+MESHES: Mapping[str, Row] = rows(
+    Row("gatewayapi:v1", gatewayapi.V1, gatewayapi.V1.api_version, ("HTTPRoute",), ALL, 3.0),
+    Row(
+        "gatewayapi:v1beta1",
+        gatewayapi.V1BETA1,
+        gatewayapi.V1BETA1.api_version,
+        ("HTTPRoute",),
+        ALL,
+        3.0,
+    ),
+    Row("kubernetes", kubernetes, "v1", (), frozenset(), 2.0),
+    Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), frozenset({WEIGHT}), 3.0),
+)
+
+
+def row_of(mesh: str) -> Row:
+    """The row of a mesh. Raises Refusal with the known names: guessing is not kindness."""
+    row = MESHES.get(mesh)
+    if row is None:
+        raise Refusal("UnknownMesh", f"unknown mesh {mesh!r}; known: {', '.join(MESHES)}")
+    return row
+
+
+def check_abilities(row: Row, needed: Iterable[str]) -> None:
+    """Raises Refusal for what the mesh cannot do, naming those that can.
+
+    Weights are never refused where there is nothing to split: with `kubernetes` the analyzer turns
+    steps into iterations, as the reference does.
+    """
+    can: frozenset[str] = row.can if row.kinds else row.can | {WEIGHT}
+    for ability in needed:
+        if ability in can:
+            continue
+        able = [other.name for other in MESHES.values() if ability in other.can]
+        raise Refusal(
+            "Unsupported",
+            f"{ability} is not supported by {row.name}; supported by: {', '.join(able) or 'none'}",
+        )

@@ -1,0 +1,254 @@
+"""Gateway API: one HTTPRoute S in the canary's namespace (reference 4.4).
+
+Rules, in the order in which they are written:
+
+    plain             one rule, both backends
+    A/B               analysis matches x service matches with both backends; service matches,
+                      primary only
+    session affinity  while the canary has a share: its cookie, the primary's cookie, then the
+                      weighted rule that hands out cookies; afterwards: the old cookie is taken back
+
+Lists are written whole and with the API's own defaults, in one fixed order: what was rendered once
+equals what is read back, so nothing is ever rewritten for its order.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+from msgspec import UNSET
+
+from serinus.events import Exposure, Routes
+from serinus.events.canary import GatewayRef, ServiceSpec
+from serinus.kube.refs import Obj, Ref
+from serinus.router.core.httproute import filters_of, matches_of, overriding, set_cookie
+from serinus.router.core.objects import Gone, Live, NotYet, Refusal, apex_metadata, overlaid
+from serinus.router.core.routes import seen
+from serinus.router.core.takeover import original_of, remembering
+
+GROUP = "gateway.networking.k8s.io"
+KIND = "HTTPRoute"
+
+
+class GatewayApi:
+    """One version of the API.
+
+    is_v1  timeouts, CORS, the primary's cookie, and waiting for the gateway to accept (4.4)
+    """
+
+    def __init__(self, version: str, *, is_v1: bool) -> None:
+        self.api_version = f"{GROUP}/{version}"
+        self._is_v1 = is_v1
+
+    def needs(self, exposure: Exposure) -> Sequence[Ref]:
+        """The HTTPRoute S."""
+        return (self._ref(exposure),)
+
+    def render(self, exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
+        """The HTTPRoute with explicit weights. Raises Refusal for what the API cannot express."""
+        service = exposure.service
+        if service is None or not service.gateway_refs:
+            raise Refusal(
+                "Unsupported",
+                "GatewayRefs must be specified when using Gateway API as a provider.",
+            )
+        spec: Obj = {
+            "parentRefs": [_parent(ref) for ref in service.gateway_refs],
+            "rules": self._rules(exposure, service, routes),
+        }
+        if service.hosts:
+            spec["hostnames"] = list(service.hosts)
+        ours: Obj = {
+            "apiVersion": self.api_version,
+            "kind": KIND,
+            "metadata": {
+                "name": exposure.name,
+                "namespace": exposure.namespace,
+                **apex_metadata(exposure),
+            },
+            "spec": spec,
+        }
+        found = live.get(self._ref(exposure))
+        whole = overlaid(found, ours)
+        if not service.hosts:
+            whole["spec"].pop("hostnames", None)
+        return (remembering(found, whole),)
+
+    def observe(self, exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
+        """The weights of the last rule with both backends.
+
+        NotYet until every parent that reports on the route has accepted this generation of it;
+        parents that report nothing are not waited for.
+        """
+        found = live.get(self._ref(exposure))
+        if found is None:
+            return NotYet(f"{KIND} {exposure.name}.{exposure.namespace} does not exist yet")
+        weighted = None
+        for rule in (found.get("spec") or {}).get("rules") or ():
+            if _names(rule) == [exposure.primary, exposure.canary]:
+                weighted = rule
+        if weighted is None:
+            return NotYet(
+                f"{KIND} {exposure.name}.{exposure.namespace} does not contain routes for "
+                f"{exposure.primary} and {exposure.canary}"
+            )
+        primary, canary = (b.get("weight", 1) for b in weighted["backendRefs"])
+        mirror = any(
+            (f.get("requestMirror") or {}).get("backendRef", {}).get("name") == exposure.canary
+            for f in weighted.get("filters") or ()
+        )
+        now = seen(routes, primary=primary, canary=canary, mirror=mirror)
+        why = _not_accepted(exposure, found) if self._is_v1 else ""
+        return NotYet(why, now) if why else now
+
+    def release(self, exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
+        """A route that was the user's gets its rules back; ours goes."""
+        ref = self._ref(exposure)
+        found = live.get(ref)
+        return () if found is None else (original_of(found) or Gone(ref),)
+
+    def _ref(self, exposure: Exposure) -> Ref:
+        return Ref(self.api_version, KIND, exposure.namespace, exposure.name)
+
+    def _rules(self, exposure: Exposure, service: ServiceSpec, routes: Routes) -> list[Obj]:
+        matches = matches_of(service.match)
+        weighted = self._rule(exposure, service, matches, routes)
+        if routes.mirror:
+            mirror = {"backendRef": _backend(service, exposure.canary)}
+            filters = weighted.setdefault("filters", [])
+            filters.append({"type": "RequestMirror", "requestMirror": mirror})
+        conditions = routes.match or exposure.match
+        if conditions:
+            weighted["matches"] = overriding(matches, conditions)
+            return [weighted, self._only_primary(exposure, service, matches)]
+        if routes.cookies is not None:
+            return self._sticky(exposure, service, matches, routes, weighted)
+        return [weighted]
+
+    def _rule(
+        self, exposure: Exposure, service: ServiceSpec, matches: list[Obj], routes: Routes
+    ) -> Obj:
+        """One rule with both backends and everything that service.* asks for."""
+        rule: Obj = {
+            "matches": copy.deepcopy(matches),
+            "backendRefs": [
+                {**_backend(service, exposure.primary), "weight": routes.primary},
+                {**_backend(service, exposure.canary), "weight": routes.canary},
+            ],
+        }
+        filters = filters_of(service, with_cors=self._is_v1)
+        if filters:
+            rule["filters"] = filters
+        if self._is_v1:
+            timeouts = {"request": service.timeout, "backendRequest": service.backend_timeout}
+            timeouts = {k: v for k, v in timeouts.items() if v}
+            if timeouts:
+                rule["timeouts"] = timeouts
+        return rule
+
+    def _only_primary(self, exposure: Exposure, service: ServiceSpec, matches: list[Obj]) -> Obj:
+        rule = self._rule(exposure, service, matches, Routes(primary=100, canary=0))
+        rule["backendRefs"] = rule["backendRefs"][:1]
+        return rule
+
+    def _sticky(
+        self,
+        exposure: Exposure,
+        service: ServiceSpec,
+        matches: list[Obj],
+        routes: Routes,
+        weighted: Obj,
+    ) -> list[Obj]:
+        cookies = routes.cookies
+        assert cookies is not None
+        settings = cookies.settings
+        if routes.canary == 0:
+            if not cookies.previous:
+                return [weighted]
+            old = self._rule(exposure, service, _with_cookie(matches, cookies.previous), routes)
+            old.setdefault("filters", []).append(_sets(f"{cookies.previous}; Max-Age=-1"))
+            return [old, weighted]
+        rules = []
+        if cookies.canary:
+            held = _with_cookie(matches, cookies.canary)
+            rules.append(self._rule(exposure, service, held, Routes(primary=0, canary=100)))
+            weighted["backendRefs"][1]["filters"] = [_sets(set_cookie(cookies.canary, settings))]
+        if self._is_v1 and settings.primary_cookie_name and cookies.primary:
+            held = _with_cookie(matches, cookies.primary)
+            rules.append(self._rule(exposure, service, held, Routes(primary=100, canary=0)))
+            value = f"{cookies.primary}; Max-Age={cookies.primary_max_age_s}"
+            weighted["backendRefs"][0]["filters"] = [_sets(value)]
+        return [*rules, weighted]
+
+
+def _names(rule: Obj) -> list[str]:
+    return [b.get("name", "") for b in rule.get("backendRefs") or ()]
+
+
+def _backend(service: ServiceSpec, name: str) -> Obj:
+    return {"group": "", "kind": "Service", "name": name, "port": service.port}
+
+
+def _parent(ref: GatewayRef) -> Obj:
+    """A parentRef with the API's defaults written out."""
+    parent: Obj = {
+        "group": GROUP if ref.group is UNSET else ref.group,
+        "kind": "Gateway" if ref.kind is UNSET else ref.kind,
+        "name": ref.name,
+    }
+    optional = {"namespace": ref.namespace, "sectionName": ref.section_name, "port": ref.port}
+    return parent | {k: v for k, v in optional.items() if v is not UNSET}
+
+
+def _sets(cookie: str) -> Obj:
+    return {
+        "type": "ResponseHeaderModifier",
+        "responseHeaderModifier": {"add": [{"name": "Set-Cookie", "value": cookie}]},
+    }
+
+
+def _with_cookie(matches: list[Obj], cookie: str) -> list[Obj]:
+    """The same matches, for requests that bring this `name=value`."""
+    name, _, value = cookie.partition("=")
+    condition = {"name": "Cookie", "type": "RegularExpression", "value": f".*{name}.*{value}.*"}
+    sticky = copy.deepcopy(matches)
+    for match in sticky:
+        match["headers"] = [condition, *match.get("headers", [])]
+    return sticky
+
+
+def _not_accepted(exposure: Exposure, route: Obj) -> str:
+    """The reference's text for the first parent that has not accepted this generation, or ""."""
+    generation = route["metadata"].get("generation", 0)
+    namespace = exposure.namespace
+    wanted = {_identity(p, namespace) for p in route["spec"].get("parentRefs") or ()}
+    for parent in (route.get("status") or {}).get("parents") or ():
+        reference = parent.get("parentRef") or {}
+        if _identity(reference, namespace) not in wanted:
+            continue
+        conditions = {c.get("type"): c for c in parent.get("conditions") or ()}
+        accepted = conditions.get("Accepted") or {}
+        status, observed = accepted.get("status", ""), accepted.get("observedGeneration", 0)
+        if status != "True" or observed < generation:
+            return (
+                f"{KIND} {exposure.name}.{namespace} parent {reference.get('name', '')} "
+                f"is not ready (status: {status}, observed generation: {observed}, "
+                f"current generation: {generation})"
+            )
+    return ""
+
+
+def _identity(parent: Obj, namespace: str) -> tuple[object, ...]:
+    return (
+        parent.get("group", GROUP),
+        parent.get("kind", "Gateway"),
+        parent.get("namespace") or namespace,
+        parent.get("name"),
+        parent.get("sectionName"),
+        parent.get("port"),
+    )
+
+
+V1 = GatewayApi("v1", is_v1=True)
+V1BETA1 = GatewayApi("v1beta1", is_v1=False)

@@ -1,0 +1,1 @@
+"""One kind of autoscaler per file: what the primary's own one looks like. Pure."""

@@ -1,0 +1,52 @@
+"""One row per kind of autoscaler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from serinus.events import CanaryRef
+from serinus.events.canary import AutoscalerRef
+from serinus.kube.refs import Obj
+from serinus.router.core.objects import Refusal
+from serinus.router.scalers import hpa
+
+
+class Scaler(Protocol):
+    """Pure functions on plain objects."""
+
+    def primary(self, source: Obj, reference: AutoscalerRef, canary: CanaryRef) -> Obj:
+        """A new autoscaler for the primary."""
+        ...
+
+    def updated(self, live: Obj, source: Obj, reference: AutoscalerRef) -> Obj:
+        """The primary's autoscaler with what the target's says now."""
+        ...
+
+    def minimum(self, source: Obj) -> int:
+        """How many replicas the autoscaler starts with."""
+        ...
+
+
+class Row(Struct, frozen=True):
+    """One kind; `api_version` is the one we read and write, whatever the manifest names."""
+
+    kind: str
+    api_version: str
+    scaler: Scaler
+
+
+SCALERS: Mapping[str, Row] = {
+    row.kind: row for row in (Row("HorizontalPodAutoscaler", "autoscaling/v2", hpa),)
+}
+
+
+def row_of(kind: str) -> Row:
+    """The row of a kind. Raises Refusal with the known ones."""
+    row = SCALERS.get(kind)
+    if row is None:
+        known = ", ".join(SCALERS)
+        raise Refusal("Unsupported", f"autoscalerRef.kind {kind} is not supported; known: {known}")
+    return row

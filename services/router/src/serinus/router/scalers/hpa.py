@@ -1,0 +1,67 @@
+"""HorizontalPodAutoscalers: the primary gets one of its own (reference 3.9).
+
+The target's needs no pausing: an HPA stands still while its target has no replicas.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from serinus.events import CanaryRef
+from serinus.events.canary import AutoscalerRef
+from serinus.kube.refs import Obj, owner_reference
+from serinus.kube.revision import copied_annotations
+from serinus.router.core.objects import LAST_APPLIED, annotations_of, labels_of, overlaid
+
+COPIED = ("metrics", "behavior")
+
+
+def primary(source: Obj, reference: AutoscalerRef, canary: CanaryRef) -> Obj:
+    """A new autoscaler for the primary."""
+    meta = source["metadata"]
+    return {
+        "apiVersion": source["apiVersion"],
+        "kind": source["kind"],
+        "metadata": {
+            "name": f"{meta['name']}-primary",
+            "namespace": meta["namespace"],
+            **_metadata(source),
+            "ownerReferences": [owner_reference(canary)],
+        },
+        "spec": _spec(source, reference),
+    }
+
+
+def updated(live: Obj, source: Obj, reference: AutoscalerRef) -> Obj:
+    """The primary's autoscaler with what the target's says now, labels and annotations included."""
+    whole = overlaid(live, {"metadata": _metadata(source)})
+    whole["spec"] = {
+        **{k: v for k, v in live["spec"].items() if k not in COPIED},
+        **_spec(source, reference),
+    }
+    return whole
+
+
+def minimum(source: Obj) -> int:
+    """How many replicas the autoscaler starts with."""
+    return int(source["spec"].get("minReplicas") or 1)
+
+
+def _metadata(source: Obj) -> Obj:
+    annotations = copied_annotations(annotations_of(source), drop=(LAST_APPLIED,))
+    found = {"labels": copied_annotations(labels_of(source)), "annotations": annotations}
+    return {k: v for k, v in found.items() if v}
+
+
+def _spec(source: Obj, reference: AutoscalerRef) -> Obj:
+    spec = source["spec"]
+    sizes = reference.primary_scaler_replicas
+    target = spec["scaleTargetRef"]
+    low = (sizes and sizes.min_replicas) or spec.get("minReplicas") or 1
+    high = (sizes and sizes.max_replicas) or spec["maxReplicas"]
+    return {
+        "scaleTargetRef": {**target, "name": f"{target['name']}-primary"},
+        "minReplicas": low,
+        "maxReplicas": high,
+        **{f: copy.deepcopy(spec[f]) for f in COPIED if f in spec},
+    }

@@ -1,0 +1,1 @@
+"""One kind of workload per file: how its primary is made, promoted, parked and woken. Pure."""

@@ -1,0 +1,75 @@
+"""One row per kind of workload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from serinus.kube.refs import Obj
+from serinus.router.core.objects import Refusal
+from serinus.router.workloads import daemonset, deployment
+from serinus.router.workloads.primary import Making
+
+
+class WorkloadKind(Protocol):
+    """Pure functions on plain objects; each returns whole objects and changes none."""
+
+    def check(self, target: Obj) -> str:
+        """Why the target cannot be released, "" if it can."""
+        ...
+
+    def primary(self, target: Obj, making: Making) -> Obj:
+        """A new primary."""
+        ...
+
+    def promoted(self, primary_now: Obj, target: Obj, making: Making) -> Obj:
+        """The primary with the target's template, exactly."""
+        ...
+
+    def is_parked(self, target: Obj) -> bool:
+        """Whether the target runs nothing because it was told to."""
+        ...
+
+    def parked(self, target: Obj) -> Obj:
+        """The target running nothing."""
+        ...
+
+    def running(self, target: Obj, primary_now: Obj | None, scaler_minimum: int | None) -> Obj:
+        """The target running something, if it was parked."""
+        ...
+
+    def released(self, target: Obj, primary_now: Obj | None, scaler_minimum: int | None) -> Obj:
+        """The target as it must be to do without a primary."""
+        ...
+
+    def available(self, workload: Obj) -> int:
+        """Pods that serve."""
+        ...
+
+
+class Row(Struct, frozen=True):
+    """One kind. `workload` holds its functions."""
+
+    kind: str
+    api_version: str
+    workload: WorkloadKind
+
+
+WORKLOADS: Mapping[str, Row] = {
+    row.kind: row
+    for row in (
+        Row("Deployment", "apps/v1", deployment),
+        Row("DaemonSet", "apps/v1", daemonset),
+    )
+}
+
+
+def row_of(kind: str) -> Row:
+    """The row of a kind. Raises Refusal with the known ones."""
+    row = WORKLOADS.get(kind)
+    if row is None:
+        known = ", ".join(WORKLOADS)
+        raise Refusal("Unsupported", f"targetRef.kind {kind} is not supported; known: {known}")
+    return row
