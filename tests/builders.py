@@ -45,8 +45,8 @@ UID = "5a1f0c66-0000-4000-8000-000000000001"
 REF = CanaryRef(NAMESPACE, NAME, UID)
 TARGET = ObjectRef(api_version="apps/v1", kind="Deployment", name=NAME)
 APP = Selector("app", NAME)
-OLD = "s1-1111111111111111"
-NEW = "s1-2222222222222222"
+OLD = "s1-1111111111"
+NEW = "s1-2222222222"
 READY = Readiness("ready")
 
 

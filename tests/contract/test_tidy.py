@@ -191,8 +191,6 @@ def test_no_file_depends_on_one_machine_or_one_registry() -> None:
 
 
 REQUIREMENT = re.compile(r"^[a-z0-9][a-z0-9._-]*==[^\s;]+( ; .+)?$")
-    r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^\s;]+)( ; (?P<when>.+))?$"
-)
 
 
 def requirements() -> list[str]:

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.gen import crds, fields, schemas, subjects
+from tests.gen import compatibility, crds, fields, schemas, settings, subjects
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,6 +17,8 @@ GENERATORS: tuple[Generator, ...] = (
     fields.files,
     schemas.files,
     subjects.files,
+    settings.files,
+    compatibility.files,
 )
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.
