@@ -9,7 +9,7 @@ from serinus.events import CanaryRef
 
 
 class Delivery(Protocol):
-    """One message as it arrived."""
+    """One message as it arrived. `delivered` counts from 1; more says that it came before."""
 
     message: Any
     subject: str
@@ -22,6 +22,23 @@ class Delivery(Protocol):
     async def nak(self, after_s: float) -> None: ...
 
 
+class Bucket(Protocol):
+    """Small values by key that outlive restarts, private to one service (`serinus.events.BUCKETS`).
+
+    Keys may be any text. Every method raises Retry when the bus does not answer within a bound.
+    """
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes) -> None: ...
+
+    async def create(self, key: str, value: bytes) -> bool:
+        """Stores it unless the key has a value; says whether it did. One of many callers wins."""
+        ...
+
+    async def delete(self, key: str) -> None: ...
+
+
 class Bus(Protocol):
     """Publish, look up the latest, follow."""
 
@@ -31,7 +48,7 @@ class Bus(Protocol):
         expect  the subject's last sequence as the sender knows it (0: none yet); the server refuses
                 when another message came in between, which raises Stale
         Trace context and the cause are taken from the message being handled. Raises Retry when
-        the bus does not take it within a bound.
+        the bus does not take it within a bound, Refuse when it never will (no permission, too big).
         """
         ...
 
@@ -51,4 +68,8 @@ class Bus(Protocol):
 
     def on_reset(self, callback: Callable[[], None]) -> None:
         """Calls back when streams had to be made anew (the volume is gone): publish again."""
+        ...
+
+    def bucket(self, name: str) -> Bucket:
+        """The key-value bucket of this name; it is made when it is first used."""
         ...

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -48,3 +50,14 @@ class LoopClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+
+def spread(seconds: float, by: float = 0.2) -> float:
+    """`seconds`, a random part of at most `by` more or less: so that many do not wait in step."""
+    return seconds * random.uniform(1.0 - by, 1.0 + by)  # noqa: S311  (no secret depends on it)
+
+
+def rfc3339(at: float) -> str:
+    """Unix seconds as RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
