@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import yaml
 from aiohttp import web
 
-from serinus.sandbox import discovery, scale, yamls
+from serinus.sandbox import discovery, scale
 from serinus.sandbox import errors as e
 from serinus.sandbox.errors import ApiError, Obj
 from serinus.sandbox.registry import Registry, Write, in_version
+from serinus.sandbox.requests import (
+    PATCHES,
+    Target,
+    agent_of,
+    body_of,
+    delete_options,
+    object_of,
+    page_start,
+    page_token,
+    place_of,
+    target_of,
+    verb_of,
+)
 from serinus.sandbox.resources import Kinds, Resource
 from serinus.sandbox.selectors import Predicate, parse_fields, parse_labels
 from serinus.sandbox.store import Store
@@ -24,27 +34,11 @@ from serinus.sandbox.table import table
 from serinus.sandbox.watch import Watch, follow, parse_version
 
 _JSON = "application/json"
-_PATCHES = {
-    "application/merge-patch+json": "merge",
-    "application/json-patch+json": "json",
-    "application/strategic-merge-patch+json": "strategic",
-    "application/apply-patch+yaml": "apply",
-    "application/apply-patch+json": "apply",
-}
 MAX_BODY = 3 * 1024 * 1024
 """Bytes in one request, as the real server's limit."""
 
 DEFAULT_WATCH_S = 1800.0
 """Length of a watch whose client names none."""
-
-
-class Target(msgspec.Struct, frozen=True):
-    """What a path names."""
-
-    resource: Resource
-    namespace: str
-    name: str
-    subresource: str
 
 
 LogReader = Callable[[str, str, Mapping[str, str]], Awaitable[str]]
@@ -128,8 +122,8 @@ class ApiServer:
                 # Clients look at the type of the answer to know what they were given.
                 answer.headers["Content-Type"] = f"{_JSON};{discovery.AGGREGATED}"
             return answer
-        target = self._target(parts)
-        verb = _verb(request, target)
+        target = target_of(self.kinds, parts)
+        verb = verb_of(request, target)
         counted = (verb, target.resource.plural)
         self.requests[counted] = self.requests.get(counted, 0) + 1
         if target.subresource == "log":
@@ -190,28 +184,6 @@ class ApiServer:
             raise e.no_such_path(request.path)
         return found
 
-    def _target(self, parts: list[str]) -> Target:
-        group, version, rest = (
-            ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
-        )
-        namespace = ""
-        if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in {"status", "finalize"}:
-            namespace, rest = rest[1], rest[2:]
-        resource = self.kinds.at(group, version, rest[0])
-        if len(rest) > 3 or (namespace and not resource.namespaced):
-            raise e.no_such_path("/".join(parts))
-        name = rest[1] if len(rest) > 1 else ""
-        subresource = rest[2] if len(rest) > 2 else ""
-        known = (
-            subresource == ""
-            or (subresource == "status" and resource.status)
-            or (subresource == "scale" and resource.scale)
-            or (subresource == "log" and resource.plural == "pods")
-        )
-        if not known or (name and resource.namespaced and not namespace):
-            raise e.no_such_path("/".join(parts))
-        return Target(resource, namespace, name, subresource)
-
     # Reading
 
     def _selection(self, target: Target, request: web.Request) -> Predicate:
@@ -233,14 +205,14 @@ class ApiServer:
         ]
         meta: Obj = {"resourceVersion": str(self.store.revision)}
         limit = int(request.query.get("limit") or 0)
-        after = _position(request.query.get("continue", ""))
+        after = page_start(request.query.get("continue", ""))
         if after:
             meta["resourceVersion"] = after[2]
-            found = [obj for obj in found if _place(obj) > after[:2]]
+            found = [obj for obj in found if place_of(obj) > after[:2]]
         if limit and len(found) > limit:
             meta["remainingItemCount"] = len(found) - limit
             found = found[:limit]
-            meta["continue"] = _token(found[-1], meta["resourceVersion"])
+            meta["continue"] = page_token(found[-1], meta["resourceVersion"])
         return self._objects(request, target.resource, found, meta)
 
     def _objects(
@@ -295,7 +267,7 @@ class ApiServer:
             pass  # the client left, or the server is stopping
         finally:
             self._watches.discard(task)
-            await events.aclose()  # type: ignore[attr-defined]
+            await events.aclose()
         return response
 
     def _lines(self, batch: list[Obj], watch: Watch, as_table: bool, whole: bool) -> bytes:
@@ -324,7 +296,7 @@ class ApiServer:
     ) -> web.Response:
         query = request.query
         write = Write(
-            query.get("fieldManager") or _agent(request),
+            query.get("fieldManager") or agent_of(request),
             target.subresource,
             dry_run="dryRun" in query,
             force=query.get("force") in {"true", "1"},
@@ -334,21 +306,21 @@ class ApiServer:
         registry, resource = self.registry, target.resource
         created = False
         if verb == "create":
-            body = await _body(request)
-            found = registry.create(resource, target.namespace, _object(body), write)
+            body = await body_of(request)
+            found = registry.create(resource, target.namespace, object_of(body), write)
             created = True
         elif verb == "update":
-            body = _object(await _body(request))
+            body = object_of(await body_of(request))
             found = registry.replace(resource, target.namespace, target.name, body, write)
         else:
-            kind = _PATCHES.get(request.content_type)
+            kind = PATCHES.get(request.content_type)
             if kind is None:
                 raise e.unsupported_media(request.content_type)
-            body = await _body(request, kind)
+            body = await body_of(request, kind)
             if kind == "apply":
                 write = msgspec.structs.replace(write, manager=query.get("fieldManager", ""))
                 found, created = registry.apply(
-                    resource, target.namespace, target.name, _object(body), write
+                    resource, target.namespace, target.name, object_of(body), write
                 )
             else:
                 found = registry.patch(resource, target.namespace, target.name, kind, body, write)
@@ -362,21 +334,21 @@ class ApiServer:
         live = self.registry.get(resource, target.namespace, target.name)
         if request.method == "GET":
             return _json(scale.read(resource, live))
-        kind = _PATCHES.get(request.content_type) if request.method == "PATCH" else "put"
+        kind = PATCHES.get(request.content_type) if request.method == "PATCH" else "put"
         if request.method not in {"PUT", "PATCH"} or kind in {None, "apply"}:
             raise e.not_allowed(request.method)
-        body = await _body(request, kind or "")
+        body = await body_of(request, kind or "")
         wanted = scale.written(scale.read(resource, live), body, kind or "")
         patch = scale.as_patch(resource, wanted)
         write = Write(
-            request.query.get("fieldManager") or _agent(request),
+            request.query.get("fieldManager") or agent_of(request),
             dry_run="dryRun" in request.query,
         )
         found = self.registry.patch(resource, target.namespace, target.name, "merge", patch, write)
         return _json(scale.read(resource, found))
 
     async def _delete(self, target: Target, request: web.Request) -> web.Response:
-        options = await _delete_options(request)
+        options = await delete_options(request)
         last, gone = self.registry.delete(target.resource, target.namespace, target.name, options)
         if not gone or target.resource.id == ("", "pods"):
             return _json(in_version(last, target.resource))
@@ -396,7 +368,7 @@ class ApiServer:
 
     async def _delete_all(self, target: Target, request: web.Request) -> web.Response:
         accepts = self._selection(target, request)
-        options = await _delete_options(request)
+        options = await delete_options(request)
         found = [
             obj for obj in self.store.all(target.resource.id, target.namespace) if accepts(obj)
         ]
@@ -405,81 +377,6 @@ class ApiServer:
             self.registry.delete(target.resource, meta.get("namespace", ""), meta["name"], options)
         meta = {"resourceVersion": str(self.store.revision)}
         return self._objects(request, target.resource, found, meta)
-
-
-def _verb(request: web.Request, target: Target) -> str:
-    named = bool(target.name)
-    if request.method in {"GET", "HEAD"}:
-        if request.query.get("watch") in {"true", "1"}:
-            return "watch"
-        return "get" if named else "list"
-    if request.method == "POST" and not named:
-        if target.resource.namespaced and not target.namespace:
-            raise e.not_allowed(request.method)
-        return "create"
-    verbs: Mapping[str, str] = {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-    if named and request.method in verbs:
-        return verbs[request.method]
-    if request.method == "DELETE":
-        return "deletecollection"
-    raise e.not_allowed(request.method)
-
-
-def _agent(request: web.Request) -> str:
-    return request.headers.get("User-Agent", "unknown").split("/")[0] or "unknown"
-
-
-async def _body(request: web.Request, kind: str = "") -> Any:
-    """The body decoded; YAML where that is the language, or an applied configuration is."""
-    raw = await request.read()
-    spoken = request.content_type
-    try:
-        if (kind == "apply" and spoken.endswith("+yaml")) or spoken == "application/yaml":
-            if raw[:1] != b"{":
-                return next(yamls.documents(raw), None)
-        elif "json" not in spoken and spoken != "application/octet-stream":
-            raise e.unsupported_media(spoken)
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, yaml.YAMLError) as broken:
-        raise e.bad_request(f"the body is not what its type says: {broken}") from broken
-
-
-def _object(body: Any) -> Obj:
-    if not isinstance(body, dict):
-        raise e.bad_request("the body is not an object")
-    return body
-
-
-async def _delete_options(request: web.Request) -> Obj:
-    options: Obj = {}
-    if request.can_read_body and (await request.read()):
-        options = _object(await _body(request))
-    for name in ("propagationPolicy", "gracePeriodSeconds"):
-        if name in request.query:
-            text = request.query[name]
-            options.setdefault(name, int(text) if text.isdecimal() else text)
-    if "dryRun" in request.query:
-        options["dryRun"] = ["All"]
-    return options
-
-
-def _place(obj: Obj) -> tuple[str, str]:
-    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
-
-
-def _token(obj: Obj, version: str) -> str:
-    raw = msgspec.json.encode([*_place(obj), version])
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _position(token: str) -> tuple[str, str, str] | None:
-    if not token:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        return msgspec.json.decode(raw, type=tuple[str, str, str])
-    except (binascii.Error, msgspec.DecodeError) as broken:
-        raise e.bad_request("continue key is not valid") from broken
 
 
 def _json(body: Any, code: int = 200) -> web.Response:

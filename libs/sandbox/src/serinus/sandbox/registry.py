@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from serinus.sandbox import apply as ssa
-from serinus.sandbox import defaults, schema
+from serinus.sandbox import defaults, deletion, schema, settle
 from serinus.sandbox import errors as e
 from serinus.sandbox.errors import ApiError, Obj
 from serinus.sandbox.patch import json_patch, merge_patch, strategic_patch
@@ -27,13 +27,7 @@ from serinus.sandbox.store import Key, Store
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """The letters of generated names: no vowels, so no words."""
 
-_SYSTEM = (
-    "uid", "creationTimestamp", "generation", "deletionTimestamp",
-    "deletionGracePeriodSeconds", "resourceVersion", "selfLink", "managedFields",
-)  # fmt: skip
 _CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
-_NAMESPACES = ("", "namespaces")
-_PODS = ("", "pods")
 
 
 class Write(Struct, frozen=True):
@@ -188,7 +182,7 @@ class Registry:
     def _require_namespace(self, resource: Resource, namespace: str) -> None:
         if not resource.namespaced:
             return
-        held = self.store.get(Key(_NAMESPACES, "", namespace))
+        held = self.store.get(Key(deletion.NAMESPACES, "", namespace))
         if held is None:
             raise e.not_found("namespaces", "", namespace)
         if held["metadata"].get("deletionTimestamp"):
@@ -227,11 +221,11 @@ class Registry:
             new["metadata"].setdefault("name", name)
         else:
             new = self._known(resource, new, write)
-        new = self._settle(resource, live, new, write)
+        new = self._settled(resource, live, new, write.subresource)
         self._check(resource, live, new)
         if config is None:
             book = ssa.update(live, new, manager, shape, self.now())
-        if live and _same_content(live, new) and ssa.read_book(live) == book:
+        if live and settle.same_content(live, new) and ssa.read_book(live) == book:
             return live
         new["metadata"]["managedFields"] = ssa.write_book(book)
         if write.dry_run:
@@ -252,43 +246,17 @@ class Registry:
         pruned: Obj = kept
         return pruned
 
-    def _settle(self, resource: Resource, live: Obj | None, new: Obj, write: Write) -> Obj:
-        """The object with what belongs to the system put right."""
+    def _settled(self, resource: Resource, live: Obj | None, new: Obj, subresource: str) -> Obj:
         if live is None:
-            self._born(resource, new)
-        elif write.subresource == "status":
-            new = {**copy.deepcopy(live), "status": new.get("status")}
-            if new["status"] is None:
-                del new["status"]
+            new = settle.born(resource, new, str(uuid.uuid4()), self.now())
+        elif subresource == "status":
+            new = settle.told(live, new)
         else:
-            _keep_system(resource, live, new)
-        if not resource.custom:
-            defaults.fill(resource.plural, new)
-        elif resource.schema:
-            new = schema.with_defaults(new, resource.schema)
-        if resource.id == ("", "services"):
-            self._cluster_ip(live, new)
+            new = settle.replaced(resource, live, new)
+        new = settle.completed(resource, live, new, lambda: next(self._ips))
         if resource.generation:
-            changed = live is not None and _desired(live, resource) != _desired(new, resource)
-            before = live["metadata"].get("generation", 1) if live else 0
-            new["metadata"]["generation"] = before + 1 if changed or live is None else before
+            new["metadata"]["generation"] = settle.generation(resource, live, new)
         return new
-
-    def _born(self, resource: Resource, new: Obj) -> None:
-        meta = new["metadata"]
-        if resource.status:
-            new.pop("status", None)
-        for name in _SYSTEM:
-            meta.pop(name, None)
-        meta["uid"] = str(uuid.uuid4())
-        meta["creationTimestamp"] = self.now()
-
-    def _cluster_ip(self, live: Obj | None, new: Obj) -> None:
-        spec = new["spec"]
-        if spec["type"] != "ExternalName" and not spec.get("clusterIP"):
-            spec["clusterIP"] = (live or {}).get("spec", {}).get("clusterIP") or next(self._ips)
-        if spec.get("clusterIP"):
-            spec["clusterIPs"] = [spec["clusterIP"]]
 
     def _check(self, resource: Resource, live: Obj | None, new: Obj) -> None:
         name = new["metadata"].get("name", "")
@@ -316,12 +284,7 @@ class Registry:
         """Stores, or removes what was only waiting for its last finalizer."""
         meta = new["metadata"]
         key = Key(resource.id, meta.get("namespace", ""), meta["name"])
-        pending = meta.get("deletionTimestamp")
-        graceful = meta.get("deletionGracePeriodSeconds", 0) > 0
-        held = meta.get("finalizers") or (
-            resource.id == _NAMESPACES and (new.get("spec") or {}).get("finalizers")
-        )
-        if pending and not held and not graceful:
+        if deletion.over(resource, new):
             self.store.put(key, new)
             return self._remove(resource, key)
         stored = self.store.put(key, new)
@@ -361,54 +324,14 @@ class Registry:
     ) -> tuple[Obj, bool]:
         """Deletes or begins to; returns the last state and whether the object is gone."""
         live = self.get(resource, namespace, name)
-        self._preconditions(resource, live, options.get("preconditions") or {})
+        deletion.check(resource, live, options.get("preconditions") or {})
         if options.get("dryRun"):
             return live, True
-        new = copy.deepcopy(live)
-        meta = new["metadata"]
-        finalizers = list(meta.get("finalizers") or ())
-        extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(
-            options.get("propagationPolicy")
-            or ("Orphan" if options.get("orphanDependents") else "")
-        )
-        if extra and extra not in finalizers and not meta.get("deletionTimestamp"):
-            meta["finalizers"] = [*finalizers, extra]
-        grace = self._grace(resource, live, options)
-        waits = meta.get("finalizers") or grace > 0 or resource.id == _NAMESPACES
         key = Key(resource.id, namespace, name)
-        if not waits:
+        waiting = deletion.begin(resource, live, options, self.now())
+        if waiting is None:
             return self._remove(resource, key), True
-        again = bool(meta.get("deletionTimestamp"))
-        if again and grace >= meta.get("deletionGracePeriodSeconds", 0):
-            return live, False
-        if not again and resource.generation:
-            meta["generation"] = meta.get("generation", 0) + 1
-        meta["deletionTimestamp"] = meta.get("deletionTimestamp") or self.now()
-        meta["deletionGracePeriodSeconds"] = grace
-        if resource.id == _NAMESPACES:
-            new["status"] = {**new.get("status", {}), "phase": "Terminating"}
-        return self.store.put(key, new), False
-
-    def _preconditions(self, resource: Resource, live: Obj, wanted: Obj) -> None:
-        for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-            have = live["metadata"][field]
-            if wanted.get(field) and wanted[field] != have:
-                why = (
-                    f"Precondition failed: {label} in precondition: {wanted[field]}, "
-                    f"{label} in object meta: {have}"
-                )
-                raise e.conflict(resource.plural, resource.group, live["metadata"]["name"], why)
-
-    def _grace(self, resource: Resource, live: Obj, options: Obj) -> int:
-        """Seconds that the object may live on; only pods with a process have any."""
-        if resource.id != _PODS or not live["spec"].get("nodeName"):
-            return 0
-        if live.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
-            return 0
-        asked = options.get("gracePeriodSeconds")
-        return int(
-            live["spec"].get("terminationGracePeriodSeconds", 30) if asked is None else asked
-        )
+        return (live if waiting is live else self.store.put(key, waiting)), False
 
     def _remove(self, resource: Resource, key: Key) -> Obj:
         last = self.store.remove(key)
@@ -446,31 +369,3 @@ def in_version(obj: Obj, resource: Resource) -> Obj:
 def random_suffix(length: int = 5) -> str:
     """The random end of a generated name."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
-def _keep_system(resource: Resource, live: Obj, new: Obj) -> None:
-    """Puts back what a plain write cannot change: system metadata, and the status if apart."""
-    if resource.status:
-        new.pop("status", None)
-        if "status" in live:
-            new["status"] = copy.deepcopy(live["status"])
-    for name in _SYSTEM:
-        new["metadata"].pop(name, None)
-        if name in live["metadata"]:
-            new["metadata"][name] = live["metadata"][name]
-
-
-def _desired(obj: Obj, resource: Resource) -> Obj:
-    """What counts for the generation: the spec, for custom kinds all but metadata and status."""
-    if not resource.custom:
-        return {"spec": obj.get("spec")}
-    skipped = {"metadata", "apiVersion"} | ({"status"} if resource.status else set())
-    return {name: value for name, value in obj.items() if name not in skipped}
-
-
-def _same_content(one: Obj, other: Obj) -> bool:
-    def content(obj: Obj) -> Obj:
-        meta = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
-        return {**obj, "metadata": meta}
-
-    return content(one) == content(other)

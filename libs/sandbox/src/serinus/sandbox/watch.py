@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 from msgspec import Struct
 
@@ -80,7 +80,7 @@ def _beginning(store: Store, watch: Watch) -> Iterator[Obj]:
         yield bookmark(watch.resource, store.revision, initial=True)
 
 
-async def follow(store: Store, watch: Watch) -> AsyncIterator[list[Obj]]:
+async def follow(store: Store, watch: Watch) -> AsyncGenerator[list[Obj], None]:
     """Batches of watch events until the timeout; an empty batch first, so that headers go out.
 
     A watch from before the store's memory, or that falls behind it, gets an ERROR event with 410
