@@ -40,11 +40,6 @@ class Result:
         return "\n\n".join(word for word in words if word)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "name" in metafunc.fixturenames:
-        metafunc.parametrize("name", [one.name for one in selection.selected()])
-
-
 @pytest.fixture(scope="session")
 def rows() -> Sequence[Deliberate]:
     return deliberate()
@@ -60,7 +55,7 @@ def results(
     asked = {
         item.callspec.params["name"]
         for item in request.session.items
-        if isinstance(item, pytest.Function) and "name" in getattr(item, "fixturenames", ())
+        if isinstance(item, pytest.Function) and {"results", "name"} <= set(item.fixturenames)
     }
     chosen = [one for one in selection.selected() if one.name in asked]
     folder = tmp_path_factory.mktemp("peer")

@@ -55,11 +55,18 @@ async def play(scenario: Scenario, stage: Stage, patience_s: float) -> Played:
         await recording.quiet(for_s=5 / stage.scale, at_most_s=20 / stage.scale)
     finally:
         stage.stub.listeners.remove(recording.hear)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         await stage.kube.delete("v1", "Namespace", None, scenario.name)
     return Played(recording=recording, stuck=stuck)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Ends the watchers; one that had ended by itself has seen too little, so its error counts."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
+            raise outcome
 
 
 async def _steps(scenario: Scenario, stage: Stage, recording: Recording, patience_s: float) -> str:

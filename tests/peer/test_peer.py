@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from tests.peer import selection
 from tests.peer.compare import Deliberate
 from tests.peer.conftest import Result
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "name" in metafunc.fixturenames:
+        metafunc.parametrize("name", sorted(everything()))
 
 
 def test_it_goes_as_it_went_with_flagger(name: str, results: dict[str, Result]) -> None:

@@ -178,6 +178,11 @@ class Kube:
                     yield change, item
             except UNREACHABLE:
                 await asyncio.sleep(RETRY_AFTER_S)
+            except ApiError as error:
+                # A new kind's storage is being prepared, the server is starting, versions expired.
+                if error.status not in (410, 429, 500, 503):
+                    raise
+                await asyncio.sleep(RETRY_AFTER_S)
 
     async def _follow(self, path: str, version: str) -> AsyncIterator[tuple[str, Obj]]:
         assert self._session is not None
