@@ -597,7 +597,15 @@ def test_every_status_is_stamped_to_the_millisecond():
     story = Story(step_weight=20).initialised()
     story.now += 0.123
     story.push("v2")
-    assert story.status.last_transition_time.endswith(".123Z")
+    assert story.statuses[0].last_transition_time.endswith(".123Z")
+
+
+def test_stamps_grow_even_when_the_clock_goes_back():
+    story = Story(step_weight=20).initialised().push("v2")
+    before = story.status.last_transition_time
+    story.now -= 3600
+    story.push("v3")
+    assert story.status.last_transition_time > before
 
 
 def test_a_status_that_was_never_written_is_like_a_new_canary():

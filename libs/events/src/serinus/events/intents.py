@@ -102,6 +102,8 @@ class Intent(Struct, frozen=True, kw_only=True, tag_field="type", tag="intent.cl
     configs    checksums of the ConfigMaps and Secrets it was analysed with; None: not tracked
     phase      the phase it was derived in; information for people, the router does not branch on it
     version    resourceVersion of the Canary whose status it was derived from
+    stamp      when that status was decided, in Unix seconds: never replace an intent by one with
+               an older stamp, it was derived from an outdated view
     hold       change nothing (suspended, invalid or dry run): observe only
     release    the Canary is being deleted: put everything back as it was
     """
@@ -116,6 +118,7 @@ class Intent(Struct, frozen=True, kw_only=True, tag_field="type", tag="intent.cl
     hold: bool = False
     release: bool = False
     version: str = ""
+    stamp: float = 0.0
 
     @property
     def id(self) -> str:
@@ -124,5 +127,5 @@ class Intent(Struct, frozen=True, kw_only=True, tag_field="type", tag="intent.cl
 
 
 def _wish_id(intent: Intent) -> str:
-    wish = msgspec.structs.replace(intent, version="", phase="")
+    wish = msgspec.structs.replace(intent, version="", phase="", stamp=0.0)
     return hashlib.sha256(msgspec.json.encode(wish, order="sorted")).hexdigest()[:16]

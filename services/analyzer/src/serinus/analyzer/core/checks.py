@@ -25,6 +25,10 @@ NOT_A_NUMBER = "the answer is NaN"
 _SAID_ALREADY = frozenset({"", NO_SERIES, NOT_A_NUMBER})
 
 
+# Texts that say which template is at fault are whole sentences already.
+_TEMPLATE = "Metric template "
+
+
 class Judged(Struct, frozen=True, kw_only=True):
     """One metric of one check. `text` is the halt event's sentence, "" when it passed."""
 
@@ -185,6 +189,8 @@ class _Sentences(Struct, frozen=True):
         return f"Halt advancement {NO_VALUES} for metric: {self.metric}{why}"
 
     def unreachable(self, why: str, *, template: bool) -> str:
+        if why.startswith(_TEMPLATE):
+            return why
         if self.check:
             return f"Prometheus query failed: running query failed: {why}"
         source = "Metric" if template else "Prometheus"
@@ -198,12 +204,17 @@ NOT_USABLE = "Metric query failed for no usable metrics template and query were 
 
 def template_missing(name: str, namespace: str) -> str:
     """The MetricTemplate does not exist."""
-    return f"Metric template {_not_found(name, namespace)}"
+    return f"{_TEMPLATE}{_not_found(name, namespace)}"
 
 
 def render_failed(name: str, namespace: str, why: str) -> str:
     """The MetricTemplate's query did not render; `why` is template.TemplateError's text."""
-    return f"Metric template {name}.{namespace} query render error: {why}"
+    return f"{_TEMPLATE}{name}.{namespace} query render error: {why}"
+
+
+def secret_failed(name: str, namespace: str, secret: str, why: str) -> str:
+    """The Secret with the credentials of a MetricTemplate could not be read."""
+    return f"{_TEMPLATE}{name}.{namespace} secret {secret} error: {why}"
 
 
 def not_asked(metric: str, cause: str, *, interval: str = "", query: str = "") -> Measurement:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from serinus.analyzer.core.rollout import Rollout
+from serinus.analyzer.core.times import unix_s
 from serinus.analyzer.core.validate import problems
 from serinus.analyzer.core.weights import reached_weight
 from serinus.events import (
@@ -59,6 +60,7 @@ def desired(rollout: Rollout, found: Sequence[Problem] | None = None) -> Intent:
         hold=spec.suspend or (seen.deleting and status.phase != "Terminating") or bool(found),
         release=status.phase == "Terminating",
         version=seen.resource_version,
+        stamp=unix_s(status.last_transition_time),
     )
 
 

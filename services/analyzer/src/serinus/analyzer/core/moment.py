@@ -24,6 +24,8 @@ from serinus.events.canary import (
     strategy,
 )
 
+GRACE_S = 0.05
+
 FactT = TypeVar("FactT", bound=Fact)
 
 
@@ -66,9 +68,9 @@ class Moment:
     @cached_property
     def round(self) -> int:
         """How many whole intervals have passed since then; a clock set back counts as none."""
-        # A millisecond's grace: the stamp is rounded, and a timer may fire on the dot.
+        # Stamps are rounded, and grow by a millisecond where several are written at once.
         at = self.at if self.look.turn_at is None else self.look.turn_at
-        return max(0, int((at - self.changed_at + 0.001) / self.interval_s))
+        return max(0, int((at - self.changed_at + GRACE_S) / self.interval_s))
 
     @property
     def next_round_at(self) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from serinus.analyzer.core.times import rfc3339
+from serinus.analyzer.core.times import rfc3339, unix_s
 from serinus.events import CanaryStatus, Condition, Problem
 
 PROMOTED = "Promoted"
@@ -30,7 +30,10 @@ def remembered(status: CanaryStatus, at: float, kind: str, **changes: Any) -> Ca
     """`status` with `changes`, stamped with `at`, its Promoted condition following the phase.
 
     kind  of the target, for the condition's message
+    Stamps only grow, by a millisecond at least, even when a clock goes back or another replica's
+    is ahead: that is how an outdated view is told from a new one.
     """
+    at = max(at, unix_s(status.last_transition_time) + 0.001)
     new = msgspec.structs.replace(status, **changes, last_transition_time=rfc3339(at))
     others = tuple(c for c in new.conditions if c.type != PROMOTED)
     promoted = _promoted(status, new.phase, at, kind)

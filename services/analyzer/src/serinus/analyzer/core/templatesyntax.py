@@ -178,11 +178,12 @@ class Parser:
         otherwise: tuple[Any, ...] = ()
         if end.startswith("else "):
             piece, below = self.pieces[self.at - 1]
-            inner = piece[1].text if isinstance(piece, list) else ""
+            assert not isinstance(piece, str)
+            inner = piece[1].text
             if inner not in ("if", "with"):
                 raise self._fault(below, f"unexpected {{{{{end}}}}}")
             # An `else if` shares the `end` of the block that it continues.
-            otherwise = (self._block(inner, list(piece[2:]), below),)  # type: ignore[arg-type]
+            otherwise = (self._block(inner, piece[2:], below),)
         elif end == "else":
             otherwise, end = self._list()
             if end != "end":
