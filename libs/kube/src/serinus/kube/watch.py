@@ -75,6 +75,8 @@ async def reflect(
     reflection = _Reflection(
         cluster, (api_version, kind, namespace, selector), store, health, required, on_state
     )
+    if health is not None:
+        health.set(f"kube {kind}", False, "not listed yet")
     failures = 0
     while True:
         began = clock.monotonic()

@@ -42,6 +42,7 @@ class Eyes:
         self._policy = policy
         self._index = Index()
         self._told: dict[str, tuple[CanaryRef, bytes]] = {}
+        self._epoch = 0
         self._since: dict[str, float] = {}
         self._topics: dict[str, float] = {}
         self._news = asyncio.Event()
@@ -72,6 +73,8 @@ class Eyes:
 
     def tell_all(self) -> None:
         """Publishes every canary again: at the start, and when the bus lost its memory."""
+        # A snapshot that is on its way right now may have gone to the old memory.
+        self._epoch += 1
         self._told = {key: (ref, b"") for key, (ref, _) in self._told.items()}
         for canary in self.cache.stores["Canary"]:
             self._due(f"{canary['metadata']['namespace']}/{canary['metadata']['name']}")
@@ -132,8 +135,9 @@ class Eyes:
             if before is not None and before[1] == digest:
                 self._snapshots.inc({"result": "unchanged"})
                 return
-            self._told[key] = (snapshot.canary, before[1] if before else b"")
-            if await self._publish(snapshot, key, since):
+            self._told[key] = (snapshot.canary, b"")
+            epoch = self._epoch
+            if await self._publish(snapshot, key, since) and epoch == self._epoch:
                 self._told[key] = (snapshot.canary, digest)
 
     async def _tell_gone(self, key: str, since: float) -> None:
