@@ -1,0 +1,90 @@
+"""Steps that were remembered and never told: a crash came between. They are told plainly.
+
+Only the prose is lost (which check, which number), never the outcome: the status knows it.
+"""
+
+from __future__ import annotations
+
+from serinus.analyzer.core import messages as say
+from serinus.analyzer.core.desired import failed_promotion
+from serinus.analyzer.core.moment import Moment
+from serinus.analyzer.core.rollout import Look, Rollout
+from serinus.analyzer.core.times import unix_s
+from serinus.events import (
+    Alert,
+    ApprovalAwaited,
+    CheckFailed,
+    Fact,
+    IterationAdvanced,
+    Promoted,
+    PromotionFailed,
+    RolledBack,
+    RolloutAborted,
+    RolloutRestarted,
+    RolloutStarted,
+    WeightAdvanced,
+)
+from serinus.events.canary import REVISION_PREFIX
+
+RECENT_S = 600.0
+# Statuses are stamped to the millisecond, facts are not.
+STAMP_S = 0.002
+
+_TOLD_BY: dict[str, tuple[type[Fact], ...]] = {
+    "Succeeded": (Promoted,),
+    "Failed": (RolledBack, PromotionFailed, RolloutAborted),
+    "Progressing": (
+        WeightAdvanced,
+        IterationAdvanced,
+        CheckFailed,
+        RolloutStarted,
+        RolloutRestarted,
+        ApprovalAwaited,
+    ),
+}
+
+
+def witnesses(rollout: Rollout, at: float) -> tuple[type[Fact], ...]:
+    """The facts that would tell the last step of this canary; () where it is not worth asking.
+
+    Old steps were told, or nobody waits for them any more; another controller's are not ours.
+    """
+    status = rollout.status
+    if at - unix_s(status.last_transition_time) > RECENT_S:
+        return ()
+    if not status.last_applied_spec.startswith(REVISION_PREFIX):
+        return ()
+    if status.phase == "Progressing" and status.canary_weight <= 0:
+        return ()
+    return _TOLD_BY.get(status.phase, ())
+
+
+def is_told(rollout: Rollout, fact: Fact | None) -> bool:
+    """Whether this fact was told with the last status or after it."""
+    if fact is None:
+        return False
+    return fact.at >= unix_s(rollout.status.last_transition_time) - STAMP_S
+
+
+def plainly(rollout: Rollout, at: float) -> Fact | None:
+    """The last step in plain words."""
+    m = Moment(rollout, Look(at=at))
+    match m.status.phase:
+        case "Succeeded":
+            skipped = m.spec.skip_analysis
+            text = say.promoted_without_analysis(m.t) if skipped else say.promoted(m.t)
+            alert = Alert("info", say.ALERT_SKIPPED if skipped else say.ALERT_PROMOTED)
+            return m.tell(Promoted, text, skipped_analysis=skipped, alert=alert)
+        case "Failed" if failed_promotion(m.status):
+            why = m.seen.primary.readiness.text or "see the primary's pods"
+            text = say.promotion_failed(m.t, why)
+            return m.tell(PromotionFailed, text, warning=True, alert=Alert("error", text))
+        case "Failed":
+            text = say.canary_failed(m.n)
+            return m.tell(RolledBack, text, warning=True, alert=Alert("error", text))
+        case "Progressing":
+            weight = m.status.canary_weight
+            text = say.advance_canary(m.n, weight)
+            return m.tell(WeightAdvanced, text, canary_weight=weight)
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""Where measurements come from: one module and one row in `catalog.py` per kind of source."""

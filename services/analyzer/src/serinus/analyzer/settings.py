@@ -1,0 +1,44 @@
+"""What can be set about the analyzer: `SERINUS_` and the field's name in capitals."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from serinus.analyzer.core.rollout import Policy
+from serinus.runtime.settings import RuntimeSettings
+
+
+class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Defaults are Flagger's flags (reference 8.1)."""
+
+    mesh_provider: Annotated[
+        str, Meta(description="provider of canaries that name none, e.g. traefik, gatewayapi:v1")
+    ] = "istio"
+    metrics_server: Annotated[
+        str,
+        Meta(
+            description="Prometheus of built-in metrics, or scrape:<URL of the proxy's /metrics>"
+            " where there is none"
+        ),
+    ] = "http://prometheus:9090"
+    min_interval_s: Annotated[
+        float, Meta(gt=0, description="shortest analysis interval, in seconds")
+    ] = 10.0
+    no_cross_namespace_refs: Annotated[
+        bool, Meta(description="refuse templates and alert providers of other namespaces")
+    ] = False
+    max_concurrent_asks: Annotated[
+        int, Meta(ge=1, le=10_000, description="metric queries and hooks under way at one time")
+    ] = 100
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The part of the settings that decisions depend on."""
+    return Policy(
+        mesh=settings.mesh_provider,
+        metrics_server=settings.metrics_server,
+        min_interval_s=settings.min_interval_s,
+        no_cross_namespace=settings.no_cross_namespace_refs,
+    )

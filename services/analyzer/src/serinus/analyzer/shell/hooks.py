@@ -1,0 +1,115 @@
+"""Asking a hook: the POST of the reference (6.1, 6.2), its retries, and its failure texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from serinus.analyzer.core.rollout import HookAnswer, HookAsk
+from serinus.events import CanaryRef, Webhook
+from serinus.events.canary import duration_s
+from serinus.runtime import redact
+from serinus.runtime.clock import Clock
+from serinus.runtime.http import Http, HttpRequest, HttpResponse, Unanswered
+
+DEFAULT_TIMEOUT_S = 10.0
+BACKOFF_MAX_S = 30.0
+RETRY_AFTER_MAX_S = 60.0
+ANSWER_MAX = 1000
+
+
+def payload(ask: HookAsk, canary: CanaryRef) -> bytes:
+    """The body that receivers of Flagger's hooks know; `metadata` only where the hook has some."""
+    body: dict[str, object] = {
+        "name": canary.name,
+        "namespace": canary.namespace,
+        "phase": ask.phase,
+        "checksum": ask.checksum,
+    }
+    if ask.hook.metadata is not None:
+        body["metadata"] = ask.hook.metadata
+    return msgspec.json.encode(body)
+
+
+def request(ask: HookAsk, canary: CanaryRef) -> HttpRequest:
+    """The POST. Raises ValueError for a timeout that is no duration."""
+    return HttpRequest(
+        method="POST",
+        url=ask.hook.url,
+        headers={"Content-Type": "application/json"},
+        body=payload(ask, canary),
+        timeout_s=_timeout_s(ask.hook),
+        verify_tls=not ask.hook.disable_tls,
+        redirects=True,
+    )
+
+
+def _timeout_s(hook: Webhook) -> float:
+    if len(hook.timeout) < 2:
+        return DEFAULT_TIMEOUT_S
+    seconds = duration_s(hook.timeout)
+    if seconds is None or seconds <= 0:
+        raise ValueError(f'time: invalid duration "{hook.timeout}"')
+    return seconds
+
+
+def passed(status: int) -> bool:
+    """200 to 202, as in the reference; a 204 is a failure there, with an empty text."""
+    return 200 <= status <= 202
+
+
+def is_retried(status: int) -> bool:
+    return status == 429 or (status >= 500 and status != 501)
+
+
+def backoff_s() -> Iterator[float]:
+    """1, 2, 4 ... seconds, at most BACKOFF_MAX_S."""
+    wait = 1.0
+    while True:
+        yield wait
+        wait = min(BACKOFF_MAX_S, wait * 2)
+
+
+def retry_after_s(answer: HttpResponse) -> float | None:
+    """How long the receiver asks to be left alone, bounded; None where it does not say."""
+    if answer.status not in (429, 503):
+        return None
+    wish = next((v for k, v in answer.headers.items() if k.lower() == "retry-after"), "")
+    return min(float(wish), RETRY_AFTER_MAX_S) if wish.isdigit() else None
+
+
+def gave_up(url: str, attempts: int, error: Unanswered | None) -> str:
+    """Why nobody will ask again, in the reference's words."""
+    text = f"POST {url} giving up after {attempts} attempt(s)"
+    if error is None:
+        return text
+    why = str(error).removeprefix(f"POST {url}: ")
+    # Flagger's words for a timeout, which people search for.
+    cause = "context deadline exceeded" if why.startswith("no answer within") else why
+    return f'{text}: Post "{url}": {cause}'
+
+
+async def ask_hook(ask: HookAsk, canary: CanaryRef, http: Http, clock: Clock) -> HookAnswer:
+    """What the hook says, after its retries. Never raises: no answer is a failure with a text."""
+    try:
+        wanted = request(ask, canary)
+    except ValueError as error:
+        return HookAnswer(key=ask.key, passed=False, text=str(error))
+    url, attempts = redact.url(ask.hook.url), 0
+    for wait in backoff_s():
+        attempts += 1
+        failure: Unanswered | None = None
+        try:
+            answer = await http.send(wanted)
+        except Unanswered as error:
+            failure = error
+        else:
+            if not is_retried(answer.status):
+                text = "" if passed(answer.status) else answer.text[:ANSWER_MAX]
+                return HookAnswer(key=ask.key, passed=passed(answer.status), text=text)
+            wait = retry_after_s(answer) or wait
+        if attempts > ask.hook.retries:
+            break
+        await clock.sleep(wait)
+    return HookAnswer(key=ask.key, passed=False, text=gave_up(url, attempts, failure))

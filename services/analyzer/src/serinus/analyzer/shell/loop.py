@@ -1,0 +1,173 @@
+"""All canaries: what the bus says goes to the right life, what is due wakes it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from serinus.analyzer.core.retold import is_told, plainly, witnesses
+from serinus.analyzer.core.rollout import Answer, Policy, Rollout
+from serinus.analyzer.providers.catalog import Tools
+from serinus.analyzer.providers.scrape import Scraper
+from serinus.analyzer.shell.asks import Asks
+from serinus.analyzer.shell.exports import Exports
+from serinus.analyzer.shell.life import Life, World
+from serinus.analyzer.shell.sources import Sources
+from serinus.analyzer.shell.ticks import Ticks
+from serinus.events import CanaryGone, CanaryObserved, Fact, RoutesObserved
+from serinus.kube.cluster import Cluster
+from serinus.runtime import context
+from serinus.runtime.bus import Bus
+from serinus.runtime.clock import Clock
+from serinus.runtime.http import Http
+
+log = logging.getLogger(__name__)
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+
+# Turns that begin by themselves at one time; the bus has a bound of its own.
+WAKING_MAX = 256
+
+
+class Loop:
+    """The analyzer, but for its settings and its process.
+
+    spawn           starts a background task by name
+    concurrent_asks how many questions are out at one time
+    """
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        cluster: Cluster,
+        http: Http,
+        clock: Clock,
+        exports: Exports,
+        policy: Policy,
+        spawn: Spawn,
+        concurrent_asks: int,
+    ) -> None:
+        self._spawn_raw = spawn
+        self._lives: dict[str, Life] = {}
+        # Routes that came before their canary's first snapshot.
+        self._early: dict[str, RoutesObserved] = {}
+        self._waking = asyncio.Semaphore(WAKING_MAX)
+        scraper = Scraper(http, clock, self._spawn)
+        sources = Sources(cluster=cluster, tools=Tools(http, scraper), clock=clock)
+        self._asks = Asks(
+            sources=sources, http=http, clock=clock, answered=self._answered, limit=concurrent_asks
+        )
+        self._ticks = Ticks(clock, self._due)
+        self._world = World(
+            bus=bus,
+            cluster=cluster,
+            clock=clock,
+            asks=self._asks,
+            ticks=self._ticks,
+            sources=sources,
+            exports=exports,
+            policy=policy,
+            spawn=self._spawn,
+        )
+
+    def start(self) -> None:
+        """Begins to keep time, and to listen for a bus that lost its memory."""
+        self._spawn_raw(self._ticks.run(), "ticks")
+        self._world.bus.on_reset(self._republish)
+
+    async def close(self) -> None:
+        await self._asks.close()
+
+    def life(self, key: str) -> Life | None:
+        """The canary `namespace/name`, if it is known."""
+        return self._lives.get(key)
+
+    # --- what the bus says -----------------------------------------------------------------------
+
+    async def observe(self, seen: CanaryObserved) -> None:
+        key = seen.canary.key
+        life = self._lives.get(key)
+        if life is not None:
+            await life.observe(seen)
+            return
+        life = Life(self._world, seen)
+        life.owe(await self._untold(life.rollout()))
+        self._lives[key] = life
+        routes = self._early.pop(key, None)
+        if routes is not None and routes.canary.uid == seen.canary.uid:
+            await life.observe_routes(routes)
+        else:
+            await life.observe(seen)
+
+    async def observe_routes(self, routes: RoutesObserved) -> None:
+        life = self._lives.get(routes.canary.key)
+        if life is None:
+            self._early[routes.canary.key] = routes
+            return
+        if routes.canary.uid and routes.canary.uid != life.canary.uid:
+            return
+        self._world.exports.observe_routes(life.seen.spec.target_ref.name, routes)
+        await life.observe_routes(routes)
+
+    async def forget(self, gone: CanaryGone) -> None:
+        key = gone.canary.key
+        self._early.pop(key, None)
+        life = self._lives.pop(key, None)
+        if life is not None:
+            life.gone = True
+        self._asks.drop(key)
+        self._ticks.set(key, None)
+        self._world.exports.forget(key)
+
+    # --- what happens by itself ------------------------------------------------------------------
+
+    def _due(self, key: str) -> None:
+        life = self._lives.get(key)
+        if life is not None:
+            self._spawn(self._wake(life.tick), f"tick {life.canary}")
+
+    def _republish(self) -> None:
+        for life in list(self._lives.values()):
+            self._spawn(self._wake(life.republish), f"republish {life.canary}")
+
+    async def _wake(self, act: Callable[[], Awaitable[None]]) -> None:
+        async with self._waking:
+            await act()
+
+    async def _answered(self, key: str, answer: Answer) -> None:
+        life = self._lives.get(key)
+        if life is not None:
+            await self._guarded(life.answered(answer), f"answer {life.canary}")
+
+    async def _untold(self, rollout: Rollout) -> tuple[Fact, ...]:
+        """The last step, if this program's last run ended between remembering and telling it."""
+        at = self._world.clock.now()
+        kinds = witnesses(rollout, at)
+        for kind in kinds:
+            found = await self._world.bus.latest(kind, rollout.seen.canary)
+            if found is not None and is_told(rollout, found.message):
+                return ()
+        fact = plainly(rollout, at) if kinds else None
+        if fact is None:
+            return ()
+        log.info("tells what was left untold", extra={"canary": str(rollout.seen.canary)})
+        return (fact,)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._spawn_raw(self._guarded(work, name), name)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A mistake of ours in one canary's turn must not end everybody's."""
+        key = name.partition(" ")[2]
+        name_, _, namespace = key.partition(".")
+        token = context.canary.set(f"{namespace}/{name_}" if namespace else "")
+        try:
+            await work
+        except Exception:
+            log.exception("background work failed", extra={"canary": key, "reason": name})
+            self._world.exports.set_back("bug")
+        finally:
+            context.canary.reset(token)

@@ -1,0 +1,148 @@
+"""The record: a canary's status, written by compare-and-swap, and what we know of the object.
+
+After our own write the watcher's news may still be old. resourceVersions are opaque: they are
+compared for equality only, so what makes a snapshot old is that its version is one we know to have
+been replaced; any other version that is not ours is newer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from serinus.events import (
+    API_VERSION,
+    FINALIZER,
+    CanaryObserved,
+    CanaryRef,
+    CanarySpec,
+    CanaryStatus,
+)
+from serinus.kube.cluster import Cluster
+from serinus.kube.refs import Obj, Ref
+
+MANAGER = "serinus-analyzer"
+MAX_SUPERSEDED = 32
+
+
+def ref_of(canary: CanaryRef) -> Ref:
+    return Ref(API_VERSION, "Canary", canary.namespace, canary.name)
+
+
+class Memory:
+    """One canary as we know it: the newest object, and the newest surroundings.
+
+    `current` is a snapshot in which everything from the Canary object is of one version, the newest
+    we know, whether the watcher told us or our own write did.
+    """
+
+    def __init__(self, seen: CanaryObserved) -> None:
+        self.current = seen
+        self._superseded: deque[str] = deque(maxlen=MAX_SUPERSEDED)
+
+    def take(self, seen: CanaryObserved) -> bool:
+        """Takes a snapshot in; says whether it brought a newer version of the object."""
+        known = self.current
+        if seen.canary.uid != known.canary.uid:
+            self._superseded.clear()
+            self.current = seen
+            return True
+        if seen.resource_version == known.resource_version:
+            self.current = seen
+            return False
+        if seen.resource_version in self._superseded:
+            self.current = replace(
+                seen,
+                resource_version=known.resource_version,
+                generation=known.generation,
+                deleting=known.deleting,
+                finalizers=known.finalizers,
+                annotations=known.annotations,
+                spec=known.spec,
+                status=known.status,
+            )
+            return False
+        self._superseded.append(known.resource_version)
+        self.current = seen
+        return True
+
+    def wrote(self, obj: Obj) -> None:
+        """Takes the API server's answer to a write of ours in."""
+        known, meta = self.current, obj["metadata"]
+        version = str(meta["resourceVersion"])
+        if version != known.resource_version:
+            self._superseded.append(known.resource_version)
+        self.current = replace(
+            known,
+            resource_version=version,
+            generation=int(meta.get("generation", known.generation)),
+            deleting="deletionTimestamp" in meta,
+            finalizers=tuple(meta.get("finalizers") or ()),
+            status=msgspec.convert(obj.get("status") or {}, CanaryStatus),
+        )
+
+    def read(self, obj: Obj) -> None:
+        """Takes the live object in, after a conflict that no snapshot explained."""
+        self.wrote(obj)
+        self.current = replace(self.current, spec=msgspec.convert(obj["spec"], CanarySpec))
+
+
+async def write_status(cluster: Cluster, seen: CanaryObserved, status: CanaryStatus) -> Obj:
+    """Writes `status` if the object is still the version of `seen`; the object afterwards.
+
+    Raises Conflict (Stale) when it is not, NotFound, Unreachable (Retry), Refuse.
+    """
+    patch = {
+        "metadata": {"resourceVersion": seen.resource_version},
+        "status": status_patch(seen.status, status),
+    }
+    return await cluster.patch(ref_of(seen.canary), patch, manager=MANAGER, subresource="status")
+
+
+async def write_finalizer(cluster: Cluster, seen: CanaryObserved, wanted: bool) -> Obj | None:
+    """Puts our finalizer on the object or takes it off; None when that is so already."""
+    if (FINALIZER in seen.finalizers) == wanted:
+        return None
+    others = [name for name in seen.finalizers if name != FINALIZER]
+    finalizers = [*others, FINALIZER] if wanted else others
+    patch = {
+        "metadata": {"resourceVersion": seen.resource_version, "finalizers": finalizers or None}
+    }
+    return await cluster.patch(ref_of(seen.canary), patch, manager=MANAGER)
+
+
+def status_patch(old: CanaryStatus, new: CanaryStatus) -> dict[str, Any]:
+    """The merge patch from `old` to `new`: changed fields only, null for what is to go.
+
+    Times must be times: an empty one is left out, as the resource definition wants it.
+    """
+    before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
+    patch: dict[str, Any] = {}
+    for field, value in after.items():
+        if value == before.get(field):
+            continue
+        patch[field] = value if value != "" else None
+    # A patch without it would have the API server accept a write that changes nothing.
+    patch.setdefault("lastTransitionTime", after["lastTransitionTime"] or None)
+    if "trackedConfigs" in patch:
+        patch["trackedConfigs"] = _map_patch(before["trackedConfigs"], after["trackedConfigs"])
+    if "conditions" in patch:
+        patch["conditions"] = [_without_empty(c) for c in after["conditions"]]
+    return patch
+
+
+def _map_patch(
+    old: Mapping[str, str] | None, new: Mapping[str, str] | None
+) -> dict[str, str | None] | None:
+    if new is None:
+        return None
+    gone: dict[str, str | None] = {key: None for key in old or () if key not in new}
+    return {**gone, **new}
+
+
+def _without_empty(condition: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in condition.items() if v != "" or not k.endswith("Time")}
