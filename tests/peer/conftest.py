@@ -94,6 +94,7 @@ def ring_settings(stub: Stub) -> dict[str, str]:
         "SERINUS_EVENT_WEBHOOK": stub.url("hook", EVENTS),
         "SERINUS_MESH_PROVIDER": "traefik",
         "SERINUS_MIN_INTERVAL_S": "0.1",
+        "SERINUS_SETTLE_S": "0",
     }
 
 

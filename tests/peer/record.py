@@ -21,8 +21,13 @@ KINDS = (
     ("traefik.io/v1alpha1", "TraefikService"),
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
 )
-# Annotations that other controllers and clients write.
-FOREIGN = ("deployment.kubernetes.io/", "deprecated.daemonset.", "kubectl.kubernetes.io/")
+# Annotations that other controllers and clients write, and those that only we do.
+NOT_COMPARED = (
+    "deployment.kubernetes.io/",
+    "deprecated.daemonset.",
+    "kubectl.kubernetes.io/",
+    "serinus.dev/",
+)
 
 
 class Recording:
@@ -117,7 +122,7 @@ def _shown(item: Obj) -> Obj:
     annotations = {
         key: value
         for key, value in (meta.get("annotations") or {}).items()
-        if not key.startswith(FOREIGN)
+        if not key.startswith(NOT_COMPARED)
     }
     owners = [f"{one['kind']}/{one['name']}" for one in meta.get("ownerReferences") or []]
     metadata = {"labels": meta.get("labels"), "annotations": annotations, "owners": owners}
