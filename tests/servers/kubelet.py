@@ -141,7 +141,8 @@ class Kubelet:
                 else:
                     await self._report(uid)
             except ApiError as error:
-                if error.status not in (404, 409):  # gone, or changed: the watch will tell
+                # Gone, changed, or in a namespace that is going: the watch will tell.
+                if error.status not in (403, 404, 409):
                     raise
             except UNREACHABLE:
                 await asyncio.sleep(RETRY_AFTER_S)
