@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.gen import compatibility, crds, fields, schemas, settings, subjects
+from tests.gen import compatibility, crds, fields, images, schemas, settings, subjects
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,10 +19,15 @@ GENERATORS: tuple[Generator, ...] = (
     subjects.files,
     settings.files,
     compatibility.files,
+    images.files,
 )
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.
-OWNED: tuple[str, ...] = (f"{crds.FOLDER}/*.yaml", f"{schemas.FOLDER}/*.json")
+OWNED: tuple[str, ...] = (
+    f"{crds.FOLDER}/*.yaml",
+    f"{schemas.FOLDER}/*.json",
+    f"{images.FOLDER}/*.txt",
+)
 
 
 def generated() -> dict[str, str]:
