@@ -188,7 +188,7 @@ class Desks:
                     await self._tell(desk, report(scene, Wait(why)))
                     return pause_s
                 case Write():
-                    if found.live is None and not is_alive:
+                    if found.live is None and found.verb != "copy" and not is_alive:
                         is_alive = await self._executor.exists(intent.canary)
                         if not is_alive:
                             _log.info("no such canary", extra={"canary": intent.canary.key})

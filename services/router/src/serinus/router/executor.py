@@ -8,6 +8,8 @@ How a step is written is chosen by whose fields they are:
     workloads,   a merge patch of exactly what differs, with the resourceVersion that it was
     services     compared with: a template must be the target's to the last field, and applying
                  would join it with what other managers put there
+    sizes        a JSON patch that tests the old number: while pods come and go the version changes
+                 all the time, and says nothing about the number
     copies       replaced whole; only a copy that other canaries own too is read first
 
 Nothing is read that a watch has brought, save contents of ConfigMaps and Secrets, which are never
@@ -116,9 +118,26 @@ class Executor:
     async def _patch(self, step: Write) -> Obj:
         assert step.live is not None
         patch = merge_patch(step.live, step.whole)
+        if patch.keys() == {"spec"} and patch["spec"].keys() == {"replicas"}:
+            return await self._resize(step.ref, step.live, patch["spec"]["replicas"])
         version = step.live["metadata"]["resourceVersion"]
         patch.setdefault("metadata", {})["resourceVersion"] = version
         return await self._cluster.patch(step.ref, patch, manager=MANAGER)
+
+    async def _resize(self, ref: Ref, live: Obj, replicas: int) -> Obj:
+        path, old = "/spec/replicas", live["spec"].get("replicas")
+        patch = [
+            {"op": "test", "path": path, "value": old},
+            {"op": "replace", "path": path, "value": replicas},
+        ]
+        try:
+            return await self._cluster.patch(ref, patch, manager=MANAGER)
+        except Invalid as error:
+            # The API server tells a failed test and a refused number apart by nothing else.
+            now = await self._find(ref)
+            if now is None or now["spec"].get("replicas") == old:
+                raise
+            raise Conflict(error.reason) from None
 
     async def _apply(self, step: Write) -> Obj:
         version = step.live["metadata"].get("resourceVersion", "") if step.live else ""
