@@ -1,48 +1,36 @@
 """Manual gates: open or closed, by canary, in two spaces (`gate` and `rollback`).
 
-A gate that nobody ever opened is closed. The state is shared by all replicas in a key-value bucket
-of NATS; a load tester without NATS keeps it in memory.
+A gate that nobody opened is closed, and closed gates are not kept. The bucket is shared by all
+replicas; a load tester without NATS has one of its own in memory.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from typing import Literal, Protocol
+from typing import Literal
 
+from serinus.runtime.bus import Bucket
+
+BUCKET = "serinus-gates"
 Space = Literal["gate", "rollback"]
-_PLAIN = re.compile(r"[-_a-zA-Z0-9](?:[-_.a-zA-Z0-9]*[-_a-zA-Z0-9])?")
-
-
-class Gates(Protocol):
-    """Both raise Retry when the store cannot be reached."""
-
-    async def is_open(self, key: str) -> bool: ...
-
-    async def set(self, key: str, is_open: bool) -> None: ...
+_OPEN = b"open"
 
 
 def gate_key(space: Space, name: str, namespace: str) -> str:
-    """The key of a gate, in characters that every store takes."""
-    whose = f"{name}.{namespace}"
-    if _PLAIN.fullmatch(whose) and ".." not in whose:
-        return f"{space}.{whose}"
-    return f"{space}.{hashlib.sha256(whose.encode()).hexdigest()}"
+    """The key of a canary's gate."""
+    return f"{space}.{name}.{namespace}"
 
 
-class MemoryGates:
-    """Gates of this process. Closed ones are not kept, so what is kept is what is open."""
+class Gates:
+    """Both methods raise Retry when the bucket cannot be reached."""
 
-    def __init__(self, limit: int = 10_000) -> None:
-        self._open: dict[str, None] = {}
-        self._limit = limit
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
 
     async def is_open(self, key: str) -> bool:
-        return key in self._open
+        return await self._bucket.get(key) == _OPEN
 
     async def set(self, key: str, is_open: bool) -> None:
-        self._open.pop(key, None)
         if is_open:
-            self._open[key] = None
-            if len(self._open) > self._limit:
-                del self._open[next(iter(self._open))]  # the oldest: closing is the safe side
+            await self._bucket.put(key, _OPEN)
+        else:
+            await self._bucket.delete(key)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import TracebackType
+from typing import Self
 
 from serinus.events import CanaryRef, Fact, GateChanged, LoadFinished, LoadStarted
 from serinus.loadtester.core.payload import Payload
@@ -17,15 +19,21 @@ from serinus.runtime.service import Metrics
 log = logging.getLogger(__name__)
 
 WAITING = 1000
+LINGER_S = 3.0
 TAIL = 2000
 
 
 class Scribe:
-    """A bounded queue before the bus; what does not fit is counted and left out."""
+    """A bounded queue before the bus; what does not fit is counted and left out.
+
+    A context manager: inside, facts are told; its end waits for the last ones, `LINGER_S` at most.
+    Without a bus everything is left out.
+    """
 
     def __init__(self, bus: Bus | None, clock: Clock, metrics: Metrics) -> None:
         self._bus = bus
         self._clock = clock
+        self._writer: asyncio.Task[None] | None = None
         self._queue: asyncio.Queue[Fact] = asyncio.Queue(WAITING)
         self._lost = metrics.counter(
             "serinus_load_facts_lost_total", "Facts that could not be told."
@@ -77,8 +85,26 @@ class Scribe:
                 )
             )
 
-    async def write(self) -> None:
-        """Publishes, for ever."""
+    async def __aenter__(self) -> Self:
+        self._writer = asyncio.create_task(self._write(), name="scribe")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._writer is not None
+        try:
+            async with asyncio.timeout(LINGER_S):
+                await self._queue.join()
+        except TimeoutError:
+            self._lost.inc(by=float(self._queue.qsize()))
+        self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
+
+    async def _write(self) -> None:
         while True:
             fact = await self._queue.get()
             try:
@@ -89,14 +115,6 @@ class Scribe:
                 log.warning("a fact could not be told", extra={"reason": str(error)})
             finally:
                 self._queue.task_done()
-
-    async def drain(self, within_s: float) -> None:
-        """Waits until everything is told, for a while."""
-        try:
-            async with asyncio.timeout(within_s):
-                await self._queue.join()
-        except TimeoutError:
-            self._lost.inc(by=float(self._queue.qsize()))
 
     def _tell(self, fact: Fact) -> None:
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from serinus.events import CanaryGone, CanaryObserved
 from serinus.kube.client import connect, counting
 from serinus.notifier.ear import Ear
 from serinus.notifier.settings import Settings, global_target
 from serinus.notifier.stages import Courier, Limits
-from serinus.notifier.told import told_on
+from serinus.notifier.told import BUCKET, BucketTold
 from serinus.notifier.voice import Channels, Voice
 from serinus.runtime.service import Context, Service
 
@@ -35,7 +36,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
     )
     async with connect(settings.kubeconfig, count=counting(context.metrics)) as cluster:
         courier = Courier(
-            told=await told_on(context.bus),
+            told=BucketTold(context.bus.bucket(BUCKET)),
             clock=context.clock,
             metrics=context.metrics,
             limits=Limits(age_s=settings.retry_for_s),
@@ -47,6 +48,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
             clock=context.clock,
             courier=courier,
             channels=channels,
+            on_reach=partial(context.health.set, "kubernetes"),
         )
         ear = Ear(context.bus, voice)
         context.spawn(ear.listen(), "ear")

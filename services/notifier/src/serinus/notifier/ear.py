@@ -1,18 +1,21 @@
 """Follows the facts: each is acknowledged when everything it calls for is told or given up.
 
 Acknowledging late is what makes a crash harmless: what was under way comes back and the memory of
-things told leaves out what had arrived.
+things told leaves out what had arrived. The bus hands out only so many facts without an answer, so
+of those that wait for a deaf audience the oldest are acknowledged early; a crash would lose them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from serinus.events import Fact, message_id
 from serinus.notifier.core.outcomes import Outcome
 from serinus.notifier.voice import HEARD, Voice
+from serinus.runtime import context
 from serinus.runtime.bus import Bus, Delivery
 from serinus.runtime.errors import Retry
 
@@ -21,21 +24,22 @@ log = logging.getLogger(__name__)
 DURABLE = "notifier"
 TRIES = 5
 PAUSE_S = 5.0
+HELD_MAX = 500
 
 
 class Ear:
     """One loop over all facts, which never waits for a sender."""
 
-    def __init__(self, bus: Bus, voice: Voice, *, durable: str = DURABLE) -> None:
+    def __init__(self, bus: Bus, voice: Voice, *, held_max: int = HELD_MAX) -> None:
         self._bus = bus
         self._voice = voice
-        self._durable = durable
-        self._under_way: set[str] = set()
+        self._held_max = held_max
+        self._under_way: OrderedDict[str, list[Delivery]] = OrderedDict()
         self._settling: set[asyncio.Task[None]] = set()
 
     async def listen(self) -> None:
         """For ever."""
-        async for delivery in self._bus.follow(HEARD, durable=self._durable):
+        async for delivery in self._bus.follow(HEARD, durable=DURABLE):
             await self.hear(delivery)
 
     async def hear(self, delivery: Delivery) -> None:
@@ -43,9 +47,11 @@ class Ear:
         fact: Fact = delivery.message
         fact_id = message_id(fact)
         if fact_id in self._under_way:
-            return  # brought again while it is being told: the first one acknowledges
+            self._under_way[fact_id].append(delivery)  # said twice, told once
+            return
         try:
-            endings = await self._voice.tell(fact)
+            with context.handling(fact.canary.key, fact_id, context.extract(delivery.headers)):
+                endings = await self._voice.tell(fact)
         except Retry as error:
             await delivery.nak(error.after_s)
             return
@@ -60,10 +66,11 @@ class Ear:
         if not endings:
             await delivery.ack()
             return
-        self._under_way.add(fact_id)
-        task = asyncio.create_task(
-            self._settle(delivery, fact_id, endings), name=f"settle {fact_id}"
-        )
+        self._under_way[fact_id] = [delivery]
+        if len(self._under_way) > self._held_max:
+            _, oldest = self._under_way.popitem(last=False)
+            await self._ack(oldest)
+        task = asyncio.create_task(self._settle(fact_id, endings), name=f"settle {fact_id}")
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
@@ -72,14 +79,16 @@ class Ear:
         if self._settling:
             await asyncio.gather(*self._settling, return_exceptions=True)
 
-    async def _settle(
-        self, delivery: Delivery, fact_id: str, endings: Iterable[asyncio.Future[Outcome]]
-    ) -> None:
+    async def _settle(self, fact_id: str, endings: Iterable[asyncio.Future[Outcome]]) -> None:
         ended = await asyncio.gather(*endings, return_exceptions=True)
-        self._under_way.discard(fact_id)
-        if any(isinstance(one, BaseException) for one in ended):
-            return  # stopped in the middle: it comes back after the restart
-        try:
-            await delivery.ack()
-        except Retry as error:
-            log.warning("cannot acknowledge a fact", extra={"reason": error.reason})
+        held = self._under_way.pop(fact_id, None)
+        if held is None or any(isinstance(one, BaseException) for one in ended):
+            return  # acknowledged early; or stopped in the middle: it comes back after the restart
+        await self._ack(held)
+
+    async def _ack(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            try:
+                await delivery.ack()
+            except Retry as error:
+                log.warning("cannot acknowledge a fact", extra={"reason": error.reason})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
+from collections.abc import Callable
 
 from serinus.events import Fact
 from serinus.kube.cluster import Cluster
@@ -27,17 +28,33 @@ MANAGER = "serinus-notifier"
 class EventWriter:
     """Remembers the Events it wrote, up to `limit` of them, to count repeats up.
 
-    The memory is this process's: after a restart a repeat is a new Event, which says the same.
+    `on_reach` hears whether the API server answered and, if not, why. The memory is this process's: after a restart a repeat is a new Event, which says the same.
     """
 
-    def __init__(self, cluster: Cluster, clock: Clock, *, limit: int = 5000) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        *,
+        limit: int = 5000,
+        on_reach: Callable[[bool, str], None] | None = None,
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
         self._written: OrderedDict[Key, Written] = OrderedDict()
         self._limit = limit
+        self._on_reach = on_reach or (lambda ok, why: None)
 
     async def write(self, fact: Fact, fact_id: str, uid: str) -> Outcome:
         """Writes the sentence of `fact`. `uid` is the Canary's, for facts that do not carry it."""
+        outcome = await self._write(fact, fact_id, uid)
+        if isinstance(outcome, Again):
+            self._on_reach(False, outcome.why)
+        else:
+            self._on_reach(True, "")
+        return outcome
+
+    async def _write(self, fact: Fact, fact_id: str, uid: str) -> Outcome:
         at = fact.at or self._clock.now()
         key = key_of(fact)
         written = self._written.get(key)

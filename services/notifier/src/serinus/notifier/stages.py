@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from serinus.notifier.core.outcomes import Again, Known, Outcome, Refused, Sent, pause_s
 from serinus.notifier.told import Told
+from serinus.runtime import context
 from serinus.runtime.clock import Clock
 from serinus.runtime.errors import Retry
 from serinus.runtime.service import Metrics
@@ -43,6 +44,8 @@ class Job:
     send: Callable[[], Awaitable[Outcome]]
     record: Callable[[Outcome], Awaitable[None]] | None = None
     answers: int = 0
+    age_s: float = 0.0
+    cause: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,17 @@ class Limits:
     at_once: int = 4
 
 
+@dataclass(frozen=True)
+class _Item:
+    job: Job
+    since: float
+    trace: str
+    done: asyncio.Future[Outcome]
+
+
 @dataclass
 class _Lane:
-    waiting: deque[tuple[Job, float, asyncio.Future[Outcome]]] = field(default_factory=deque)
+    waiting: deque[_Item] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
 
 
@@ -90,7 +101,7 @@ class Courier:
         """
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         lane = self._lanes.setdefault((job.audience, job.canary), _Lane())
-        lane.waiting.append((job, self._clock.monotonic(), done))
+        lane.waiting.append(_Item(job, self._clock.monotonic(), context.trace.get(), done))
         self._count += 1
         self._waiting.set(self._count)
         if lane.task is None:
@@ -98,6 +109,11 @@ class Courier:
                 self._run(lane, job), name=f"lane {job.audience} {job.canary}"
             )
         return done
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is waiting or under way, and nothing is kept of what was."""
+        return not self._lanes and not self._doors and self._count == 0
 
     async def drain(self, within_s: float) -> None:
         """Lets the lanes finish for a while, then ends them; what is left stays unacknowledged."""
@@ -112,19 +128,25 @@ class Courier:
     async def _run(self, lane: _Lane, first: Job) -> None:
         try:
             while lane.waiting:
-                job, since, done = lane.waiting.popleft()
+                item = lane.waiting.popleft()
+                job = item.job
                 try:
-                    outcome = await self._tell(job, since, len(lane.waiting))
+                    with context.handling(job.canary, job.cause, item.trace):
+                        outcome = await self._tell(job, item.since, len(lane.waiting))
+                except asyncio.CancelledError:
+                    item.done.cancel()
+                    raise
                 finally:
                     self._count -= 1
                     self._waiting.set(self._count)
                 self._ended.inc({"kind": job.kind, "outcome": type(outcome).__name__.lower()})
-                self._seconds.observe(self._clock.monotonic() - since, {"kind": job.kind})
-                if not done.cancelled():
-                    done.set_result(outcome)
+                self._seconds.observe(self._clock.monotonic() - item.since, {"kind": job.kind})
+                if not item.done.cancelled():
+                    item.done.set_result(outcome)
         finally:
-            for _, _, done in lane.waiting:
-                done.cancel()
+            for left in lane.waiting:
+                left.done.cancel()
+            self._count -= len(lane.waiting)
             del self._lanes[(first.audience, first.canary)]
             if not any(audience == first.audience for audience, _ in self._lanes):
                 self._doors.pop(first.audience, None)
@@ -141,11 +163,7 @@ class Courier:
         else:
             log.warning(
                 "could not be told",
-                extra={
-                    "canary": job.canary,
-                    "audience": job.audience,
-                    "reason": getattr(outcome, "why", ""),
-                },
+                extra={"audience": job.audience, "reason": getattr(outcome, "why", "")},
             )
         if job.record is not None:
             with contextlib.suppress(Retry):  # the bus is away; the metric and the log have it
@@ -155,6 +173,10 @@ class Courier:
     async def _attempts(self, job: Job, since: float) -> Outcome:
         """Tries until it is taken or refused, or a bound is met; then the last reason stands."""
         answered = 0
+        age_s = job.age_s or self._limits.age_s
+        waited = self._clock.monotonic() - since
+        if job.age_s and waited > age_s:
+            return Refused(f"waited {waited:.0f} s behind others, which is too old to be told")
         for attempt in range(1, self._limits.attempts + 1):
             outcome = await self._attempt(job)
             if not isinstance(outcome, Again):
@@ -164,7 +186,7 @@ class Courier:
                 return Refused(outcome.why)
             pause = pause_s(attempt, outcome.after_s)
             age = self._clock.monotonic() - since
-            if attempt == self._limits.attempts or age + pause > self._limits.age_s:
+            if attempt == self._limits.attempts or age + pause > age_s:
                 return Refused(f"{outcome.why} (gave up after {attempt} attempts in {age:.0f} s)")
             await self._clock.sleep(pause)
         raise AssertionError("the loop above returns")
@@ -176,7 +198,7 @@ class Courier:
                 return await job.send()
             except Exception as error:
                 # Ours: a sender that raises would stop its lane for good.
-                log.exception("a sender failed", extra={"canary": job.canary, "kind": job.kind})
+                log.exception("a sender failed", extra={"kind": job.kind})
                 return Refused(f"a fault of the notifier: {type(error).__name__}")
 
     async def _known(self, job: Job) -> bool:

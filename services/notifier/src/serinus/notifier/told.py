@@ -7,8 +7,11 @@ the whole store costs at most one repeat of what is still being delivered.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from typing import Protocol
+
+from serinus.runtime.bus import Bucket
+
+BUCKET = "serinus-told"
 
 
 class Told(Protocol):
@@ -20,21 +23,18 @@ class Told(Protocol):
 
 
 def mark(fact_id: str, audience: str) -> str:
-    """The key of one message to one audience, in characters that every store takes."""
+    """The key of one message to one audience."""
     return hashlib.sha256(f"{audience}\n{fact_id}".encode()).hexdigest()[:40]
 
 
-class MemoryTold:
-    """Marks in this process; the oldest are forgotten beyond `limit`."""
+class BucketTold:
+    """Marks in a bucket of the bus, which forgets them after its time to live."""
 
-    def __init__(self, limit: int = 100_000) -> None:
-        self._marks: OrderedDict[str, None] = OrderedDict()
-        self._limit = limit
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
 
     async def has(self, key: str) -> bool:
-        return key in self._marks
+        return await self._bucket.get(key) is not None
 
     async def add(self, key: str) -> None:
-        self._marks[key] = None
-        if len(self._marks) > self._limit:
-            self._marks.popitem(last=False)
+        await self._bucket.put(key, b"1")

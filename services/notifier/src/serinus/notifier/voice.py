@@ -41,6 +41,7 @@ from serinus.runtime.http import Http, HttpRequest, HttpResponse, Unanswered
 # Its own facts are no news to it.
 HEARD: tuple[type[Fact], ...] = tuple(t for t in FACTS if t not in (AlertSent, AlertFailed))
 _DEPARTED = 256
+HOOK_AGE_S = 120.0  # a receiver that was away is not flooded with what happened meanwhile
 
 
 class Known(Struct, frozen=True):
@@ -72,6 +73,7 @@ class Voice:
         clock: Clock,
         courier: Courier,
         channels: Channels,
+        on_reach: Callable[[bool, str], None] | None = None,
     ) -> None:
         self._bus = bus
         self._cluster = cluster
@@ -79,7 +81,7 @@ class Voice:
         self._clock = clock
         self._courier = courier
         self._channels = channels
-        self._events = EventWriter(cluster, clock)
+        self._events = EventWriter(cluster, clock, on_reach=on_reach)
         self._known: dict[str, Known] = {}
         self._departed: OrderedDict[str, Known] = OrderedDict()
 
@@ -128,6 +130,7 @@ class Voice:
                 canary=fact.canary.key,
                 key=mark(fact_id, "kubernetes"),
                 send=lambda: self._events.write(fact, fact_id, uid),
+                cause=fact_id,
             )
         ]
         for hook in eventhook.event_hooks(known.spec if known else None, self._event_webhook):
@@ -140,6 +143,8 @@ class Voice:
                     key=mark(fact_id, f"{whom} {hook.url}"),
                     send=self._posting(eventhook.render(fact, hook)),
                     answers=self._answers(hook),
+                    age_s=HOOK_AGE_S,
+                    cause=fact_id,
                 )
             )
         return jobs
@@ -192,6 +197,7 @@ class Voice:
             key=mark(said.id, f"alert {whom}"),
             send=send,
             record=record,
+            cause=said.id,
         )
 
     def _to_provider(self, said: Notice, key: ProviderKey) -> Callable[[], Awaitable[Outcome]]:

@@ -1,0 +1,82 @@
+"""Wiring: the only place of the load tester where real things meet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from serinus.loadtester.core.payload import Namespaces
+from serinus.loadtester.crew import Crew
+from serinus.loadtester.gates import BUCKET, Gates
+from serinus.loadtester.scribe import Scribe
+from serinus.loadtester.settings import Settings
+from serinus.loadtester.web import Desk, app
+from serinus.runtime.service import Context, Service
+from serinus.runtime.settings import SettingsError
+from serinus.runtime.telemetry import PrometheusMetrics
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
+    """Listens for hooks; at the end running tasks are asked to stop and must within the drain."""
+    settings = context.settings
+    alone = not settings.nats_url
+    scribe = Scribe(None if alone else context.bus, context.clock, context.metrics)
+    crew = Crew(
+        clock=context.clock,
+        metrics=context.metrics,
+        timeout_s=settings.timeout_s,
+        at_once=settings.max_tasks,
+        output_limit=settings.output_bytes,
+        started=scribe.started,
+        finished=scribe.finished,
+    )
+    desk = Desk(
+        crew=crew,
+        gates=Gates(context.bus.bucket(BUCKET)),
+        namespaces=_namespaces(settings),
+        metrics=_exposition(context),
+        changed=scribe.gate,
+        token=settings.token.reveal(),
+    )
+    runner = web.AppRunner(app(desk), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        host, port = _address(settings.web)
+        await web.TCPSite(runner, host, port, reuse_address=True).start()
+        log.info("listening for hooks", extra={"address": str(runner.addresses[0])})
+        async with scribe:
+            try:
+                yield desk
+            finally:
+                # While the door is still there: callers that wait get their answer.
+                await crew.drain(settings.drain_s / 2)
+    finally:
+        await runner.cleanup()
+
+
+def _namespaces(settings: Settings) -> Namespaces:
+    try:
+        return Namespaces(settings.namespace_regexp)
+    except ValueError as error:
+        raise SettingsError(f"SERINUS_NAMESPACE_REGEXP: {error}") from None
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not port.isdigit():
+        raise SettingsError(f"SERINUS_WEB: {listen!r} is not host:port")
+    return host or "0.0.0.0", int(port)  # noqa: S104 - hooks come from other pods
+
+
+def _exposition(context: Context[Settings]) -> Callable[[], bytes]:
+    metrics = context.metrics
+    return metrics.exposition if isinstance(metrics, PrometheusMetrics) else bytes
+
+
+service = Service(name="loadtester", settings=Settings, start=start)

@@ -1,0 +1,72 @@
+"""The webhook of one's own."""
+
+from __future__ import annotations
+
+import json
+
+from tests.unit.notifier.helpers import T0, WEB
+
+from serinus.events import Measurement
+from serinus.notifier.core.alerts import Field, Notice
+from serinus.notifier.core.audience import Target
+from serinus.notifier.senders.webhook import render
+
+NOTICE = Notice(
+    id="fact-7",
+    canary=WEB,
+    severity="error",
+    message="Failed checks threshold reached 5",
+    fields=(Field("Cluster", "east-1"),),
+    evidence=(
+        Measurement(
+            metric="latency",
+            outcome="failed",
+            value=700.0,
+            unit="ms",
+            bound="<= 500",
+            interval="1m",
+            query="secret query text",
+        ),
+    ),
+    cluster="east-1",
+    phase="Progressing",
+    checksum="7b9c6f5d48",
+    revision="r2",
+    at=T0,
+)
+
+
+def test_the_whole_notice_is_in_the_body() -> None:
+    request = render(NOTICE, Target(type="webhook", address="http://x", token="t"))
+
+    assert json.loads(request.body) == {
+        "id": "fact-7",
+        "name": "web",
+        "namespace": "prod",
+        "cluster": "east-1",
+        "severity": "error",
+        "message": "Failed checks threshold reached 5",
+        "phase": "Progressing",
+        "checksum": "7b9c6f5d48",
+        "revision": "r2",
+        "timestamp": "1767225600000",
+        "fields": [{"name": "Cluster", "value": "east-1"}],
+        "failedChecks": [
+            {
+                "metric": "latency",
+                "outcome": "failed",
+                "value": 700.0,
+                "unit": "ms",
+                "bound": "<= 500",
+                "interval": "1m",
+                "cause": "",
+            }
+        ],
+    }
+    assert request.headers["Authorization"] == "Bearer t"
+
+
+def test_without_a_token_there_is_no_authorization() -> None:
+    request = render(NOTICE, Target(type="webhook", address="http://x"))
+
+    assert "Authorization" not in request.headers

@@ -1,0 +1,91 @@
+"""AlertProviders and their Secrets, read when they are needed."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from tests.unit.notifier.helpers import FakeCluster, provider
+
+from serinus.kube.errors import Denied, Unreachable
+from serinus.kube.refs import Obj
+from serinus.notifier.core.audience import ProviderKey, Target
+from serinus.notifier.core.outcomes import Again, Refused
+from serinus.notifier.providers import decoded, find
+
+KEY = ProviderKey("prod", "oncall")
+
+
+def secret(**data: str) -> Obj:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "slack", "namespace": "prod"},
+        "data": {k: base64.b64encode(v.encode()).decode() for k, v in data.items()},
+    }
+
+
+async def look(*objects: Obj) -> Target | Again | Refused:
+    return await find(FakeCluster(*objects), KEY)  # type: ignore[arg-type]
+
+
+async def test_a_provider_with_an_address_needs_one_request() -> None:
+    cluster = FakeCluster(provider("oncall", type="slack", channel="ops"))
+
+    target = await find(cluster, KEY)  # type: ignore[arg-type]
+
+    assert target == Target(type="slack", address="http://oncall.test/", channel="ops")
+    assert cluster.requests == ["get AlertProvider"]
+
+
+async def test_its_secret_is_read_beside_it() -> None:
+    found = await look(
+        provider("oncall", type="slack", address="", secretRef={"name": "slack"}),
+        secret(address="http://hooks.test/T0", token="xoxb-1"),
+    )
+
+    assert found == Target(type="slack", address="http://hooks.test/T0", token="xoxb-1")
+
+
+@pytest.mark.parametrize(
+    ("objects", "words"),
+    [
+        ([], "AlertProvider oncall not found"),
+        ([provider("oncall", secretRef={"name": "slack"})], "Secret slack not found"),
+        ([provider("oncall", type="carrier-pigeon")], "$.type"),
+        ([provider("oncall", address="")], "it has no address"),
+        ([provider("oncall", address="T0/B0/hidden")], "invalid webhook hook URL"),
+    ],
+)
+async def test_a_provider_that_cannot_be_used_says_why(objects: list[Obj], words: str) -> None:
+    found = await look(*objects)
+
+    assert isinstance(found, Refused)
+    assert found.why.startswith("alert provider oncall.prod: ")
+    assert words in found.why
+    assert "hidden" not in found.why
+
+
+async def test_an_api_server_that_is_away_is_asked_again() -> None:
+    cluster = FakeCluster()
+    cluster.failures.append(Unreachable("no answer", 2.0))
+
+    found = await find(cluster, KEY)  # type: ignore[arg-type]
+
+    assert found == Again("alert provider oncall.prod: no answer", 2.0)
+
+
+async def test_a_missing_right_is_named() -> None:
+    cluster = FakeCluster()
+    cluster.failures.append(Denied('secrets "slack" is forbidden'))
+
+    found = await find(cluster, KEY)  # type: ignore[arg-type]
+
+    assert found == Refused('alert provider oncall.prod: secrets "slack" is forbidden')
+
+
+def test_keys_that_are_no_text_are_left_out() -> None:
+    data = {"token": "eA==", "bin": base64.b64encode(b"\xff").decode(), "bad": "?"}
+
+    assert decoded({"data": data}) == {"token": "x"}
+    assert decoded({}) == {}
