@@ -167,7 +167,15 @@ class Running:
         self._stop.set()
 
     async def _connect(self, stack: AsyncExitStack) -> Bus:
-        """A bus on NATS; it connects by itself, readiness says when it has."""
+        """A bus on NATS; it connects by itself, readiness says when it has.
+
+        Without an address the service is alone: its bus is this process's memory.
+        """
+        if not self.settings.nats_url:
+            from serinus.runtime.broker import MemoryBroker
+            from serinus.runtime.memory import MemoryBus
+
+            return MemoryBus(MemoryBroker(self.clock), self.service.name, self.metrics)
         from serinus.runtime.nats import NatsBus
 
         self.health.set("nats", False, "not connected yet")
