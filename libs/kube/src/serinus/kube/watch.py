@@ -122,7 +122,8 @@ class _Reflection:
     async def follow(self) -> None:
         """One list where needed, then one watch; returns when the server ends the watch."""
         if not self._store.resource_version:
-            self._enter("listing")
+            if self._state in (None, "streaming"):  # one outage is told once, not per attempt
+                self._enter("listing")
             await self._list()
             self._enter("streaming")
         watch = self._cluster.watch(
