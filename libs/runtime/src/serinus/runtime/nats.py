@@ -99,6 +99,7 @@ class NatsBus:
 
     async def close(self) -> None:
         """Sends what is pending and disconnects."""
+        self._on_state = lambda ok, why: None
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

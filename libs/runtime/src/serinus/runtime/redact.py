@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 MASK = "***"
 _KEYS = re.compile(r"token|key|secret|passw|auth|sig|credential|access|code|session", re.IGNORECASE)
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]*[^\s'\"<>,.;:)]", re.IGNORECASE)
 _TOKEN_PATHS = re.compile(
     r"(/services/|/webhook/|/webhookb2/|/hooks/|/api/webhooks/|/v1/spaces/)(.+)$"
 )

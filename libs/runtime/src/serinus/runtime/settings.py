@@ -16,6 +16,8 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
+from serinus.runtime import redact
+
 PREFIX = "SERINUS_"
 TESTS = "SERINUS_TEST_"
 """Variables of the test tools; a service started by them inherits these and must not mind."""
@@ -70,7 +72,11 @@ class RuntimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = ""
     namespace: Annotated[str, Meta(description="the one namespace to look at; empty: all")] = ""
     listen: Annotated[
-        str, Meta(description="host:port of health and metrics; port 0: any; empty: none")
+        str,
+        Meta(
+            pattern=r"^$|:[0-9]+$",
+            description="host:port of health and metrics; port 0: any; empty: none",
+        ),
     ] = "0.0.0.0:8080"
     port_file: Annotated[str, Meta(description="file to write the bound port to")] = ""
     log_level: Annotated[str, Meta(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"
@@ -111,7 +117,7 @@ def describe(settings_type: type[Struct]) -> str:
         name = variable(field.name)
         if _bare(hints[field.name]) is Secret:
             name += "[_FILE]"
-        default = "required" if field.required else f"default {_shown(_default(field))}"
+        default = "required" if field.required else f"default {_shown(_default(field)) or 'empty'}"
         lines.append(f"  {name}  {_description(hints[field.name])} ({default})")
     return "\n".join(lines)
 
@@ -119,7 +125,8 @@ def describe(settings_type: type[Struct]) -> str:
 def show(settings: Struct) -> str:
     """The settings as `VARIABLE=value` lines, secrets masked."""
     fields = msgspec.structs.fields(type(settings))
-    return "\n".join(f"{variable(f.name)}={_shown(getattr(settings, f.name))}" for f in fields)
+    shown = ((variable(f.name), _shown(getattr(settings, f.name))) for f in fields)
+    return "\n".join(f"{name}={redact.text(text)}" for name, text in shown)
 
 
 def _values(

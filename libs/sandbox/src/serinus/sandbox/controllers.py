@@ -88,11 +88,15 @@ class Controllers:
         self._end: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Looks at everything there is, then follows the changes."""
+        """Follows what happens and works on it, in a task."""
+        self.follow()
+        self._task = asyncio.create_task(self._run(), name="controllers")
+
+    def follow(self) -> None:
+        """Takes note of everything there is and of what changes from now on."""
         for key, obj in self._registry.store.everything():
             self._note(Change(0, "ADDED", key, obj))
         self._end = self._registry.store.subscribe(self._note)
-        self._task = asyncio.create_task(self._run(), name="controllers")
 
     async def stop(self) -> None:
         """Stops at once; what was due stays undone."""
@@ -104,7 +108,7 @@ class Controllers:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def settle(self) -> None:
-        """Works until nothing is due, without a loop: for tests."""
+        """Works until nothing is due, leaving out what only time will make due."""
         while self._queue:
             self._next()
 

@@ -82,7 +82,7 @@ spec:
           type: bash
           cmd: |
             exec 3<>/dev/tcp/${host}/${port}
-            printf 'GET /healthz HTTP/1.0\r\nHost: hello\r\n\r\n' >&3
+            printf 'GET /healthz HTTP/1.0\\r\\nHost: hello\\r\\n\\r\\n' >&3
             grep -q '200 OK' <&3
       - name: promotion-gate
         type: confirm-promotion

@@ -279,10 +279,11 @@ class Life:
             return
         if self._sequence is None:
             known = await self._world.bus.latest(Intent, self.canary)
-            self._sequence = known.sequence if known is not None else 0
             if known is not None and _same(known.message, intent):
-                self._intended = (intent.id, intent.version)
+                self._intended, self._sequence = (intent.id, intent.version), known.sequence
                 return
+            # With nothing readable there, there is nothing to be newer than.
+            self._sequence = known.sequence if known is not None else None
         try:
             self._sequence = await self._world.bus.publish(intent, expect=self._sequence)
         except Stale:
