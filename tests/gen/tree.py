@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.gen import compatibility, crds, fields, images, schemas, settings, subjects
+from tests.gen import catalogs, compatibility, crds, fields, images, schemas, settings, subjects
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +20,7 @@ GENERATORS: tuple[Generator, ...] = (
     settings.files,
     compatibility.files,
     images.files,
+    catalogs.files,
 )
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.

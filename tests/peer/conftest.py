@@ -12,10 +12,11 @@ from tests.peer import scenario as scenarios
 from tests.peer import selection
 from tests.peer.compare import Deliberate, Verdict, compare, deliberate
 from tests.peer.play import Played, Stage, play
+from tests.peer.record import Recording
 from tests.peer.scenario import Scenario
-from tests.peer.story import story
+from tests.peer.story import blank_columns, story
 from tests.servers.control_plane import ControlPlane, control_plane
-from tests.servers.kube import Kube
+from tests.servers.kube import UNREACHABLE, ApiError, Kube
 from tests.servers.kubelet import Kubelet
 from tests.servers.nats import nats_server
 from tests.servers.stub import EVENTS, Stub
@@ -32,6 +33,7 @@ class Result:
 
     def __init__(self, played: Played, verdict: Verdict, lines: Path) -> None:
         self.stuck = played.stuck
+        self.blank = blank_columns(played.recording.lines)
         self.verdict = verdict
         self.lines = lines
 
@@ -74,7 +76,11 @@ async def play_all(
 
     async def one(scenario: Scenario, stage: Stage) -> tuple[str, Played]:
         async with gate:
-            return scenario.name, await play(scenario, stage, PATIENCE_S)
+            try:
+                return scenario.name, await play(scenario, stage, PATIENCE_S)
+            except (ApiError, *UNREACHABLE) as error:
+                broken = Recording(scenario.name)
+                return scenario.name, Played(recording=broken, stuck=f"broke off: {error!r}")
 
     async with (
         Stub() as stub,

@@ -75,7 +75,22 @@ def story(lines: Sequence[Obj]) -> Story:
 
 
 def _changes(canary: Iterable[Obj], field: str) -> tuple[Any, ...]:
-    return tuple(distinct(line[field] for line in canary if line.get(field) not in (None, "")))
+    started = (line for line in canary if line.get("phase"))
+    return tuple(distinct(line.get(field, 0) for line in started))
+
+
+def blank_columns(lines: Iterable[Obj]) -> frozenset[str]:
+    """Status fields behind kubectl's columns that a started Canary was once seen without.
+
+    Flagger writes its zeroes; for the sequences above a missing number is a zero.
+    """
+    return frozenset(
+        field
+        for line in lines
+        if line["src"] == "kube" and line["kind"] == "Canary" and line.get("phase")
+        for field in ("canaryWeight", "iterations", "failedChecks")
+        if field not in line
+    )
 
 
 def distinct(values: Iterable[Any]) -> Iterator[Any]:

@@ -52,7 +52,8 @@ class Kube:
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=64, ssl=self._tls or True)
+        # Without a limit: every watch holds a connection, and many scenarios watch at once.
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls or True)
         self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
         return self
 

@@ -1,0 +1,203 @@
+"""The ring without its shells: the watcher's compose, the analyzer's decide, the router's plan.
+
+Each has the memory that its real shell has, and loses it when it crashes. The bus keeps the last
+snapshot, intent and report; what is delivered late is taken from their histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.sim.world import TARGET, Conflict, View, World, as_status
+
+from serinus.analyzer.core.decide import decide
+from serinus.analyzer.core.desired import desired
+from serinus.analyzer.core.rollout import Answer, Look, MetricAsk, Policy, Rollout, Value
+from serinus.analyzer.shell.remember import Memory
+from serinus.events import CanaryObserved, CanaryStatus, Intent, RoutesObserved
+from serinus.events.canary import analysis_of
+from serinus.kube.refs import Ref
+from serinus.router.core import plan
+from serinus.router.core.objects import Live, Refusal
+from serinus.router.core.scene import Scene, needs
+from serinus.router.core.steps import Options, Write
+from serinus.router.core.steps import World as Seen
+from serinus.watcher.core.compose import compose
+from serinus.watcher.core.workloads import Policy as WatchPolicy
+
+SETTLE_S = 3.0
+HISTORY = 6
+
+
+class Bus:
+    """Last values with their histories, oldest first."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[CanaryObserved] = []
+        self.intents: list[Intent] = []
+        self.reports: list[RoutesObserved] = []
+
+
+class Watcher:
+    def __init__(self, world: World, bus: Bus) -> None:
+        self.world, self.bus = world, bus
+
+    def observe(self) -> None:
+        found = compose(self.world.canary, View(self.world), WatchPolicy(), self.world.now)
+        self.bus.snapshots.append(found.snapshot)
+        del self.bus.snapshots[:-HISTORY]
+
+
+class Analyzer:
+    """Remember, intend. `is_bad` says whether an image answers with errors."""
+
+    def __init__(self, world: World, bus: Bus, is_bad: Callable[[str], bool]) -> None:
+        self.world, self.bus, self.is_bad = world, bus, is_bad
+        self.memory: Memory | None = None
+        self.answers: dict[str, Answer] = {}
+        self.judged: set[str] = set()
+        self.decided: list[CanaryStatus] = []
+
+    def crash(self) -> None:
+        self.memory, self.answers = None, {}
+
+    def hear(self, snapshot: CanaryObserved) -> None:
+        if self.memory is None:
+            self.memory = Memory(snapshot)
+        else:
+            self.memory.take(snapshot)
+
+    def handle(self, *, patience: int = 50) -> None:
+        """Looks, remembers, intends, asks, until nothing follows. `patience` ends it early: a
+        crash between any two of these."""
+        for _ in range(patience):
+            if self.memory is None:
+                return
+            seen = self.memory.current
+            report = self.bus.reports[-1] if self.bus.reports else None
+            rollout = Rollout(
+                spec=seen.spec,
+                status=seen.status,
+                seen=seen,
+                routes=report,
+                policy=Policy(mesh="traefik"),
+            )
+            decision = decide(rollout, Look(at=self.world.now, answers=self.answers))
+            if decision.status != seen.status:
+                if not self._remember(seen, decision.status):
+                    return
+                self.answers = {}
+                continue
+            self._intend(desired(rollout))
+            if not decision.asks:
+                return
+            for ask in decision.asks:
+                self.answers[ask.key] = (
+                    self._measure(ask)
+                    if isinstance(ask, MetricAsk)
+                    else Value(key=ask.key, value=1.0)
+                )
+
+    def _remember(self, seen: CanaryObserved, status: CanaryStatus) -> bool:
+        try:
+            obj = self.world.patch_status(seen.resource_version, as_status(status))
+        except Conflict:
+            return False
+        assert self.memory is not None
+        self.memory.wrote(obj)
+        self.decided.append(status)
+        return True
+
+    def _measure(self, ask: MetricAsk) -> Answer:
+        """What the canary's real requests would show now."""
+        bad = self.is_bad(self.world.image_of(TARGET))
+        self.judged.add(self.world.revision_of(TARGET))
+        return Value(key=ask.key, value=50.0 if bad else 100.0)
+
+    def _intend(self, intent: Intent) -> None:
+        newest = self.bus.intents[-1] if self.bus.intents else None
+        if newest is not None and intent.stamp < newest.stamp:
+            return
+        self.bus.intents.append(intent)
+        del self.bus.intents[:-HISTORY]
+
+
+class Router:
+    """One write at a time, each followed by a look; `view` lags behind for what others write."""
+
+    def __init__(self, world: World, bus: Bus) -> None:
+        self.world, self.bus = world, bus
+        self.intent: Intent | None = None
+        self.view: dict[Ref, dict[str, object]] = {}
+        self.signature: object = None
+        self.since = world.now
+        self.parked_for = ""
+
+    def crash(self) -> None:
+        self.intent, self.signature, self.parked_for = None, None, ""
+        self.since = self.world.now
+        self.sync()
+
+    def sync(self) -> None:
+        self.view = dict(self.world.objects)
+
+    def take(self, intent: Intent) -> None:
+        if self.intent is None or intent.stamp >= self.intent.stamp:
+            self.intent = intent
+
+    def step(self) -> bool:
+        """One write, or a report; whether there was something to write."""
+        if self.intent is None:
+            return False
+        scene = self._scene(self.intent)
+        try:
+            found = plan.next_step(scene)
+        except Refusal as refusal:
+            report = plan.Report(error=refusal.text, refused=refusal.reason)
+            self._report(self.intent, report)
+            return False
+        if not isinstance(found, Write):
+            self._report(self.intent, plan.report(scene, found))
+            return False
+        try:
+            self.world.write(found)
+        except Conflict:
+            pass  # what it was planned from is old; the newest is taken below
+        self.view[found.ref] = self.world.objects[found.ref]
+        return True
+
+    def _scene(self, intent: Intent) -> Scene:
+        live = Live({ref: self.view[ref] for ref in needs(intent) if ref in self.view})
+        seen = Seen(
+            live=live,
+            was_parked=self.parked_for == intent.id,
+            options=Options(settle_s=SETTLE_S),
+            unchanged_s=0.0,
+        )
+        scene = Scene(intent, seen)
+        if scene.signature != self.signature:
+            self.signature, self.since = scene.signature, self.world.now
+        if intent.workload.canary == "parked" and scene.is_parked:
+            self.parked_for = intent.id
+        seen = Seen(
+            live=live,
+            was_parked=self.parked_for == intent.id,
+            options=Options(settle_s=SETTLE_S),
+            unchanged_s=self.world.now - self.since,
+        )
+        return Scene(intent, seen)
+
+    def _report(self, intent: Intent, told: plan.Report) -> None:
+        fields = {name: getattr(told, name) for name in told.__struct_fields__}
+        report = RoutesObserved(
+            canary=intent.canary, intent=intent.id, revision=intent.revision, **fields
+        )
+        self.bus.reports.append(report)
+        del self.bus.reports[:-HISTORY]
+
+
+def allowed_weights(seen: CanaryObserved) -> set[int]:
+    """The weights that this spec's steps can lead to."""
+    analysis = analysis_of(seen.spec)
+    step = analysis.step_weight
+    return {min(100, n * step) for n in range(0, 100 // step + 2)}

@@ -1,0 +1,34 @@
+"""The ring stays safe and finishes, whatever is lost, late, repeated, stale or killed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.sim.machine import RingMachine
+from tests.sim.mutants import MUTANTS, mutated
+
+EXAMPLES = int(os.environ.get("SERINUS_SIM_EXAMPLES") or 150)
+CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+
+SEARCH = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=CHECKS,
+    print_blob=True,
+)
+# A mutant must be caught by the same search, without spending time on a nicer example of it.
+HUNT = settings(SEARCH, max_examples=600, phases=[Phase.generate], database=None, derandomize=True)
+
+
+def test_the_ring_stays_safe_and_every_run_ends():
+    run_state_machine_as_test(RingMachine, settings=SEARCH)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.__name__)
+def test_a_mutant_is_caught(mutant):
+    with mutated(mutant), pytest.raises(Exception):  # noqa: B017, PT011 - any failure is a catch
+        run_state_machine_as_test(RingMachine, settings=HUNT)

@@ -1,0 +1,195 @@
+"""Outbound requests against a real server on the loopback address."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from tests.servers.control_plane import make_certificate
+
+from serinus.runtime import context
+from serinus.runtime.http import HttpClient, HttpRequest, HttpResponse, Unanswered
+from serinus.runtime.telemetry import NoTracing
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def a_server(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    server = TestServer(app, scheme="https" if tls else "http")
+    await server.start_server(ssl=tls)
+    try:
+        yield str(server.make_url("")).rstrip("/")
+    finally:
+        await server.close()
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HttpClient]:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    made = HttpClient(body_max=1000)
+    yield made
+    await made.close()
+
+
+async def mirror(request: web.Request) -> web.Response:
+    return web.json_response(
+        {
+            "method": request.method,
+            "path": request.path_qs,
+            "headers": dict(request.headers),
+            "body": (await request.read()).decode(),
+        },
+        status=418,
+        headers={"X-Seen": "yes"},
+    )
+
+
+async def test_the_answer_comes_back_whatever_its_status(client: HttpClient) -> None:
+    async with a_server(mirror) as url:
+        answer = await client.send(
+            HttpRequest(url=f"{url}/x?q=a%20b", method="POST", body=b"hi", headers={"A": "b"})
+        )
+    seen = json.loads(answer.text)
+    assert (answer.status, answer.headers["x-seen"]) == (418, "yes")
+    assert (seen["method"], seen["path"], seen["body"]) == ("POST", "/x?q=a%20b", "hi")
+    assert seen["headers"]["A"] == "b"
+    assert seen["headers"]["User-Agent"] == "serinus"
+
+
+async def test_a_server_that_does_not_answer_in_time_is_unanswered(client: HttpClient) -> None:
+    async def never(request: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async with a_server(never) as url:
+        with pytest.raises(Unanswered, match=r"GET http://.*: no answer within 0\.05 s"):
+            await client.send(HttpRequest(url=url, timeout_s=0.05))
+
+
+async def test_a_port_where_nobody_listens_is_unanswered(
+    client: HttpClient, unused_tcp_port: int
+) -> None:
+    with pytest.raises(Unanswered, match="cannot connect: "):
+        await client.send(HttpRequest(url=f"http://127.0.0.1:{unused_tcp_port}/"))
+
+
+async def test_a_host_that_does_not_exist_is_unanswered(client: HttpClient) -> None:
+    with pytest.raises(Unanswered, match=r"nowhere\.invalid"):
+        await client.send(HttpRequest(url="http://nowhere.invalid/"))
+
+
+@pytest.mark.parametrize("url", ["not a url", "ftp://host/x", "http://", ""])
+async def test_what_is_no_web_address_is_unanswered(client: HttpClient, url: str) -> None:
+    with pytest.raises(Unanswered):
+        await client.send(HttpRequest(url=url))
+
+
+async def test_no_secret_of_the_address_is_in_the_error(
+    client: HttpClient, unused_tcp_port: int
+) -> None:
+    with pytest.raises(Unanswered) as caught:
+        await client.send(
+            HttpRequest(url=f"http://me:hunter2@127.0.0.1:{unused_tcp_port}/?token=hunter3")
+        )
+    assert "hunter" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+async def test_user_information_becomes_basic_authentication(client: HttpClient) -> None:
+    async with a_server(mirror) as url:
+        answer = await client.send(HttpRequest(url=url.replace("://", "://me:pw@") + "/x"))
+    assert '"Authorization": "Basic bWU6cHc="' in answer.text
+
+
+async def test_a_body_is_cut_at_the_limit(client: HttpClient) -> None:
+    async def flood(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1_000_000)
+
+    async with a_server(flood) as url:
+        answer = await client.send(HttpRequest(url=url))
+        again = await client.send(HttpRequest(url=url))
+    assert answer.body == again.body == b"x" * 1000
+
+
+async def test_a_redirect_is_an_answer_unless_it_shall_be_followed(client: HttpClient) -> None:
+    async def there(request: web.Request) -> web.Response:
+        if request.path == "/from":
+            raise web.HTTPFound("/to")
+        return web.Response(text="arrived")
+
+    async with a_server(there) as url:
+        plain = await client.send(HttpRequest(url=f"{url}/from"))
+        followed = await client.send(HttpRequest(url=f"{url}/from", redirects=True))
+    assert (plain.status, plain.headers["Location"]) == (302, "/to")
+    assert (followed.status, followed.text) == (200, "arrived")
+
+
+async def test_cookies_are_not_kept(client: HttpClient) -> None:
+    async def bake(request: web.Request) -> web.Response:
+        answer = web.Response(text=request.headers.get("Cookie", "none"))
+        answer.set_cookie("a", "b")
+        return answer
+
+    async with a_server(bake) as url:
+        await client.send(HttpRequest(url=url))
+        assert (await client.send(HttpRequest(url=url))).text == "none"
+
+
+async def test_a_proxy_gets_the_whole_address(client: HttpClient) -> None:
+    async with a_server(mirror) as url:
+        answer = await client.send(HttpRequest(url="http://far.invalid/x", proxy=url))
+    assert '"Host": "far.invalid"' in answer.text
+
+
+async def test_the_environments_proxy_is_used_but_not_for_its_exceptions(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_server(mirror) as url:
+        monkeypatch.setenv("http_proxy", url)
+        monkeypatch.setenv("no_proxy", "near.invalid")
+        assert (await client.send(HttpRequest(url="http://far.invalid/x"))).status == 418
+        with pytest.raises(Unanswered):
+            await client.send(HttpRequest(url="http://near.invalid/x"))
+
+
+class _Traced(NoTracing):
+    def outbound(self) -> dict[str, str]:
+        return {"traceparent": context.new_trace()}
+
+
+async def test_a_traced_request_carries_the_trace() -> None:
+    client = HttpClient(tracing=_Traced())
+    async with a_server(mirror) as url:
+        assert '"traceparent": "00-' in (await client.send(HttpRequest(url=url))).text
+    await client.close()
+
+
+async def test_certificates_are_checked_unless_told_otherwise(
+    client: HttpClient, tmp_path: Path
+) -> None:
+    make_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    trusting = HttpClient(ca_file=str(tmp_path / "server.crt"))
+    async with a_server(mirror, tls) as url:
+        with pytest.raises(Unanswered, match="certificate"):
+            await client.send(HttpRequest(url=url))
+        assert (await client.send(HttpRequest(url=url, verify_tls=False))).status == 418
+        assert (await trusting.send(HttpRequest(url=url))).status == 418
+    await trusting.close()
+
+
+def test_a_body_that_is_not_utf_8_can_be_read_all_the_same() -> None:
+    assert HttpResponse(status=200, body=b"a\xff").text == "a\ufffd"
