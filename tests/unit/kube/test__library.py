@@ -14,7 +14,9 @@ models = [m for m in sys.modules if ".client.models" in m]
 assert not models, models
 import kubernetes_asyncio.client
 assert kubernetes_asyncio.client.V1Pod.__name__ == "V1Pod"
-assert serinus.kube.connection.Configuration().host == "http://localhost"
+configuration = serinus.kube.connection.Configuration()
+configuration.host = "http://there"
+assert configuration.host == "http://there"
 """
 
 
