@@ -24,7 +24,6 @@ from tests.unit.analyzer.doubles import Script, Stage, in_turn, reply
 
 from serinus.events import (
     CanaryGone,
-    CanaryRef,
     CanarySpec,
     Fact,
     Intent,
@@ -222,22 +221,6 @@ async def test_a_restart_asks_the_bus_and_repeats_nothing(stage: MakeStage) -> N
     assert again.sequence == sequence.sequence
 
 
-async def test_a_restart_in_mid_run_keeps_the_time_of_the_next_check(stage: MakeStage) -> None:
-    s = stage(**progressing(20))
-    await s.observe()
-    await s.route()
-    await asyncio.sleep(6)
-
-    await s.loop.close()
-    s.restarted()
-    await s.observe()
-    await s.route()
-    await asyncio.sleep(10)
-
-    assert s.http.times == pytest.approx([10.0], abs=0.01)
-    assert s.canary["status"]["canaryWeight"] == 40
-
-
 async def test_a_bus_that_lost_its_memory_is_told_the_intent_again(stage: MakeStage) -> None:
     s = stage(**progressing(20))
     await s.observe()
@@ -246,20 +229,6 @@ async def test_a_bus_that_lost_its_memory_is_told_the_intent_again(stage: MakeSt
     await asyncio.sleep(1)
 
     assert [i.routes.canary for i in s.intents()] == [20]
-
-
-async def test_a_bus_that_is_away_delays_the_news_and_loses_none(stage: MakeStage) -> None:
-    s = stage(spec=MEASURED, status=a_status("Initialized"))
-    s.broker.available = False
-    await s.observe(target=a_workload_seen(NEW), primary=a_primary_seen(OLD))
-    await asyncio.sleep(30)
-    assert s.canary["status"]["phase"] == "Progressing"
-
-    s.broker.available = True
-    await asyncio.sleep(30)
-
-    assert s.texts() == ["New revision detected! Scaling up web.shop"]
-    assert s.intents()[-1].workload.canary == "running"
 
 
 async def test_an_api_server_that_is_away_delays_the_decision(stage: MakeStage) -> None:
@@ -298,23 +267,6 @@ async def test_a_refusal_by_the_api_server_is_tried_again_slowly(stage: MakeStag
 
     assert len(s.status_writes()) == 1
     assert 'serinus_analyzer_setbacks_total{reason="refused"} 1' in s.exposed()
-
-
-async def test_an_ask_that_is_superseded_is_dropped(stage: MakeStage) -> None:
-    """A newer revision while a hook is being asked: the old answer decides nothing."""
-    hooked = a_canary_spec(analysis=an_analysis(webhooks=(a_hook(type="pre-rollout"),)))
-    s = stage(in_turn(reply(200)), **progressing(0, hooked))
-    s.http.delay_s = 5.0
-    await s.observe()
-    await s.route()
-    assert len(s.http.sent) == 1
-
-    await s.observe(target=a_workload_seen("s1-3333333333333333"))
-    await asyncio.sleep(60)
-
-    assert s.http.under_way == 0
-    assert s.texts()[0] == "New revision detected! Restarting analysis for web.shop"
-    assert s.broker.messages(WeightAdvanced) == []
 
 
 async def test_facts_that_stay_true_are_told_once(stage: MakeStage) -> None:
@@ -390,17 +342,6 @@ async def test_routes_that_come_first_wait_for_their_canary(stage: MakeStage) ->
     await asyncio.sleep(10.5)
 
     assert s.canary["status"]["canaryWeight"] == 40
-
-
-async def test_routes_of_a_namesake_that_was_deleted_do_not_count(stage: MakeStage) -> None:
-    s = stage(**progressing(20))
-    await s.observe()
-    other = CanaryRef(REF.namespace, REF.name, "an-older-uid")
-
-    await s.loop.observe_routes(a_routes_observed(s.intents()[-1].id, 20, canary=other))
-    await asyncio.sleep(30)
-
-    assert s.canary["status"]["canaryWeight"] == 20
 
 
 async def test_revert_on_deletion_gets_its_finalizer(stage: MakeStage) -> None:

@@ -85,3 +85,13 @@ async def test_times_that_were_replaced_do_not_pile_up() -> None:
 
     assert len(bell.ticks._heap) < 200
     await bell.spawn.close()
+
+
+async def test_it_can_be_ended_at_the_very_moment_it_wakes() -> None:
+    """An end that is swallowed would keep the whole program from stopping."""
+    for nap in (60.0, 120.0, 3.0):
+        bell = Bell()
+        bell.ticks.set("a", bell.clock.now() + 3.0)
+        await asyncio.sleep(nap)
+        async with asyncio.timeout(5):
+            await bell.spawn.close()

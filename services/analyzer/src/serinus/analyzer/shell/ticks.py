@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 from collections.abc import Callable
 
@@ -66,7 +65,6 @@ class Ticks:
         try:
             await asyncio.wait((sleep, changed), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sleep, changed):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            # Not awaited: waiting for them here could swallow the end of this very task.
+            sleep.cancel()
+            changed.cancel()
