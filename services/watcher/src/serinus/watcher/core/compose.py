@@ -116,8 +116,18 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
 
 
 def content(snapshot: CanaryObserved) -> bytes:
-    """A digest of what a snapshot says, apart from when and from which versions it was made."""
-    said = msgspec.structs.replace(snapshot, at=0.0, versions="")
+    """A digest of what a snapshot says, apart from when and from which versions it was made.
+
+    The Canary's own resourceVersion counts: status is written with it as precondition.
+    """
+    replace = msgspec.structs.replace
+    said = replace(
+        snapshot,
+        at=0.0,
+        versions="",
+        target=replace(snapshot.target, resource_version=""),
+        primary=replace(snapshot.primary, resource_version=""),
+    )
     return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).digest()
 
 

@@ -22,6 +22,7 @@ PROBLEMS_AT_MOST = 20
 
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$(?P<at>.*)`)?$")
 _WRONG = re.compile(r"(?P<what>.*?) - at (?:`key` in )?`\$(?P<at>.*)`$")
+_EXPECTED = re.compile(r"expected (?P<what>.+?)(?:, got .*)?$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _WORDS = {
     "int": "a whole number",
@@ -139,7 +140,8 @@ def _problem(where: str, message: str, wanted: type, path: _Path) -> Problem:
     allowed = _allowed(wanted, path)
     if allowed:
         return Problem(where, message, f"use one of {', '.join(allowed)}")
-    return Problem(where, message, "write it as the reference of the field says")
+    expected = _EXPECTED.match(message)
+    return Problem(where, message, f"write {expected['what']}" if expected else "correct it")
 
 
 def _in_words(what: str) -> str:
@@ -168,9 +170,9 @@ def _allowed(wanted: type, path: _Path) -> tuple[str, ...]:
             info = fields.get(str(step))
         else:
             return ()
-    info = _parts(info)
-    values = info.values if isinstance(info, msgspec.inspect.LiteralType) else ()
-    return tuple(str(value) for value in values if value != "")
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    literals = (kind for kind in kinds if isinstance(kind, msgspec.inspect.LiteralType))
+    return tuple(str(value) for kind in literals for value in kind.values if value != "")
 
 
 def _parts(info: Any) -> Any:

@@ -1,0 +1,271 @@
+"""Cached objects in, a snapshot out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from tests.builders import (
+    NAMESPACE,
+    T0,
+    a_canary,
+    a_canary_spec,
+    a_config_map,
+    a_deployment,
+    a_status,
+    an_analysis,
+)
+
+from serinus.events import API_VERSION, CanaryObserved, CanaryRef, Metric
+from serinus.events.canary import TemplateRef
+from serinus.kube.refs import Obj
+from serinus.watcher.core.compose import compose, content
+from serinus.watcher.core.workloads import Policy
+from serinus.watcher.sources import Cache
+
+
+def nothing(topics: Iterable[str]) -> None:
+    """Nobody listens."""
+
+
+def a_view(*objects: Obj) -> Cache:
+    """The cluster holds these objects and no others."""
+    cache = Cache(nothing)
+    for kind, store in cache.stores.items():
+        store.replace([store.trim(obj) for obj in objects if obj["kind"] == kind], "1")
+    return cache
+
+
+def seen(canary: Obj, *objects: Obj, **policy: Any) -> CanaryObserved:
+    return compose(canary, a_view(canary, *objects), Policy(**policy), T0).snapshot
+
+
+def using(name: str, *, optional: bool = False) -> Obj:
+    """A Deployment `web` whose container takes its environment from a ConfigMap."""
+    deployment = a_deployment()
+    source = {"configMapRef": {"name": name, "optional": optional}}
+    deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [source]
+    return deployment
+
+
+def a_metric_template(name: str = "errors", namespace: str = NAMESPACE, **provider: Any) -> Obj:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "MetricTemplate",
+        "metadata": {"name": name, "namespace": namespace, "resourceVersion": "9"},
+        "spec": {
+            "provider": {"type": "prometheus", "address": "http://prometheus:9090", **provider},
+            "query": "sum(x)",
+        },
+    }
+
+
+def with_template(name: str = "errors", namespace: str = "") -> Obj:
+    """A canary with one metric by template."""
+    ref = TemplateRef(name=name, namespace=namespace)
+    metric = Metric(name="errors", interval="1m", template_ref=ref)
+    return a_canary(spec=a_canary_spec(analysis=an_analysis(metrics=(metric,))))
+
+
+def test_the_canary_itself_is_told_whole() -> None:
+    canary = a_canary(
+        status=a_status("Succeeded"),
+        metadata={
+            "finalizers": ["finalizer.flagger.app"],
+            "annotations": {"kuma.io/mesh": "m"},
+            "generation": 4,
+        },
+    )
+
+    snapshot = seen(canary)
+
+    assert snapshot.canary == CanaryRef(NAMESPACE, "web", canary["metadata"]["uid"])
+    assert snapshot.resource_version == "100"
+    assert snapshot.generation == 4
+    assert snapshot.finalizers == ("finalizer.flagger.app",)
+    assert snapshot.annotations == {"kuma.io/mesh": "m"}
+    assert snapshot.spec == a_canary_spec()
+    assert snapshot.status == a_status("Succeeded")
+    assert snapshot.at == T0
+    assert not snapshot.deleting
+
+
+def test_a_canary_that_is_being_deleted_says_so() -> None:
+    assert seen(a_canary(metadata={"deletionTimestamp": "2027-01-15T08:00:00Z"})).deleting
+
+
+def test_target_and_primary_are_told_apart() -> None:
+    snapshot = seen(a_canary(), a_deployment())
+
+    assert (snapshot.target.name, snapshot.target.found) == ("web", True)
+    assert (snapshot.primary.name, snapshot.primary.found) == ("web-primary", False)
+    assert snapshot.same_template is None
+
+
+def a_primary(deployment: Obj) -> Obj:
+    primary: Obj = msgspec.json.decode(msgspec.json.encode(deployment))
+    primary["metadata"]["name"] = "web-primary"
+    primary["spec"]["selector"]["matchLabels"] = {"app": "web-primary"}
+    primary["spec"]["template"]["metadata"]["labels"]["app"] = "web-primary"
+    return primary
+
+
+def test_a_primary_made_from_the_target_runs_the_same() -> None:
+    target = a_deployment()
+    other = a_primary(target)
+    other["spec"]["template"]["spec"]["containers"][0]["image"] = "example.test/other:1"
+
+    assert seen(a_canary(), target, a_primary(target)).same_template is True
+    assert seen(a_canary(), target, other).same_template is False
+
+
+def test_tracked_configs_are_told_as_checksums() -> None:
+    settings = a_config_map("settings", {"color": "blue"})
+
+    snapshot = seen(a_canary(), using("settings"), settings)
+
+    assert snapshot.configs == {"configmap/settings": "f234cb93c08ad64e"}
+    assert snapshot.missing_configs == ()
+
+
+def test_a_required_config_that_is_not_there_is_missing() -> None:
+    assert seen(a_canary(), using("settings")).missing_configs == ("configmap/settings",)
+    assert seen(a_canary(), using("settings", optional=True)).missing_configs == ()
+
+
+def test_without_tracking_nothing_is_said_about_configs() -> None:
+    snapshot = seen(a_canary(), using("settings"), config_tracking=False)
+
+    assert (snapshot.configs, snapshot.missing_configs) == (None, ())
+
+
+def test_a_metric_template_is_found_in_the_canarys_namespace_or_the_named_one() -> None:
+    own = seen(with_template(), a_metric_template(), a_metric_template(namespace="other"))
+    named = seen(with_template(namespace="other"), a_metric_template(namespace="other"))
+
+    assert list(own.templates) == ["shop/errors"]
+    assert list(named.templates) == ["other/errors"]
+    assert own.templates["shop/errors"].query == "sum(x)"
+    assert own.template_private == ()
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"headers": {"Authorization": ["Bearer hunter2"]}},
+        {"address": "http://user:hunter2@prometheus:9090/x"},
+        {"address": "http://user:hunter2@[prometheus:9090"},
+    ],
+)
+def test_credentials_in_a_metric_template_stay_at_home(secret: dict[str, Any]) -> None:
+    """The snapshot only says that the template has to be read directly."""
+    snapshot = seen(with_template(), a_metric_template(**secret))
+
+    assert b"hunter2" not in msgspec.json.encode(snapshot)
+    assert snapshot.template_private == ("shop/errors",)
+    assert "shop/errors" in snapshot.templates
+
+
+def test_a_metric_template_that_makes_no_sense_is_a_problem_of_the_metric() -> None:
+    snapshot = seen(with_template(), a_metric_template(type="abacus"))
+
+    (problem,) = snapshot.problems
+    assert problem.path == "spec.analysis.metrics[0].templateRef"
+    assert "MetricTemplate shop/errors" in problem.message
+    assert "abacus" in problem.message
+
+
+def test_a_missing_metric_template_is_no_problem_yet() -> None:
+    """The analyzer says so when it comes to that metric, in Flagger's words."""
+    snapshot = seen(with_template())
+
+    assert (snapshot.templates, snapshot.problems) == ({}, ())
+
+
+def test_rivals_are_told_older_ones_first() -> None:
+    def a_rival(name: str, day: int, target: str = "web") -> Obj:
+        return a_canary(
+            name,
+            spec=a_canary_spec(target_ref={"kind": "Deployment", "name": target}),
+            metadata={"creationTimestamp": f"2027-01-{day:02}T00:00:00Z"},
+        )
+
+    canary = a_canary()
+    others = (a_rival("late", 20), a_rival("early", 10), a_rival("elsewhere", 1, target="db"))
+
+    assert seen(canary, *others).rivals == ("early", "late")
+    assert seen(a_rival("elsewhere", 1, target="db"), canary).rivals == ()
+
+
+def test_a_broken_manifest_is_still_a_snapshot() -> None:
+    canary = a_canary(spec=None)
+    canary["spec"]["analysis"]["stepWeight"] = "many"
+
+    snapshot = seen(canary, a_deployment())
+
+    assert [p.path for p in snapshot.problems] == ["spec.analysis.stepWeight"]
+    assert snapshot.target.found
+
+
+def test_a_target_that_cannot_be_released_is_said_so() -> None:
+    canary = a_canary()
+    canary["spec"]["targetRef"] |= {"kind": "StatefulSet"}
+
+    snapshot = seen(canary)
+
+    assert "StatefulSet cannot be released" in snapshot.target.error
+    assert not snapshot.target.found
+
+
+def test_everything_a_snapshot_was_made_from_is_a_topic() -> None:
+    """So that a change of any of it makes a new snapshot; missing objects count too."""
+    canary = with_template()
+    view = a_view(canary, using("settings"))
+
+    topics = compose(canary, view, Policy(), T0).topics
+
+    assert topics == {
+        "canary/shop/web",
+        "workload/shop/Deployment/web",
+        "workload/shop/Deployment/web-primary",
+        "configmap/shop/settings",
+        "template/shop/errors",
+    }
+
+
+def test_content_is_what_is_said_and_not_when() -> None:
+    one = seen(a_canary(), a_deployment())
+
+    assert content(one) == content(msgspec.structs.replace(one, at=T0 + 9, versions="other"))
+    assert content(one) != content(msgspec.structs.replace(one, resource_version="101"))
+
+    rewritten = msgspec.structs.replace(one.target, resource_version="101")
+    assert content(one) == content(msgspec.structs.replace(one, target=rewritten))
+
+
+def test_versions_change_with_every_object_that_was_used() -> None:
+    """Two snapshots of the same words from different objects are two messages on the bus."""
+    canary, deployment = a_canary(), using("settings")
+    settings = a_config_map("settings", {"color": "blue"})
+    newer = {**settings, "metadata": {**settings["metadata"], "resourceVersion": "101"}}
+
+    one = seen(canary, deployment, settings)
+    two = seen(canary, deployment, newer)
+
+    assert one.versions != two.versions
+    assert content(one) == content(two)
+
+
+def test_a_daemon_sets_deadline_runs_from_the_last_transition() -> None:
+    canary = a_canary(spec=a_canary_spec(progress_deadline_seconds=30), status=a_status())
+    canary["spec"]["targetRef"]["kind"] = "DaemonSet"
+    daemon_set = a_deployment(kind="DaemonSet")
+    daemon_set["status"] = {
+        "observedGeneration": daemon_set["metadata"].get("generation", 0),
+        "desiredNumberScheduled": 2,
+        "updatedNumberScheduled": 1,
+    }
+
+    assert seen(canary, daemon_set).target.readiness.stuck_at == T0 + 30
