@@ -366,3 +366,38 @@ async def test_a_mistake_in_one_turn_is_counted_and_tried_again(
 
     assert 'serinus_analyzer_setbacks_total{reason="bug"} 1' in s.exposed()
     assert [type(f) for f in s.broker.messages(Fact) if f.text] == [RolloutStarted]
+
+
+async def test_an_outdated_view_never_replaces_a_newer_wish(stage: MakeStage) -> None:
+    """A starting analyzer with an old snapshot: the bus knows better, the object is read."""
+    s = stage(**progressing(20))
+    old = s.seen(an_observed())
+    await s.observe()
+    await s.route()
+    await asyncio.sleep(10.5)
+    assert s.intents()[-1].routes.canary == 40
+
+    await s.loop.close()
+    s.restarted()
+    await s.loop.observe(old)
+    assert s.intents()[-1].routes.canary == 40
+    await asyncio.sleep(5)
+
+    life = s.loop.life(REF.key)
+    assert life is not None
+    assert life.seen.status.canary_weight == 40
+
+
+async def test_a_slow_answer_counts_for_the_round_in_which_it_was_asked(stage: MakeStage) -> None:
+    """A hook that needs longer than the interval is asked once per step, and the step is taken."""
+    hooked = a_canary_spec(analysis=an_analysis(webhooks=(a_hook(type="rollout", timeout="1m"),)))
+    s = stage(in_turn(reply(200)), **progressing(20, hooked))
+    s.http.delay_s = 25.0
+    await s.observe()
+    await s.route()
+
+    await asyncio.sleep(36)
+
+    assert s.canary["status"]["canaryWeight"] == 40
+    assert len(s.http.sent) == 1
+    assert 'flagger_canary_duration_seconds_sum{name="web",namespace="shop"} 25' in s.exposed()

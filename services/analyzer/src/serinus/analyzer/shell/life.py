@@ -90,7 +90,8 @@ class Life:
         self._intended: tuple[str, str] | None = None
         self._sequence: int | None = None
         self._in_conflict = False
-        self._asking_since: float | None = None
+        # When the first of the questions under way was put, in Unix seconds.
+        self._turn_at: float | None = None
         self._turning = asyncio.Lock()
         self.gone = False
 
@@ -193,7 +194,12 @@ class Life:
     async def _step(self) -> bool:
         """One decision and what follows from it; says whether to decide again."""
         world, rollout = self._world, self.rollout()
-        look = Look(at=world.clock.now(), answers=self._answers, entropy=_entropy())
+        look = Look(
+            at=world.clock.now(),
+            turn_at=self._turn_at,
+            answers=self._answers,
+            entropy=_entropy(),
+        )
         decision = decide(rollout, look)
         world.exports.decided(decision.reason)
         changed = decision.status != rollout.status
@@ -228,8 +234,9 @@ class Life:
             raise
         self._memory.wrote(obj)
         self._doubtful.clear()
-        if self._asking_since is not None and before.status.phase in UNDER_ANALYSIS:
-            self._world.exports.checked(before, self._world.clock.monotonic() - self._asking_since)
+        if self._turn_at is not None and before.status.phase in UNDER_ANALYSIS:
+            took_s = self._world.clock.now() - self._turn_at
+            self._world.exports.checked(before, max(0.0, took_s))
         self._settle(decision, first=True)
         log.info(
             "remembered",
@@ -249,9 +256,9 @@ class Life:
             return
         world = self._world
         self._answers.clear()
+        self._turn_at = None
         world.asks.drop(self.canary.key)
         world.exports.ended(decision.samples)
-        self._asking_since = None
         if decision.after:
             world.spawn(self._afterwards(decision, self.rollout()), f"after {self.canary}")
         else:
@@ -269,6 +276,7 @@ class Life:
         self._doubtful.clear()
         if status != before:
             self._answers.clear()
+            self._turn_at = None
 
     # --- intend, tell ----------------------------------------------------------------------------
 
@@ -282,6 +290,8 @@ class Life:
             if known is not None and _same(known.message, intent):
                 self._intended, self._sequence = (intent.id, intent.version), known.sequence
                 return
+            if known is not None and _is_newer(known.message, intent):
+                raise Stale("the bus has an intent from a newer status")
             # With nothing readable there, there is nothing to be newer than.
             self._sequence = known.sequence if known is not None else None
         try:
@@ -320,11 +330,11 @@ class Life:
         world, key = self._world, self.canary.key
         ask = next((a for a in decision.asks if a.key not in self._answers), None)
         if ask is None:
-            self._asking_since = None
+            self._turn_at = None
             world.asks.drop(key)
             return
-        if self._asking_since is None:
-            self._asking_since = world.clock.monotonic()
+        if self._turn_at is None:
+            self._turn_at = world.clock.now()
         world.asks.start(key, ask, rollout)
 
     async def _afterwards(self, decision: Decision, rollout: Rollout) -> None:
@@ -357,6 +367,11 @@ class Life:
             return
         self._in_conflict = False
         self._settle_doubts(before)
+
+
+def _is_newer(known: Intent, wanted: Intent) -> bool:
+    """Whether somebody derived an intent of this very canary from a later status."""
+    return known.canary.uid == wanted.canary.uid and known.stamp > wanted.stamp
 
 
 def _same(known: Intent, wanted: Intent) -> bool:

@@ -1,8 +1,8 @@
 """The record: a canary's status, written by compare-and-swap, and what we know of the object.
 
 After our own write the watcher's news may still be old. resourceVersions are opaque: they are
-compared for equality only, so what makes a snapshot old is that its version is one we know to have
-been replaced; any other version that is not ours is newer.
+compared for equality only. So an object is old when its version is one that we replaced ourselves,
+and a snapshot is old when it was composed before one that we have; anything else is newer.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Memory:
             self._superseded.clear()
             self.current = seen
             return True
+        if seen.at < known.at:
+            return False
         if seen.resource_version == known.resource_version:
             self.current = seen
             return False
@@ -66,7 +68,6 @@ class Memory:
                 status=known.status,
             )
             return False
-        self._superseded.append(known.resource_version)
         self.current = seen
         return True
 
