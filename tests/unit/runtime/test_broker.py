@@ -79,3 +79,14 @@ async def test_losing_everything_leaves_new_empty_streams_and_tells(broker: Memo
     assert told == ["reset"]
     assert broker.messages() == []
     assert broker.store(SUBJECT, {}, b"").sequence == 1
+
+
+async def test_a_repeat_of_an_expected_message_is_no_conflict_unless_others_followed(
+    broker: MemoryBroker,
+) -> None:
+    headers = {"Nats-Msg-Id": "one"}
+    first = broker.store(SUBJECT, headers, b"1", expect=0)
+    assert broker.store(SUBJECT, headers, b"1", expect=0).sequence == first.sequence
+    broker.store(SUBJECT, {"Nats-Msg-Id": "two"}, b"2", expect=first.sequence)
+    with pytest.raises(Stale):
+        broker.store(SUBJECT, headers, b"1", expect=0)

@@ -164,11 +164,15 @@ class MemoryBroker:
             raise Retry("the bus does not answer")
         stored = self.stream_of(subject)
         now = self.clock.now()
-        known = stored.duplicate(headers.get(codec.MSG_ID, ""), now)
+        message_id = headers.get(codec.MSG_ID, "")
+        newest = stored.records.get(stored.newest.get(subject, 0))
+        if expect is not None and expect != (newest.sequence if newest else 0):
+            if newest is not None and message_id and newest.headers.get(codec.MSG_ID) == message_id:
+                return newest
+            raise Stale(f"{subject} is at {newest.sequence if newest else 0}, not at {expect}")
+        known = stored.duplicate(message_id, now)
         if known is not None:
             return Record(known, subject, headers, body, now)
-        if expect is not None and stored.newest.get(subject, 0) != expect:
-            raise Stale(f"{subject} is at {stored.newest.get(subject, 0)}, not at {expect}")
         record = stored.store(subject, headers, body, now)
         for follower in list(self.followers):
             follower.offer(record)

@@ -20,7 +20,7 @@ from nats.aio.client import Client, Server
 from nats.js import JetStreamContext
 from nats.js.api import Header
 
-from serinus.events import CanaryRef, Undecodable
+from serinus.events import CanaryRef, Undecodable, codec
 from serinus.events.subjects import BY_TYPE, TABLE, escape
 from serinus.runtime import wire
 from serinus.runtime.buckets import NatsBucket
@@ -52,6 +52,7 @@ CHECK_S = 15.0
 PUBLISHING_MAX = 1024
 FOLLOWED_MAX = 256
 
+MSG_ID = codec.MSG_ID
 WRONG_SEQUENCE = (10071, 10164)
 TOO_BIG = 10054
 
@@ -80,7 +81,9 @@ class NatsBus:
         self._resets: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
         self._denied: dict[str, str] = {}
+        self._said = ""
         self._slots = asyncio.Semaphore(PUBLISHING_MAX)
+        self._unanswered: set[asyncio.Future[Any]] = set()
         self._pullers: set[Puller] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -167,7 +170,7 @@ class NatsBus:
             "name": f"serinus-{self.service}",
             "inbox_prefix": f"_INBOX.{self.service}",
             "max_reconnect_attempts": -1,
-            "reconnect_time_wait": 0.25,
+            "reconnect_time_wait": spread(0.3, by=0.5),
             "reconnect_to_server_handler": self._pause_before,
             "connect_timeout": CONNECT_S,
             "ping_interval": PING_EVERY_S,
@@ -199,12 +202,14 @@ class NatsBus:
             self._down(f"streams: {error}")
             return spread(0.5)
         if self.client.is_connected and not self.ready.is_set():
+            self._said = ""
             self.ready.set()
             self._on_state(True, "")
         return CHECK_S
 
     def _down(self, why: str) -> None:
         self.ready.clear()
+        self._give_up_waiting()
         self._interrupt(why)
         self._on_state(False, why)
 
@@ -212,11 +217,20 @@ class NatsBus:
         for puller in list(self._pullers):
             puller.interrupt(why)
 
+    def _give_up_waiting(self) -> None:
+        """What was asked on a connection that is gone is never answered: ask again on the next."""
+        for answer in list(self._unanswered):
+            answer.cancel()
+
     async def _on_error(self, error: Exception) -> None:
-        text = str(error)
+        text = str(error) or type(error).__name__
         if "permissions violation for publish" in text:
             self._denied[text.partition('"')[2].rstrip('"')] = text
-        log.warning("nats", extra={"reason": text or type(error).__name__})
+        if self._jetstream is None:
+            self._on_state(False, text)  # it never was connected
+        if text != self._said:
+            self._said = text  # a server that is away would fill the log
+            log.warning("nats", extra={"reason": text})
 
     async def _on_disconnected(self) -> None:
         self._down("disconnected")
@@ -245,14 +259,14 @@ class NatsBus:
         while True:
             await self.ready.wait()
             try:
-                ack = await self.jetstream.publish(
-                    envelope.subject, envelope.body, timeout=REQUEST_S, headers=envelope.headers
-                )
-                return int(ack.seq)
+                return await self._attempt(envelope)
             except nats.js.errors.NoStreamResponseError:
                 await self._try_to_heal()
             except nats.js.errors.APIError as error:
-                self._judge(envelope, error)
+                if error.err_code in WRONG_SEQUENCE:
+                    return await self._stored_before(envelope, error)
+                if error.err_code == TOO_BIG:
+                    raise Refuse(f"{envelope.subject}: {error.description}") from None
                 await asyncio.sleep(spread(0.1))
             except nats.errors.MaxPayloadError:
                 raise Refuse(
@@ -265,12 +279,35 @@ class NatsBus:
             except (nats.errors.Error, OSError):
                 await asyncio.sleep(spread(0.1))
 
-    def _judge(self, envelope: wire.Envelope, error: nats.js.errors.APIError) -> None:
-        """Raises what the server's refusal means; returns where another try may help."""
-        if error.err_code in WRONG_SEQUENCE:
-            raise Stale(f"{envelope.subject}: {error.description}") from None
-        if error.err_code == TOO_BIG:
-            raise Refuse(f"{envelope.subject}: {error.description}") from None
+    async def _attempt(self, envelope: wire.Envelope) -> int:
+        """Sends it and waits for the answer, no longer than the connection lasts."""
+        answer = asyncio.ensure_future(
+            self.jetstream.publish(
+                envelope.subject, envelope.body, timeout=REQUEST_S, headers=envelope.headers
+            )
+        )
+        self._unanswered.add(answer)
+        try:
+            await asyncio.wait({answer})
+        finally:
+            self._unanswered.discard(answer)
+            answer.cancel()
+        if answer.cancelled():
+            raise nats.errors.ConnectionClosedError
+        return int(answer.result().seq)
+
+    async def _stored_before(self, envelope: wire.Envelope, error: nats.js.errors.APIError) -> int:
+        """The sequence, if what came in between is this very message: its first answer was lost.
+
+        The server looks at the expected sequence before it looks for repeats. Raises Stale.
+        """
+        try:
+            last = await self.jetstream.get_last_msg(_stream_of(envelope), envelope.subject)
+        except nats.errors.Error:
+            last = None
+        if last is not None and (last.headers or {}).get(MSG_ID) == envelope.headers[MSG_ID]:
+            return int(last.seq or 0)
+        raise Stale(f"{envelope.subject}: {error.description}") from None
 
     async def _try_to_heal(self) -> None:
         try:
@@ -333,3 +370,9 @@ class NatsBus:
 
     def bucket(self, name: str) -> Bucket:
         return NatsBucket(self, name, self._settings.stream_replicas)
+
+
+def _stream_of(envelope: wire.Envelope) -> str:
+    """The stream that takes this subject."""
+    prefix = envelope.subject.rsplit(".", 2)[0]
+    return next((row.stream for row in TABLE if row.prefix == prefix), "FACTS")

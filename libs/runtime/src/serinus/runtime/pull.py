@@ -102,9 +102,9 @@ class Puller:
 
     async def _recover(self, failures: int) -> None:
         """The lost consumer's stream may be lost, too."""
+        await asyncio.sleep(spread(min(2.0, 0.02 * 2 ** min(failures, 10))))
         if not self._bus.ready.is_set():
             return
-        await asyncio.sleep(spread(min(2.0, 0.02 * 2 ** min(failures, 10))))
         try:
             await self._bus.heal()
         except (nats.errors.Error, TimeoutError, Retry) as error:

@@ -56,7 +56,7 @@ class Secret:
 class RuntimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every service needs; a service's own Settings inherit from this."""
 
-    nats_url: Annotated[str, Meta(description="NATS servers, comma separated")] = (
+    nats_url: Annotated[str, Meta(description="NATS servers, comma separated; empty: alone")] = (
         "nats://127.0.0.1:4222"
     )
     nats_user: Annotated[str, Meta(description="NATS user; empty: none")] = ""
