@@ -12,6 +12,7 @@ from serinus.kube.refs import (
     Obj,
     Ref,
     controller_of,
+    copied,
     is_owned_by,
     owner_reference,
     prefixed,
@@ -154,3 +155,13 @@ def test_only_the_first_occurrence_in_an_expression_is_rewritten() -> None:
 
 def test_a_pod_spec_that_spreads_nothing_stays_as_it_is() -> None:
     assert rewrite_affinity({"containers": []}, "web") == {"containers": []}
+
+
+def test_a_copy_of_json_shares_nothing_that_can_change() -> None:
+    original: Obj = {"a": [{"b": [1]}], "c": {"d": "e"}, "f": None}
+
+    other = copied(original)
+    other["a"][0]["b"].append(2)
+    other["c"]["d"] = "x"
+
+    assert original == {"a": [{"b": [1]}], "c": {"d": "e"}, "f": None}

@@ -6,7 +6,6 @@ this module: what is kept of an object is a checksum.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
@@ -15,7 +14,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from serinus.kube.refs import Obj
+from serinus.kube.refs import Obj, copied
 
 ConfigKind = Literal["configmap", "secret"]
 KINDS: Mapping[str, ConfigKind] = {"ConfigMap": "configmap", "Secret": "secret"}
@@ -118,7 +117,7 @@ def undo_rename(template: Obj, names: Collection[str]) -> Obj:
 
 
 def _renamed(template: Obj, new_names: Mapping[str, str]) -> Obj:
-    renamed = copy.deepcopy(template)
+    renamed: Obj = copied(template)
     for kind, place, key in _places(renamed.get("spec") or {}):
         new_name = new_names.get(f"{kind}/{place.get(key)}")
         if new_name is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +35,15 @@ def ref_of(obj: Obj) -> Ref:
     """The reference of a whole object."""
     meta = obj["metadata"]
     return Ref(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
+
+
+def copied(value: Any) -> Any:
+    """A deep copy of JSON: several times faster than the general one, which minds cycles."""
+    if isinstance(value, dict):
+        return {k: copied(v) if isinstance(v, dict | list) else v for k, v in value.items()}
+    if isinstance(value, list):
+        return [copied(v) if isinstance(v, dict | list) else v for v in value]
+    return value
 
 
 def selector_of(workload: Obj, labels: Sequence[str] = DEFAULT_SELECTOR_LABELS) -> Selector:
@@ -98,7 +106,7 @@ def rewrite_affinity(
     In podAntiAffinity and topologySpreadConstraints, for keys in `labels`, the target's name gets
     the suffix `-primary`; in an expression only its first occurrence (reference 3.2).
     """
-    rewritten = copy.deepcopy(pod_spec)
+    rewritten: Obj = copied(pod_spec)
     for selector in _spreading_selectors(rewritten):
         for expression in selector.get("matchExpressions") or ():
             values = expression.get("values") or []
