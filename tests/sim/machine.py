@@ -59,7 +59,6 @@ class RingMachine(RuleBasedStateMachine):
         self.router = Router(self.world, self.bus)
         self.router.sync()
         self.images = 1
-        self.edited = False
         self.last_share = 0
         if settled:
             self.fair_play()
@@ -68,7 +67,8 @@ class RingMachine(RuleBasedStateMachine):
 
     @rule(bad=st.booleans())
     def push(self, bad: bool) -> None:
-        """The user releases something."""
+        """The user releases something; what is live before there is a primary is not judged."""
+        bad = bad and PRIMARY in self.world.objects
         self.images += 1
         self.world.push(f"example.test/web:{'bad' if bad else 'good'}-{self.images}")
 
@@ -130,7 +130,6 @@ class RingMachine(RuleBasedStateMachine):
     @rule(weight=st.sampled_from([1, 33, 100]))
     def somebody_edits_the_route(self, weight: int) -> None:
         self.world.edit_route(weight)
-        self.edited = True
 
     @rule(rounds=st.integers(1, 12))
     def go_on(self, rounds: int) -> None:
@@ -148,8 +147,7 @@ class RingMachine(RuleBasedStateMachine):
         if weights is None:
             return
         primary, canary = weights
-        edited, self.edited = self.edited, False
-        if edited:
+        if not world.route_is_ours:
             return
         spec = self.spec
         assert primary + canary == 100, f"weights {weights}"

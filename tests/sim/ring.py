@@ -6,6 +6,7 @@ snapshot, intent and report; what is delivered late is taken from their historie
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from tests.sim.world import TARGET, Conflict, View, World, as_status
@@ -142,8 +143,11 @@ class Router:
         self.view = dict(self.world.objects)
 
     def take(self, intent: Intent) -> None:
-        if self.intent is None or intent.stamp >= self.intent.stamp:
-            self.intent = intent
+        if self.intent is not None and intent.stamp < self.intent.stamp:
+            return
+        if self.intent is not None and intent.id != self.intent.id:
+            self.parked_for = ""
+        self.intent = intent
 
     def step(self) -> bool:
         """One write, or a report; whether there was something to write."""
@@ -159,10 +163,8 @@ class Router:
         if not isinstance(found, Write):
             self._report(self.intent, plan.report(scene, found))
             return False
-        try:
+        with contextlib.suppress(Conflict):  # planned from something old: the newest is taken
             self.world.write(found)
-        except Conflict:
-            pass  # what it was planned from is old; the newest is taken below
         self.view[found.ref] = self.world.objects[found.ref]
         return True
 

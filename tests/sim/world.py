@@ -37,6 +37,7 @@ class World:
     def __init__(self, **analysis: Any) -> None:
         self.objects: dict[Ref, Obj] = {}
         self.version = 0
+        self.routed = ""
         self.now = 1_767_225_600.0
         metric = Metric(name="request-success-rate", threshold_range=ThresholdRange(min=99))
         spec = a_canary_spec(analysis=an_analysis(metrics=(metric,), **analysis))
@@ -73,7 +74,14 @@ class World:
                 raise Conflict(step.ref)
             if found["metadata"]["resourceVersion"] != step.live["metadata"]["resourceVersion"]:
                 raise Conflict(step.ref)
-        self.put(step.whole)
+        written = self.put(step.whole)
+        if step.ref == ROUTE:
+            self.routed = written["metadata"]["resourceVersion"]
+
+    @property
+    def route_is_ours(self) -> bool:
+        """Whether the route is as the router wrote it, and nobody's hand was in it since."""
+        return bool(self.objects[ROUTE]["metadata"]["resourceVersion"] == self.routed)
 
     def patch_status(self, version: str, status: dict[str, Any]) -> Obj:
         """The analyzer's write, by compare-and-swap."""
@@ -86,7 +94,7 @@ class World:
     # --- what a deployment controller and pods do -----------------------------------------------
 
     def start_pods(self, ref: Ref) -> None:
-        """The controller has seen the spec: new pods exist, old ones serve on where there are any."""
+        """The controller has seen the spec: new pods exist, old ones serve on."""
         obj = copy.deepcopy(self.objects[ref])
         wanted = obj["spec"]["replicas"]
         status = obj.get("status") or {}

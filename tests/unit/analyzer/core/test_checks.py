@@ -24,7 +24,7 @@ def value(number: float) -> Value:
 
 
 def judged(metric: Metric, reading: Reading, **more: Any) -> Judged:
-    asked = {
+    asked: dict[str, Any] = {
         "builtin": metric.name.startswith("request-"),
         "canary": WEB,
         "target": "web",

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from serinus.analyzer.core.observers import OBSERVERS, Matcher
+from serinus.analyzer.core.observers import OBSERVERS
 from serinus.analyzer.core.queries import (
     DURATION,
     SUCCESS_RATE,
@@ -132,13 +132,3 @@ def test_durations_of_the_http_observer_are_seconds() -> None:
 
 def test_white_space_is_collapsed() -> None:
     assert collapse("  sum(\n\t x )  ") == "sum( x )"
-
-
-def test_matchers_are_anchored_as_in_promql() -> None:
-    matcher = Matcher("code", "!~", "5..")
-
-    assert matcher.holds({"code": "200"})
-    assert matcher.holds({"code": "5000"})
-    assert not matcher.holds({"code": "503"})
-    assert Matcher("canary", "!=", "").holds({"canary": "web"})
-    assert not Matcher("canary", "!=", "").holds({})

@@ -38,8 +38,16 @@ def test_a_version_never_seen_is_newer() -> None:
 
     assert memory.take(an_observed(status=PROGRESSING, resource_version="3"))
     assert memory.current.status.canary_weight == 20
-    assert not memory.take(an_observed(status=ADVANCED, resource_version="2"))
+
+
+def test_a_snapshot_composed_earlier_is_old_whatever_its_version() -> None:
+    """One that comes again late must not make the newest version look replaced."""
+    memory = Memory(an_observed(status=PROGRESSING, resource_version="1", at=10.0))
+    assert memory.take(an_observed(status=ADVANCED, resource_version="3", at=12.0))
+    assert not memory.take(an_observed(status=PROGRESSING, resource_version="2", at=11.0))
     assert memory.current.resource_version == "3"
+    assert not memory.take(an_observed(status=ADVANCED, resource_version="3", at=13.0))
+    assert memory.current.status.canary_weight == 40
 
 
 def test_versions_are_compared_for_equality_only() -> None:

@@ -37,8 +37,8 @@ def _parts() -> tuple[ModuleType, ModuleType, ModuleType]:
         sys.modules[_PACKAGES[1]] = client
         configuration = importlib.import_module(f"{_ROOT}.client.configuration")
         # The loader of kubeconfigs names the class, for a function that we do not call.
-        client.ApiClient = None  # type: ignore[attr-defined]
-        client.Configuration = configuration.Configuration  # type: ignore[attr-defined]
+        client.ApiClient = None  # type: ignore[attr-defined] # a module made here
+        client.Configuration = configuration.Configuration  # type: ignore[attr-defined] # the same
     try:
         return (
             importlib.import_module(f"{_ROOT}.client.configuration"),

@@ -86,14 +86,21 @@ class Desks:
         self._interested: dict[Ref, set[str]] = defaultdict(set)
 
     def take(self, intent: Intent) -> None:
-        """A new intent; the one before it does not count any more."""
+        """A new intent; the one before it does not count any more.
+
+        One that was derived from an older status is passed over: two analyzers may be awake.
+        """
         key = intent.canary.key
         desk = self._desks.get(key)
+        if desk is not None and intent.stamp < desk.intent.stamp:
+            return
         if desk is None or desk.intent.canary.uid != intent.canary.uid:
             self._forget(key)
             desk = self._desks[key] = Desk(intent)
         elif desk.intent.id != intent.id:
             desk.copied, desk.written, desk.refused = {}, {}, None
+            # The same wish may come back after another one; what was seen for it then is over.
+            desk.parked_for = ""
         desk.intent = intent
         desk.failures = 0
         self._register(key, desk)

@@ -34,6 +34,11 @@ from serinus.events.canary import (
 KUBERNETES = "kubernetes"
 
 RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
+# Where the applied revision is the promoted one, or has earned it: a primary that is missing may be
+# made from the target. In all other phases the target runs what nobody judged yet, or what failed.
+MAY_INITIALISE = frozenset(
+    {"", "Initializing", "Initialized", "Promoting", "Finalising", "Succeeded"}
+)
 UNDER_ANALYSIS = frozenset({"Progressing", "WaitingPromotion"})
 
 
@@ -133,6 +138,7 @@ def _workload(rollout: Rollout) -> Workload:
         target=spec.target_ref,
         selector=seen.target.selector,
         autoscaler=spec.autoscaler_ref,
+        initialise=status.phase in MAY_INITIALISE,
         promote=status.phase == "Promoting",
         canary="running" if running else "parked" if parked else "as-is",
         wait_ready=not spec.skip_analysis,

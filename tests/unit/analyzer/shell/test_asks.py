@@ -1,0 +1,137 @@
+"""Questions under way: bounded, one per canary, dropped when superseded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.builders import a_rollout
+from tests.unit.analyzer.doubles import FakeCluster, FakeHttp, Spawner, in_turn, reply
+
+from serinus.analyzer.core.rollout import (
+    Answer,
+    HookAnswer,
+    HookAsk,
+    MetricAsk,
+    ProbeAsk,
+    Unreachable,
+    Value,
+)
+from serinus.analyzer.providers.catalog import Tools
+from serinus.analyzer.providers.scrape import Scraper
+from serinus.analyzer.shell.asks import Asks
+from serinus.analyzer.shell.sources import Sources
+from serinus.events import MetricTemplateSpec, Webhook
+from serinus.events.canary import MetricProvider
+
+pytestmark = pytest.mark.looptime
+
+ONE = '{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"1"]}]}}'
+PROMETHEUS = MetricTemplateSpec(
+    provider=MetricProvider(type="prometheus", address="http://prom:9090"), query=""
+)
+
+
+class Bench:
+    def __init__(self, limit: int = 3) -> None:
+        self.http = FakeHttp(in_turn(reply(200, ONE)), delay_s=10.0)
+        self.answers: list[tuple[str, Answer]] = []
+        tools = Tools(self.http, Scraper(self.http, self.http.clock, Spawner()))
+        self.sources = Sources(cluster=FakeCluster(), tools=tools, clock=self.http.clock)
+        self.asks = Asks(
+            sources=self.sources,
+            http=self.http,
+            clock=self.http.clock,
+            answered=self.answered,
+            limit=limit,
+        )
+
+    async def answered(self, canary: str, answer: Answer) -> None:
+        self.answers.append((canary, answer))
+
+    def ask(self, canary: str, key: str = "k") -> None:
+        hook = Webhook(name="h", url=f"http://hooks.test/{canary}", timeout="1m")
+        self.asks.start(canary, HookAsk(key=key, hook=hook, phase="", checksum=""), a_rollout())
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    await made.asks.close()
+
+
+async def test_canaries_are_asked_side_by_side_up_to_the_limit(bench: Bench) -> None:
+    for index in range(7):
+        bench.ask(f"c{index}")
+
+    await asyncio.sleep(30.1)
+
+    assert len(bench.answers) == 7
+    assert bench.http.most_under_way == 3
+
+
+async def test_the_same_question_is_not_put_twice(bench: Bench) -> None:
+    bench.ask("a")
+    await asyncio.sleep(1)
+    bench.ask("a")
+    await asyncio.sleep(20)
+
+    assert len(bench.http.sent) == 1
+    assert bench.answers == [("a", HookAnswer(key="k", passed=True))]
+
+
+async def test_another_question_takes_the_place_of_the_old_one(bench: Bench) -> None:
+    bench.ask("a", "old")
+    await asyncio.sleep(1)
+    bench.ask("a", "new")
+    await asyncio.sleep(20)
+
+    assert [answer.key for _, answer in bench.answers] == ["new"]
+    assert bench.http.under_way == 0
+
+
+async def test_a_dropped_question_frees_its_place(bench: Bench) -> None:
+    for name in ("a", "b", "c", "d"):
+        bench.ask(name)
+    await asyncio.sleep(1)
+    bench.asks.drop("a")
+    await asyncio.sleep(9.5)
+
+    assert [canary for canary, _ in bench.answers] == ["b", "c"]
+    assert bench.http.sent[-1].url.endswith("/d")
+    assert len(bench.asks) == 1
+
+
+async def test_an_answer_may_lead_to_the_next_question(bench: Bench) -> None:
+    async def again(canary: str, answer: Answer) -> None:
+        await bench.answered(canary, answer)
+        if len(bench.answers) < 3:
+            bench.ask(canary, f"k{len(bench.answers)}")
+
+    bench.asks._answered = again
+    bench.ask("a", "k0")
+    await asyncio.sleep(31)
+
+    assert [answer.key for _, answer in bench.answers] == ["k0", "k1", "k2"]
+
+
+async def test_every_kind_of_question_finds_its_answer(bench: Bench) -> None:
+    metric = MetricAsk(key="m", metric="x", source=PROMETHEUS, query="x")
+    probe = ProbeAsk(key="p", source=PROMETHEUS)
+
+    assert await bench.asks.answer(metric, a_rollout()) == Value(key="m", value=1.0)
+    assert await bench.asks.answer(probe, a_rollout()) == Value(key="p", value=1.0)
+
+
+async def test_a_mistake_of_ours_is_an_answer_so_that_no_rollout_hangs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> Answer:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(bench.sources, "measure", broken)
+    metric = MetricAsk(key="m", metric="x", source=PROMETHEUS, query="x")
+
+    answer = await bench.asks.answer(metric, a_rollout())
+
+    assert answer == Unreachable(key="m", why="internal error: ZeroDivisionError")
