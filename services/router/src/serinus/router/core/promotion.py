@@ -28,6 +28,7 @@ def primary_exists(scene: Scene) -> Write | Read | Wait | None:
     if scene.target is None:
         return Wait(f"{scene.target_text} not found", error=True)
     if not scene.intent.workload.initialise:
+        # What the target runs was not judged yet, or was found bad.
         return Wait(f"{scene.primary_text} not found", error=True)
     _same_revision(scene)
     tracked = _all_configs(scene, scene.target)
