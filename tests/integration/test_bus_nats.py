@@ -366,7 +366,7 @@ async def test_a_server_that_lost_its_store_gets_everything_again(buses: Buses) 
 async def test_a_stream_that_somebody_deletes_is_made_anew_and_everybody_hears(
     buses: Buses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serinus.runtime.nats.CHECK_S", 0.2)  # the watcher follows nothing
+    monkeypatch.setattr("serinus.runtime.connection.CHECK_S", 0.2)  # the watcher follows nothing
     watcher, analyzer = await buses.get("watcher"), await buses.get("analyzer")
     told: list[str] = []
     watcher.on_reset(partial(told.append, "watcher"))
@@ -420,6 +420,18 @@ async def test_a_bus_may_be_used_before_the_server_is_there(buses: Buses) -> Non
     await asyncio.sleep(0)
     buses.server.start()
     assert await sending == 1
+
+
+async def test_a_connection_that_is_closed_for_good_is_made_anew(buses: Buses) -> None:
+    """The client gives up on some errors of the server; the bus does not."""
+    watcher, analyzer = await buses.get("watcher"), await buses.get("analyzer")
+    await watcher.publish(snapshot(1))
+    async with following(analyzer, CanaryObserved) as values:
+        await take(values, 1)
+        await analyzer.client.close()
+        await watcher.publish(snapshot(2))
+        found = await take(values, 1, within_s=20)
+    assert found[0].message == snapshot(2)
 
 
 async def test_a_wrong_password_is_not_the_end(guarded: NatsServer) -> None:

@@ -78,12 +78,15 @@ class NatsBucket:
                 while True:
                     await self._bus.ready.wait()
                     try:
-                        return await ask(await self._opened())
+                        return await self._bus.ask(self._once(ask))
                     except (nats.errors.Error, TimeoutError, OSError) as error:
                         why = str(error) or type(error).__name__
                     await asyncio.sleep(spread(0.1))
         except TimeoutError:
             raise Retry(f"bucket {self._name}: {why}") from None
+
+    async def _once(self, ask: Callable[[KeyValue], Awaitable[T]]) -> T:
+        return await ask(await self._opened())
 
     async def _opened(self) -> KeyValue:
         jetstream = self._bus.jetstream

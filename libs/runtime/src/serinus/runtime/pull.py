@@ -114,7 +114,7 @@ class Puller:
         """One consumer from attaching to losing it. Raises Lost and what nats raises."""
         self._inbox = asyncio.Queue()
         client = self._bus.client
-        name = await self._attach()
+        name = await self._bus.ask(self._attach())
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox, cb=self._take)
         try:
