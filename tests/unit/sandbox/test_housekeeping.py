@@ -92,6 +92,21 @@ def test_in_the_foreground_the_owner_goes_last(world: World, work: Controllers) 
     assert (held, names(world)) == (["a", "b"], [])
 
 
+def test_in_the_foreground_a_child_of_two_stays_with_the_other(
+    world: World, work: Controllers
+) -> None:
+    for name in "ab":
+        world.create("configmaps", a_config(name))
+    a_child(world, "c", "a", "b")
+
+    world.delete("configmaps", "a", propagationPolicy="Foreground")
+    work.settle()
+
+    assert names(world) == ["b", "c"]
+    refs = world.get("configmaps", "c")["metadata"]["ownerReferences"]
+    assert [ref["name"] for ref in refs] == ["b"]
+
+
 def test_orphans_lose_the_reference_and_stay(world: World, work: Controllers) -> None:
     world.create("configmaps", a_config("a"))
     a_child(world, "b", "a")

@@ -76,19 +76,27 @@ class GarbageCollector(Controller):
                 yield key, obj
 
     def _orphan(self, owner: Obj) -> None:
+        for key, obj in self._each(owner["metadata"]["uid"]):
+            self._disown(key, obj, owner)
+
+    def _disown(self, key: Key, obj: Obj, owner: Obj) -> None:
         uid = owner["metadata"]["uid"]
-        for key, obj in self._each(uid):
-            refs = [r for r in obj["metadata"]["ownerReferences"] if r.get("uid") != uid]
-            self.patch(key, {"metadata": {"ownerReferences": refs or None}})
+        refs = [r for r in obj["metadata"]["ownerReferences"] if r.get("uid") != uid]
+        self.patch(key, {"metadata": {"ownerReferences": refs or None}})
 
     def _deleting_dependents(self, owner: Obj) -> bool:
-        """Deletes the dependents; whether some that block are still there."""
+        """Deletes the dependents; whether some that block are still there.
+
+        A dependent that has another owner stays and loses this one.
+        """
         uid = owner["metadata"]["uid"]
         blocked = False
         for key, obj in self._each(uid):
             refs = obj["metadata"]["ownerReferences"]
-            others = [r for r in refs if r["uid"] != uid and self.registry.store.find(r["uid"])]
-            if not others and not obj["metadata"].get("deletionTimestamp"):
+            if any(r["uid"] != uid and self.registry.store.find(r["uid"]) for r in refs):
+                self._disown(key, obj, owner)
+                continue
+            if not obj["metadata"].get("deletionTimestamp"):
                 self.delete(key)
             blocking = any(r["uid"] == uid and r.get("blockOwnerDeletion") for r in refs)
             blocked = blocked or (blocking and self.at(key) is not None)

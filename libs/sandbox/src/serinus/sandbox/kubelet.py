@@ -21,7 +21,7 @@ from serinus.sandbox.housekeeping import PORTS
 from serinus.sandbox.images import Program
 from serinus.sandbox.leash import Child, Leash
 from serinus.sandbox.podstatus import State, pod_status, terminated
-from serinus.sandbox.probes import ask
+from serinus.sandbox.probes import Verdict, ask
 from serinus.sandbox.registry import Registry, Write
 from serinus.sandbox.store import Change, Key
 
@@ -295,17 +295,14 @@ class PodWorker:
             self._report(container["name"], ready=True)
             return
         if not probe:
-            probe = {"tcpSocket": {"port": ports[0]["containerPort"]}, "failureThreshold": 3}
+            probe = {"tcpSocket": {"port": ports[0]["containerPort"]}}
         await asyncio.sleep(probe.get("initialDelaySeconds", 0))
-        ready, streak = False, 0
+        verdict = Verdict(probe)
         while True:
-            fine = await ask(probe, self._pod["spec"], self._place)
-            streak = streak + 1 if fine != ready else 0
-            needed = probe.get("failureThreshold" if ready else "successThreshold", 1)
-            if streak >= needed:
-                ready, streak = fine, 0
-                self._report(container["name"], ready=ready)
-            await asyncio.sleep(probe.get("periodSeconds", 10) if ready else UNREADY_PROBE_S)
+            if verdict.turns(await ask(probe, self._pod["spec"], self._place)):
+                self._report(container["name"], ready=verdict.ready)
+            pause = probe.get("periodSeconds", 10) if verdict.ready else UNREADY_PROBE_S
+            await asyncio.sleep(pause)
 
     async def _watch_liveness(self, container: Obj, child: Child) -> None:
         probe = container["livenessProbe"]

@@ -10,6 +10,27 @@ from serinus.sandbox.errors import Obj
 from serinus.sandbox.objects import port_number
 
 
+class Verdict:
+    """What many answers say together: it turns after enough of the same kind in a row."""
+
+    def __init__(self, probe: Obj) -> None:
+        """Not ready at first; `probe` has successThreshold and failureThreshold."""
+        self.ready = False
+        self._needed = {
+            True: probe.get("successThreshold", 1),
+            False: probe.get("failureThreshold", 3),
+        }
+        self._streak = 0
+
+    def turns(self, fine: bool) -> bool:
+        """Takes one more answer; whether `ready` has changed by it."""
+        self._streak = self._streak + 1 if fine != self.ready else 0
+        if self._streak < self._needed[fine] or fine == self.ready:
+            return False
+        self.ready, self._streak = fine, 0
+        return True
+
+
 async def ask(probe: Obj, pod_spec: Obj, place: Place) -> bool:
     """One httpGet or tcpSocket probe; True when it succeeds within its timeout.
 

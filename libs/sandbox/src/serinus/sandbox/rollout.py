@@ -104,7 +104,6 @@ def _shrink(spec: Obj, new: Set, old: Sequence[Set]) -> list[Scale]:
         broken = min(max(spare, 0), one.wanted - min(one.available, one.wanted))
         left[one.name] -= broken
         spare -= broken
-    spare = min(spare, new.available + sum(one.available for one in old) - least)
     for one in old:
         fewer = min(max(spare, 0), left[one.name])
         left[one.name] -= fewer
