@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import yaml
-from tests.peer.story import Event, Story
+from tests.peer.story import UNREADY_TEXT, Event, Story, distinct
 
 ASPECTS = (
     "phases",
@@ -22,6 +22,15 @@ ASPECTS = (
     "alerts",
     "queries",
     "objects",
+    "script",
+)
+SCALARS = ("phases", "weights", "iterations", "failed_checks")
+# What is said while something takes its time. A route that is refused (status False) is not late.
+LATE = re.compile(
+    f"{UNREADY_TEXT}$"
+    r"|is not ready \(status: True, observed generation"
+    r"|waiting for the router: it has not answered"
+    r"|has no available pod; the canary is kept"
 )
 TABLE = Path(__file__).with_name("differences.yaml")
 
@@ -29,9 +38,10 @@ TABLE = Path(__file__).with_name("differences.yaml")
 class Deliberate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of differences.yaml.
 
-    `scenarios` is a list of name patterns. With `flagger` (a regular expression) and `serinus` the
-    lines of that aspect are rewritten before they are compared, an empty `serinus` leaves them
-    out on both sides; without them the whole aspect is left out.
+    `scenarios` is a list of name patterns, `flagger` a regular expression on lines of the aspect:
+    with `serinus` they are rewritten before they are compared, with `once` only the first of each
+    text counts, with neither they are left out on both sides. Without `flagger` the whole aspect
+    is left out. Aspect `script` is a step of the scenario that never comes about.
     """
 
     scenarios: tuple[str, ...]
@@ -39,6 +49,7 @@ class Deliberate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reason: str
     flagger: str = ""
     serinus: str = ""
+    once: bool = False
 
     def __post_init__(self) -> None:
         if self.aspect not in ASPECTS:
@@ -62,15 +73,20 @@ def deliberate(table: Path = TABLE) -> tuple[Deliberate, ...]:
 
 
 def compare(
-    scenario: str, flagger: Story, serinus: Story, rows: Sequence[Deliberate] = ()
+    scenario: str,
+    flagger: Story,
+    serinus: Story,
+    rows: Sequence[Deliberate] = (),
+    stuck: str = "",
 ) -> Verdict:
-    """What differs between Flagger's run and ours, except for what the rows declare."""
+    """What differs between Flagger's run and ours, except for what the rows declare.
+
+    `stuck` is the step of the script that never came about in ours.
+    """
     differences: list[str] = []
     used: set[int] = set()
     for aspect in ASPECTS:
-        theirs, ours = lines_of(flagger, aspect), lines_of(serinus, aspect)
-        if aspect == "queries":
-            theirs, ours = _by_tick(flagger, serinus)
+        theirs, ours = _sides(aspect, flagger, serinus, stuck)
         for number, row in enumerate(rows):
             if row.aspect == aspect and row.concerns(scenario) and theirs != ours:
                 before = (theirs, ours)
@@ -82,6 +98,23 @@ def compare(
     return Verdict(tuple(differences), frozenset(used))
 
 
+def _sides(aspect: str, flagger: Story, serinus: Story, stuck: str) -> tuple[list[str], list[str]]:
+    match aspect:
+        case "script":
+            return [], [stuck] if stuck else []
+        case "queries":
+            return _by_tick(flagger, serinus)
+        case "events":
+            return _with_same_waits(lines_of(flagger, aspect), lines_of(serinus, aspect))
+        case _:
+            return lines_of(flagger, aspect), lines_of(serinus, aspect)
+
+
+def _with_same_waits(theirs: list[str], ours: list[str]) -> tuple[list[str], list[str]]:
+    """What is slower here than it was there, pods and gateways, is not the controller's doing."""
+    return theirs, [one for one in ours if one in theirs or not LATE.search(one)]
+
+
 def lines_of(story: Story, aspect: str) -> list[str]:
     """One aspect of a story, a line for each thing that happened."""
     match aspect:
@@ -90,7 +123,9 @@ def lines_of(story: Story, aspect: str) -> list[str]:
         case "hooks":
             return [f"{one.path} in {one.phase} {one.metadata}" for one in story.hooks]
         case "alerts":
-            return [f"{one.path} {one.body}" for one in story.alerts]
+            # Each receiver gets its own in order; who is told first is nobody's promise.
+            by_receiver = sorted(story.alerts, key=lambda one: one.path)
+            return [f"{one.path} {one.body}" for one in by_receiver]
         case "queries":
             return [query for group in story.queries for query in group]
         case "objects":
@@ -118,13 +153,26 @@ def _by_tick(flagger: Story, serinus: Story) -> tuple[list[str], list[str]]:
 def _explained(row: Deliberate, theirs: list[str], ours: list[str]) -> tuple[list[str], list[str]]:
     if not row.flagger:
         return [], []
+    if row.once:
+        return _once(row.flagger, theirs), _once(row.flagger, ours)
     if not row.serinus:
-        return _without(row.flagger, theirs), _without(row.flagger, ours)
+        theirs, ours = _without(row.flagger, theirs), _without(row.flagger, ours)
+        if row.aspect in SCALARS:  # these are changes: what is equal now is one value
+            return list(distinct(theirs)), list(distinct(ours))
+        return theirs, ours
     return [re.sub(row.flagger, row.serinus, line) for line in theirs], ours
 
 
 def _without(pattern: str, lines: Iterable[str]) -> list[str]:
     return [line for line in lines if not re.search(pattern, line)]
+
+
+def _once(pattern: str, lines: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for line in lines:
+        if line not in found or not re.search(pattern, line):
+            found.append(line)
+    return found
 
 
 def _as_text(aspect: str, theirs: list[str], ours: list[str]) -> str:

@@ -18,6 +18,8 @@ from tests.servers.stub import Script, Stub
 
 Obj = dict[str, Any]
 
+FLAGGERS_INTERVAL_S = 10.0
+BETWEEN_MANIFESTS_S = 0.1
 ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 
 
@@ -38,7 +40,10 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def play(scenario: Scenario, stage: Stage, patience_s: float) -> Played:
-    """Runs one scenario in a namespace of its own; no step waits longer than `patience_s`."""
+    """Runs one scenario in a namespace of its own.
+
+    A step that waits for `patience_s` seconds in which nothing at all happens is given up.
+    """
     recording = Recording(scenario.name)
     script = stage.stub.script(scenario.name)
     script.set_prometheus(scenario.prometheus)
@@ -73,13 +78,13 @@ async def _steps(scenario: Scenario, stage: Stage, recording: Recording, patienc
     """Does all steps; the first one that waited in vain, or nothing."""
     start = 0
     for number, step in enumerate(scenario.steps, 1):
-        since = _Since(recording, start)
+        since = _Since(recording, start, FLAGGERS_INTERVAL_S / stage.scale)
         await asyncio.sleep(step.when.seconds / stage.scale)
         try:
             await recording.until(partial(since.holds, step.when), patience_s)
         except TimeoutError:
             wanted = {key: value for key, value in msgspec.to_builtins(step.when).items() if value}
-            return f"step {number} waited {patience_s:.0f} s for {wanted}"
+            return f"step {number} waited for {wanted}: nothing happened for {patience_s:.0f} s"
         await asyncio.sleep(step.after / stage.scale)
         start = len(recording.lines)
         await _stimulate(step, scenario, stage)
@@ -87,11 +92,12 @@ async def _steps(scenario: Scenario, stage: Stage, recording: Recording, patienc
 
 
 class _Since:
-    """The observations after a step."""
+    """The observations after a step; `interval_s` is the time between two of Flagger's looks."""
 
-    def __init__(self, recording: Recording, start: int) -> None:
+    def __init__(self, recording: Recording, start: int, interval_s: float) -> None:
         self._recording = recording
         self._start = start
+        self._interval_s = interval_s
 
     def holds(self, when: When) -> bool:
         canary = self._recording.canary()
@@ -101,7 +107,7 @@ class _Since:
                 when.weight is None or canary.get("canaryWeight", 0) >= when.weight,
                 when.iterations is None or canary.get("iterations", 0) >= when.iterations,
                 when.failed_checks is None or canary.get("failedChecks", 0) >= when.failed_checks,
-                when.event is None or self._told(when.event) >= when.times,
+                when.event is None or self._told(when.event, when.times),
                 when.hook is None or self._called(when.hook) >= when.times,
                 when.absent is None or self._is_gone(when.absent),
                 when.present is None or self._is_there(when.present),
@@ -120,11 +126,20 @@ class _Since:
             before = now
         return False
 
-    def _told(self, pattern: str) -> int:
-        return sum(
-            line["src"] == "event" and re.search(pattern, line["message"]) is not None
+    def _told(self, pattern: str, times: int) -> bool:
+        """So many times, or once and then so many looks ago.
+
+        What lasts is repeated by Flagger at each look; we say it once.
+        """
+        told = [
+            line["t"]
             for line in self._recording.lines[self._start :]
-        )
+            if line["src"] == "event" and re.search(pattern, line["message"])
+        ]
+        if not told:
+            return False
+        lasted_s = asyncio.get_running_loop().time() - told[0]
+        return len(told) >= times or lasted_s >= (times - 1) * self._interval_s
 
     def _called(self, path: str) -> int:
         return sum(
@@ -158,6 +173,8 @@ async def _stimulate(step: Step, scenario: Scenario, stage: Stage) -> None:
     if step.kubelet is not None:
         stage.kubelet.set_rules(scenario.name, step.kubelet)
     for manifest in step.apply:
+        # As far apart as they were when recorded: nobody has to see all of them at the same time.
+        await asyncio.sleep(BETWEEN_MANIFESTS_S)
         await stage.kube.apply(adapted(manifest, hosts, stage.scale), scenario.name)
     for one in step.patch:
         patch = adapted_patch(one.patch, hosts, stage.scale)

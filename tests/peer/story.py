@@ -17,8 +17,10 @@ Obj = dict[str, Any]
 
 # How long a rollout of pods takes is not the controller's doing; how often an impatient
 # controller looks meanwhile is not part of its contract.
-UNREADY = re.compile(r"waiting for rollout to finish: .*$")
+UNREADY_TEXT = "waiting for rollout to finish"
+UNREADY = re.compile(UNREADY_TEXT + r": .*$")
 ADDRESS = re.compile(r"\b\d{1,3}(\.\d{1,3}){3}\b")
+PROBE = "vector(1)"
 ROUTES = ("TraefikService", "HTTPRoute")
 WORKLOADS = ("Deployment", "DaemonSet")
 SERVICE_FIELDS = ("type", "selector", "ports", "externalName")
@@ -109,7 +111,7 @@ def _events(lines: Iterable[Obj]) -> Iterator[Event]:
 
 
 def _text(message: str) -> str:
-    return ADDRESS.sub("<ip>", UNREADY.sub("waiting for rollout to finish", message))
+    return ADDRESS.sub("<ip>", UNREADY.sub(UNREADY_TEXT, message))
 
 
 def _told(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -122,7 +124,7 @@ def _told(events: Iterable[Event]) -> tuple[Event, ...]:
     found: list[Event] = []
     initialising: set[tuple[str, str]] = set()
     for event in events:
-        is_unready = "waiting for rollout to finish" in event.message
+        is_unready = UNREADY_TEXT in event.message
         if event.phase == "Initializing":
             if is_unready or (event.type, event.message) in initialising:
                 continue
@@ -149,10 +151,17 @@ def _alert(line: Obj) -> Alert:
 
 def _queries(lines: Iterable[Obj]) -> tuple[tuple[str, ...], ...]:
     groups: dict[Any, list[str]] = {}
+    probed: set[str] = set()
     for line in lines:
         if line["src"] == "prometheus":
             prefix = line["path"].removesuffix("/api/v1/query")
-            groups.setdefault(line.get("tick"), []).append(f"{prefix} {line['query']}".strip())
+            query = f"{prefix} {line['query']}".strip()
+            if line["query"] == PROBE:
+                # Asked again at each look while initialising; that it was asked is what counts.
+                if query in probed:
+                    continue
+                probed.add(query)
+            groups.setdefault(line.get("tick"), []).append(query)
     return tuple(tuple(group) for group in groups.values())
 
 

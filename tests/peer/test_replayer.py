@@ -176,8 +176,59 @@ def test_a_row_that_explains_nothing_is_not_used() -> None:
     assert compare(ROLLBACK, found, found, [a_row()]).used == frozenset()
 
 
-def a_row(**more: str) -> Deliberate:
-    return Deliberate(scenarios=("provider-traefik-*",), aspect="events", reason="because", **more)
+def a_row(
+    flagger: str = "", serinus: str = "", once: bool = False, aspect: str = "events"
+) -> Deliberate:
+    return Deliberate(
+        scenarios=("provider-traefik-*",),
+        aspect=aspect,
+        reason="because",
+        flagger=flagger,
+        serinus=serinus,
+        once=once,
+    )
+
+
+def test_what_is_said_once_is_equal_to_what_is_said_at_each_look() -> None:
+    """Only where a row says so, and only if it was said at all."""
+    lines = recorded(ROLLBACK)
+    fewer, none = copy.deepcopy(lines), copy.deepcopy(lines)
+    a_halt_told_once_only(fewer)
+    a_halt_told_once_only(none)
+    a_halt_told_once_only(none)
+    row = a_row(flagger="Warning Halt", once=True)
+
+    assert compare(ROLLBACK, story(lines), story(fewer)).differences != ()
+    assert compare(ROLLBACK, story(lines), story(fewer), [row]).differences == ()
+    assert compare(ROLLBACK, story(lines), story(none), [row]).differences != ()
+
+
+def test_a_value_that_is_left_out_joins_its_neighbours() -> None:
+    """0, 1, 2, 0 without 1 and 2 is a single 0."""
+    lines = recorded(ROLLBACK)
+    mutated = [line for line in lines if line.get("failedChecks", 0) == 0]
+    row = a_row(flagger="^[12]$", aspect="failed_checks")
+
+    assert compare(ROLLBACK, story(lines), story(mutated), [row]).differences == ()
+
+
+def test_a_step_that_never_comes_about_is_a_difference() -> None:
+    """Unless it is declared."""
+    found = story(recorded(ROLLBACK))
+
+    assert compare(ROLLBACK, found, found, stuck="step 3").differences != ()
+    assert compare(ROLLBACK, found, found, [a_row(aspect="script")], "step 3").differences == ()
+
+
+def test_receivers_of_alerts_are_compared_one_by_one() -> None:
+    """Which of them is told first is free; the order of what one of them gets is not."""
+    lines = recorded("alerts-skip-gateway")
+    others = [line for line in lines if line["src"] != "alert"]
+    alerts = [line for line in lines if line["src"] == "alert"]
+    by_path = sorted(alerts, key=lambda line: str(line["path"]), reverse=True)
+
+    assert compare("x", story(lines), story([*others, *by_path])).differences == ()
+    assert compare("x", story(lines), story([*others, *reversed(alerts)])).differences != ()
 
 
 def test_the_table_of_differences_can_be_read() -> None:

@@ -86,7 +86,7 @@ async def test_a_ring_that_stops_is_reported_with_what_was_awaited(plane: Contro
 
     played = await acted_out(name, plane, half, patience_s=2.0)
 
-    assert played.stuck.startswith("step 3 waited 2 s for {'phase': 'Succeeded'")
+    assert played.stuck.startswith("step 3 waited for {'phase': 'Succeeded'")
 
 
 def without(lines: Sequence[Obj], left_out: Callable[[Obj], bool]) -> list[Obj]:

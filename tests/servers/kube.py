@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 import aiohttp
 import yaml
+from aiohttp.connector import Connection
 
 Obj = dict[str, Any]
 JSON_PATCH = "application/json-patch+json"
@@ -31,6 +33,31 @@ class ApiError(Exception):
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Knows its connections, to cut them.
+
+    Those of cancelled requests and watches end politely otherwise: that takes answers of the other
+    side, and outlives the event loop of a test.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._known: WeakSet[asyncio.Transport] = WeakSet()
+
+    async def connect(self, *args: Any, **options: Any) -> Connection:
+        connection = await super().connect(*args, **options)
+        if connection.transport is not None:
+            self._known.add(connection.transport)
+        return connection
+
+    async def cut(self) -> None:
+        for transport in tuple(self._known):
+            transport.abort()
+        # One turn of the loop for TLS to hear of it, one for the socket below.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
 
 class Kube:
@@ -53,8 +80,8 @@ class Kube:
 
     async def __aenter__(self) -> Self:
         # Without a limit: every watch holds a connection, and many scenarios watch at once.
-        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls or True)
-        self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
+        self._connector = _Connector(limit=0, ssl=self._tls or True)
+        self._session = aiohttp.ClientSession(headers=self._headers, connector=self._connector)
         return self
 
     async def __aexit__(
@@ -65,6 +92,7 @@ class Kube:
     ) -> None:
         assert self._session is not None
         await self._session.close()
+        await self._connector.cut()
 
     async def request(
         self, verb: str, path: str, body: Any = None, content_type: str = "application/json"
@@ -191,16 +219,11 @@ class Kube:
         query = f"?watch=true&resourceVersion={version}"
         async with self._session.get(self._server + path + query, timeout=timeout) as answer:
             buffer = b""
-            try:
-                # Not by lines: one object may be longer than the reader's limit for a line.
-                async for chunk in answer.content.iter_any():
-                    *lines, buffer = (buffer + chunk).split(b"\n")
-                    for line in lines:
-                        change = json.loads(line)
-                        if change["type"] == "ERROR":
-                            return
-                        yield change["type"], change["object"]
-            finally:
-                # A polite end of TLS would outlive the test's event loop.
-                if answer.connection is not None and answer.connection.transport is not None:
-                    answer.connection.transport.abort()
+            # Not by lines: one object may be longer than the reader's limit for a line.
+            async for chunk in answer.content.iter_any():
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                for line in lines:
+                    change = json.loads(line)
+                    if change["type"] == "ERROR":
+                        return
+                    yield change["type"], change["object"]
