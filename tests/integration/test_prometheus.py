@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 from tests.servers.process import free_ports
@@ -85,7 +86,9 @@ class Asker:
         self.tools = Tools(self.http, scraper)
 
     async def ask(self, kind: str, address: str, query: str, check: str = "") -> Reading:
-        source = Source(provider=MetricProvider(type=kind, address=address))
+        source = Source(
+            provider=msgspec.convert({"type": kind, "address": address}, MetricProvider)
+        )
         question = Question(
             query=query,
             at=self.clock.now(),
