@@ -20,7 +20,7 @@ from serinus.events import (
     subject_of,
 )
 from serinus.runtime import context, mailbox
-from serinus.runtime.clock import LoopClock
+from serinus.runtime.clock import LoopClock, rfc3339
 from serinus.runtime.errors import Refuse, Retry, Stale
 from serinus.runtime.mailbox import Mailbox
 from serinus.runtime.memory import MemoryBroker, MemoryBus
@@ -353,6 +353,18 @@ async def test_depth_and_time_are_measured() -> None:
     assert world.metric("serinus_mailbox_depth{") == ['serinus_mailbox_depth{service="router"} 0']
     (count,) = world.metric('serinus_handler_seconds_count{kind="RoutesObserved"')
     assert count.endswith(" 1.0")
+
+
+async def test_the_age_of_an_intent_is_measured_when_work_on_it_begins() -> None:
+    world = World(failing([Retry("away", 10.0)]))
+    sent = rfc3339(world.clock.now() - 2)
+    for message in (intent(), snapshot(), fact()):
+        await world.mailbox.put(world.delivery(message, headers={"ce-time": sent}))
+    await world.put(intent(1, API))  # of somebody who does not say when
+    await world.settle()
+    assert world.metric("serinus_intent_lag_seconds_sum") == [
+        'serinus_intent_lag_seconds_sum{service="router"} 2.0'
+    ]
 
 
 async def test_draining_finishes_the_message_at_hand_and_takes_up_no_other() -> None:

@@ -17,7 +17,7 @@ REMOTE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 def lines(metrics: PrometheusMetrics) -> list[str]:
     text = metrics.exposition().decode()
-    return [line for line in text.splitlines() if not line.startswith("#")]
+    return [line for line in text.splitlines() if not line.startswith(("#", "process_"))]
 
 
 def test_a_counter_counts_by_labels() -> None:
@@ -72,6 +72,14 @@ def test_a_label_cannot_break_the_format() -> None:
     metrics = PrometheusMetrics()
     metrics.counter("x_total", "one\ntwo").inc({"why": 'a "b"\n\\c'})
     assert lines(metrics) == ['x_total{why="a \\"b\\"\\n\\\\c"} 1.0']
+
+
+def test_the_process_says_what_it_takes() -> None:
+    text = PrometheusMetrics().exposition().decode()
+    values = dict(line.split() for line in text.splitlines() if line.startswith("process_"))
+    assert float(values["process_resident_memory_bytes"]) > 10_000_000
+    assert float(values["process_cpu_seconds_total"]) > 0
+    assert float(values["process_open_fds"]) > 2
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from serinus.events import encode
+from serinus.events import Intent, encode
 from serinus.events.codec import is_last_value
 from serinus.runtime import context, wire
 from serinus.runtime.bus import Bus, Delivery
@@ -44,6 +45,7 @@ BUGS_MAX = 3
 DELIVERIES_MAX = 10
 """A message that came this often and was never finished takes the service down with it: parked."""
 
+LAGS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 BACKOFF_MAX_S = 60.0
 PARK_AGAIN_S = 5.0
 
@@ -102,6 +104,9 @@ class Mailbox:
             "serinus_handler_seconds", "Time to handle one message, by service and kind"
         )
         self._depth_gauge.set(0, {"service": service})
+        self._lag = metrics.histogram(
+            "serinus_intent_lag_seconds", "Age of an intent when work on it begins", LAGS
+        )
 
     @property
     def depth(self) -> int:
@@ -201,6 +206,7 @@ class Mailbox:
         delivery = item.delivery
         kind = type(delivery.message).__name__
         started = self._clock.monotonic()
+        self._observe_lag(item)
         message_id = delivery.headers.get("Nats-Msg-Id") or delivery.headers.get("ce-id", "")
         with context.handling(box.key, message_id, context.extract(delivery.headers)):
             try:
@@ -221,6 +227,16 @@ class Mailbox:
                 self._seconds.observe(
                     self._clock.monotonic() - started, {"service": self._service, "kind": kind}
                 )
+
+    def _observe_lag(self, item: _Item) -> None:
+        """Once per intent, at its first try."""
+        if not isinstance(item.delivery.message, Intent) or item.attempts or item.bugs:
+            return
+        try:
+            sent = datetime.fromisoformat(item.delivery.headers.get("ce-time", "")).timestamp()
+        except ValueError:
+            return  # not sent by us: its age is not known
+        self._lag.observe(max(0.0, self._clock.now() - sent), {"service": self._service})
 
     async def _retry(self, item: _Item, kind: str, error: Retry) -> bool:
         item.attempts += 1

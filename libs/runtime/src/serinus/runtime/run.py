@@ -211,21 +211,19 @@ class Running:
                 spawn=self.spawn,
             )
             try:
-                self.deps = await stack.enter_async_context(self._begun(made))
+                async with _until(self._stop):
+                    self.deps = await stack.enter_async_context(self.service.start(made))
             except Retry as error:
                 attempt += 1
                 self.health.set("start", False, error.reason)
+                await self._end_tasks()
                 wait_s = spread(min(30.0, error.after_s * 2 ** min(attempt - 1, 6)))
                 await _first(self.clock.sleep(wait_s), self._stop.wait())
                 continue
-            self._listen(bus, spans)
-            return not self._stop.is_set()
+            if not self._stop.is_set():
+                self._listen(bus, spans)
+                return True
         return False
-
-    @asynccontextmanager
-    async def _begun(self, made: Context[Any]) -> AsyncIterator[Any]:
-        async with self.service.start(made) as deps:
-            yield deps
 
     def _listen(self, bus: Bus, spans: Tracing) -> None:
         handlers = {
@@ -291,6 +289,26 @@ async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
         task.cancel()
     if pending:
         await asyncio.wait(pending, timeout=CLOSE_S)
+
+
+@asynccontextmanager
+async def _until(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Gives up what is inside as soon as `stop` is set, in this very task."""
+    try:
+        async with asyncio.timeout(None) as bound:
+
+            async def watch() -> None:
+                await stop.wait()
+                bound.reschedule(asyncio.get_running_loop().time())
+
+            watching = asyncio.ensure_future(watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not bound.expired():
+            raise
 
 
 async def _first(*coroutines: Coroutine[Any, Any, Any]) -> None:
