@@ -85,8 +85,3 @@ def must_be_remade(live: Obj, wanted: Obj) -> bool:
     same = all(live.get(f) == wanted.get(f) for f in CONTENT)
     immutable = bool(live.get("immutable")) and not same
     return immutable or (wanted["kind"] == "Secret" and live.get("type") != wanted["type"])
-
-
-def content(obj: Obj) -> Mapping[str, Any]:
-    """What a copy must have in common with its source."""
-    return {f: obj[f] for f in CONTENT if obj.get(f)}
