@@ -28,7 +28,8 @@ MANAGER = "serinus-notifier"
 class EventWriter:
     """Remembers the Events it wrote, up to `limit` of them, to count repeats up.
 
-    `on_reach` hears whether the API server answered and, if not, why. The memory is this process's: after a restart a repeat is a new Event, which says the same.
+    The memory is this process's: after a restart a repeat is a new Event, which says the same.
+    `on_reach` hears whether the API server answered and, if not, why.
     """
 
     def __init__(

@@ -98,6 +98,11 @@ class Voice:
             if len(self._departed) > _DEPARTED:
                 self._departed.popitem(last=False)
 
+    @property
+    def remembered(self) -> int:
+        """How many canaries are kept in mind, deleted ones included."""
+        return len(self._known) + len(self._departed)
+
     async def tell(self, fact: Fact) -> list[asyncio.Future[Outcome]]:
         """Queues everything that a fact calls for; the futures end when it is told or given up.
 

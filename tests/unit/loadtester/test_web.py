@@ -1,0 +1,337 @@
+"""The HTTP face, route by route, with real commands (reference 6.5 and 6.6)."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+
+from serinus.loadtester.core.payload import Namespaces, Payload
+from serinus.loadtester.crew import Crew, Run
+from serinus.loadtester.gates import BUCKET, Gates, Space
+from serinus.loadtester.web import MAX_BODY, Desk, app
+from serinus.runtime.clock import SystemClock
+from serinus.runtime.memory import MemoryBroker, MemoryBus
+from serinus.runtime.telemetry import PrometheusMetrics
+
+Answer = tuple[int, str]
+Ask = Callable[..., Awaitable[Answer]]
+
+
+@dataclass
+class Crowd:
+    """A load tester of its own, and what it told."""
+
+    desk: Desk
+    broker: MemoryBroker
+    client: TestClient[Any, Any]
+    turned: list[tuple[Space, str, bool]]
+
+    async def ask(self, path: str, method: str = "POST", **more: Any) -> Answer:
+        answer = await self.raw(path, method, **more)
+        return answer.status, await answer.text()
+
+    async def raw(self, path: str, method: str = "POST", **more: Any) -> ClientResponse:
+        answer = await self.client.request(method, path, **more)
+        await answer.read()
+        return answer
+
+    async def task(self, path: str = "/", **metadata: str) -> Answer:
+        return await self.ask(path, json=call(metadata=metadata))
+
+
+def call(**more: Any) -> dict[str, Any]:
+    return {"name": "web", "namespace": "prod", "phase": "Progressing", "checksum": "1", **more}
+
+
+def nothing(run: Run) -> None:
+    return None
+
+
+Make = Callable[..., Awaitable[Crowd]]
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[Make]:
+    made: list[Crowd] = []
+
+    async def one(at_once: int = 4, timeout_s: float = 20.0, **desk: Any) -> Crowd:
+        metrics = PrometheusMetrics()
+        broker = MemoryBroker(SystemClock())
+        turned: list[tuple[Space, str, bool]] = []
+
+        def changed(space: Space, who: Payload, is_open: bool) -> None:
+            turned.append((space, who.canary, is_open))
+
+        crew = Crew(
+            clock=SystemClock(),
+            metrics=metrics,
+            timeout_s=timeout_s,
+            at_once=at_once,
+            output_limit=10_000,
+            started=nothing,
+            finished=nothing,
+        )
+        gates = Gates(MemoryBus(broker, "loadtester").bucket(BUCKET))
+        whole = replace(Desk(crew, gates, Namespaces(""), metrics.exposition, changed), **desk)
+        client = TestClient(TestServer(app(whole)))
+        await client.start_server()
+        made.append(Crowd(whole, broker, client, turned))
+        return made[-1]
+
+    yield one
+    for crowd in made:
+        await crowd.desk.crew.drain(0)
+        await crowd.client.close()
+
+
+@pytest.fixture
+async def crowd(make: Make) -> Crowd:
+    return await make()
+
+
+# --- fixed routes ---
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/healthz", (200, "OK")),
+        ("/gate/approve", (200, "OK")),
+        ("/gate/halt", (403, "Forbidden")),
+    ],
+)
+async def test_fixed_routes_answer_whatever_the_method_and_body(
+    crowd: Crowd, method: str, path: str, answer: Answer
+) -> None:
+    assert await crowd.ask(path, method, data=b"{not json") == answer
+
+
+async def test_metrics_are_prometheus_text(crowd: Crowd) -> None:
+    await crowd.task(type="bash", cmd="true")
+
+    status, text = await crowd.ask("/metrics", "GET")
+
+    assert status == 200
+    assert 'serinus_load_tasks_total{kind="bash",outcome="succeeded"} 1' in text
+
+
+# --- gates ---
+
+
+@pytest.mark.parametrize("space", ["gate", "rollback"])
+async def test_a_gate_is_closed_until_it_is_opened(crowd: Crowd, space: Space) -> None:
+    assert await crowd.ask(f"/{space}/check", json=call()) == (403, "Forbidden")
+    assert await crowd.ask(f"/{space}/open", json=call()) == (202, "")
+    assert await crowd.ask(f"/{space}/check", json=call()) == (200, "Approved")
+    assert await crowd.ask(f"/{space}/close", json=call()) == (202, "")
+    assert await crowd.ask(f"/{space}/check", json=call()) == (403, "Forbidden")
+    assert crowd.turned == [(space, "web.prod", True), (space, "web.prod", False)]
+
+
+async def test_a_gate_is_of_one_canary_and_one_space(crowd: Crowd) -> None:
+    await crowd.ask("/gate/open", json={"name": "web", "namespace": "prod"})
+
+    assert (await crowd.ask("/gate/check", json=call(name="api")))[0] == 403
+    assert (await crowd.ask("/gate/check", json=call(namespace="test")))[0] == 403
+    assert (await crowd.ask("/rollback/check", json=call()))[0] == 403
+
+
+async def test_a_gate_whose_store_is_away_is_neither_open_nor_closed(crowd: Crowd) -> None:
+    crowd.broker.disconnect()
+
+    answer = await crowd.raw("/gate/check", json=call())
+
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/gate/check", "/gate/open", "/gate/close", "/rollback/check", "/rollback/open"]
+)
+@pytest.mark.parametrize("body", [b"", b"{not json", b"[]"])
+async def test_malformed_json_is_400_and_empty(crowd: Crowd, path: str, body: bytes) -> None:
+    assert await crowd.ask(path, data=body) == (400, "")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/gate/check", "/gate/open", "/gate/close", "/rollback/check", "/rollback/close"]
+)
+async def test_foreign_namespaces_are_forbidden(make: Make, path: str) -> None:
+    crowd = await make(namespaces=Namespaces("^team-"))
+
+    assert await crowd.ask(path, json=call(metadata={"cmd": "true"})) == (403, "Forbidden")
+    assert await crowd.ask("/gate/open", json=call(namespace="team-a")) == (202, "")
+
+
+# --- tasks ---
+
+
+async def test_a_cmd_is_taken_and_not_waited_for(crowd: Crowd) -> None:
+    assert await crowd.task(type="cmd", cmd="sleep 20") == (202, "")
+
+    [run] = crowd.desk.crew.runs()
+    assert run.state == "running"
+
+
+async def test_every_other_path_takes_tasks(crowd: Crowd) -> None:
+    assert await crowd.task("/any/where", cmd="true") == (202, "")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "answer"),
+    [
+        ({"cmd": "echo hi"}, (200, "")),
+        ({"cmd": "echo hi", "returnCmdOutput": "true"}, (200, "hi\n")),
+        (
+            {"cmd": "echo no; exit 3"},
+            (500, "command echo no; exit 3 failed: no\n: exit status 3"),
+        ),
+        ({}, (400, "cmd not found in metadata")),
+    ],
+)
+async def test_bash_is_waited_for(crowd: Crowd, metadata: dict[str, str], answer: Answer) -> None:
+    assert await crowd.task(type="bash", **metadata) == answer
+
+
+async def test_bash_is_bash(crowd: Crowd) -> None:
+    cmd = "[[ abc == a* ]] && echo ${BASH_VERSION:+bash}"
+
+    assert await crowd.task(type="bash", cmd=cmd, returnCmdOutput="1") == (200, "bash\n")
+
+
+@pytest.mark.parametrize("kind", ["helm", "helmv3", "kubectl"])
+async def test_tools_get_their_words_and_are_waited_for(
+    crowd: Crowd, kind: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("helm", "kubectl"):
+        tool = tmp_path / name
+        tool.write_text(f'#!/bin/sh\necho {name} "$#" "$2"\n')
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    answer = await crowd.task(type=kind, cmd="test  'a b'", returnCmdOutput="true")
+
+    assert answer == (200, f"{kind.removesuffix('v3')} 3 'a\n")
+
+
+async def test_a_tool_that_is_not_installed_is_said(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    assert await crowd.task(type="helm", cmd="test web") == (
+        500,
+        'command test web failed: : exec: "helm": executable file not found in $PATH',
+    )
+
+
+@pytest.mark.parametrize("body", [call(), call(metadata={}), call(metadata=None)])
+async def test_without_metadata_it_is_400(crowd: Crowd, body: dict[str, Any]) -> None:
+    assert await crowd.ask("/", json=body) == (400, "metadata not found in payload")
+
+
+async def test_an_unknown_type_is_400(crowd: Crowd) -> None:
+    assert await crowd.task(type="wrk2", cmd="x") == (400, "unknown task type wrk2")
+
+
+async def test_a_command_that_takes_too_long_is_killed_and_fails(make: Make) -> None:
+    crowd = await make(timeout_s=0.2)
+
+    status, text = await crowd.task(type="bash", cmd="echo on; sleep 20")
+
+    assert (status, text) == (
+        500,
+        "command echo on; sleep 20 failed: on\n: signal: killed (after 0.2 s)",
+    )
+
+
+async def test_a_full_crew_asks_to_come_back(make: Make) -> None:
+    crowd = await make(at_once=1)
+    await crowd.task(cmd="sleep 20")
+
+    answer = await crowd.raw("/", json=call(metadata={"cmd": "sleep 21"}))
+
+    assert answer.status == 429
+    assert answer.headers["Retry-After"] == "5"
+
+
+async def test_a_tester_that_stops_says_so(crowd: Crowd) -> None:
+    await crowd.desk.crew.drain(0)
+
+    answer = await crowd.raw("/", json=call(metadata={"cmd": "true"}))
+
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "5"
+
+
+async def test_the_same_bash_command_asked_twice_runs_once(crowd: Crowd, tmp_path: Any) -> None:
+    """A hook that is asked again while its first run goes on gets that run's answer."""
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    cmd = f"echo run >> {log}; until [ -e {gate} ]; do sleep 0.02; done; echo done"
+    first, second = (
+        asyncio.create_task(crowd.task(type="bash", cmd=cmd, returnCmdOutput="true"))
+        for _ in range(2)
+    )
+    async with asyncio.timeout(10):
+        while not log.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    gate.touch()
+
+    assert await first == await second == (200, "done\n")
+    assert log.read_text() == "run\n"
+
+
+async def test_a_body_without_end_is_refused(crowd: Crowd) -> None:
+    status, _ = await crowd.ask("/", data=io.BytesIO(b"x" * (MAX_BODY + 1)))
+
+    assert status == 413
+
+
+async def test_tasks_are_listed(crowd: Crowd) -> None:
+    await crowd.task(type="bash", cmd="echo hi; exit 2")
+
+    answer = await crowd.raw("/tasks", "GET")
+
+    [row] = await answer.json()
+    assert row.pop("seconds") < 10
+    assert row.pop("startedAt") > 0
+    assert len(row.pop("id")) == 16
+    assert row == {
+        "canary": "web.prod",
+        "type": "bash",
+        "command": "echo hi; exit 2",
+        "state": "failed",
+        "exit": 2,
+        "error": "exit status 2",
+        "output": "hi\n",
+        "numbers": {},
+    }
+
+
+# --- the token ---
+
+
+async def test_with_a_token_only_those_who_show_it_may_call(make: Make) -> None:
+    crowd = await make(token="s3cret")
+    body = call(metadata={"type": "bash", "cmd": "true"})
+
+    assert (await crowd.ask("/", json=body)) == (401, "Unauthorized")
+    assert (await crowd.ask("/", json=body, headers={"Authorization": "Bearer no"}))[0] == 401
+    assert (await crowd.ask("/tasks", "GET"))[0] == 401
+    assert (await crowd.ask("/", json=body, headers={"Authorization": "Bearer s3cret"}))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+async def test_probes_and_scrapes_need_no_token(make: Make, path: str) -> None:
+    crowd = await make(token="s3cret")
+
+    assert (await crowd.ask(path, "GET"))[0] == 200
