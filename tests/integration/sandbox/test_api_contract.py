@@ -648,6 +648,20 @@ async def test_children_go_before_their_owner_in_the_foreground(api: Api) -> Non
     await api.gone(CM, "parent")
 
 
+async def test_a_child_of_two_stays_with_the_other_owner(api: Api) -> None:
+    await a_family(api)
+    other = await api.create(CM, a_config("other"))
+    refs = (await api.get(CM, "child")).meta["ownerReferences"]
+    ref = {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": other.meta["uid"]}
+    await api.patch(CM, "child", {"metadata": {"ownerReferences": [*refs, ref]}})
+
+    await api.delete(CM, "parent", {"propagationPolicy": "Foreground"})
+    await api.gone(CM, "parent")
+
+    child = await api.get(CM, "child")
+    assert [ref["name"] for ref in child.meta["ownerReferences"]] == ["other"]
+
+
 async def test_orphans_stay(api: Api) -> None:
     await a_family(api)
 

@@ -172,6 +172,20 @@ async def test_a_rolling_update_loses_no_request(box: Sandbox, api: Api) -> None
     assert {release for _, release in seen} == {"1.0", "1.1"}
 
 
+async def test_a_machine_with_one_loopback_address_is_enough(tmp_path: Path) -> None:
+    async with (
+        Sandbox(tmp_path / "box", nats=False, single_address=True) as box,
+        Api(box.kubeconfig) as api,
+    ):
+        await a_split_app(api, box, 50)
+        pods = (await api.get("pods")).body["items"]
+        async with aiohttp.ClientSession() as session:
+            seen = Counter([(await version(session, box))[1] for _ in range(40)])
+
+    assert {pod["status"]["podIP"] for pod in pods} == {"127.0.0.1"}
+    assert seen == {"1.0": 20, "2.0": 20}
+
+
 async def test_traefik_counts_by_service_and_status(box: Sandbox, api: Api) -> None:
     await a_split_app(api, box, 50)
     await set_image(api, "web-canary", "hello:3.0-errors100")

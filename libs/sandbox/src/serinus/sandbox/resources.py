@@ -154,6 +154,12 @@ BUILT_IN: tuple[Resource, ...] = (
              generation=True),
     Resource("networking.k8s.io", "v1", "ingressclasses", "IngressClass", namespaced=False,
              generation=True),
+    # Kept, so that ordinary manifests can be applied; nobody is refused anything by them.
+    *(
+        Resource("rbac.authorization.k8s.io", "v1", kind.lower() + "s", kind,
+                 namespaced=not kind.startswith("Cluster"))
+        for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    ),
     Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions",
              "CustomResourceDefinition", namespaced=False, short=("crd", "crds"), status=True,
              generation=True),

@@ -92,11 +92,14 @@ class Sandbox:
         nats_env: Mapping[str, str] | None = None,
         traefik: bool = True,
         backoff_s: float = BACKOFF_S,
+        single_address: bool | None = None,
     ) -> None:
         """`directory` is kept when it is given, else a temporary one is removed at the end.
 
         `crds` are files or folders whose schemas are enforced; `programs` adds images to those
         that come with the sandbox. `nats_config` may use the variables of `nats_env`.
+        `single_address` puts all pods on 127.0.0.1 with ports of their own, which otherwise is
+        done only where a machine has no other loopback addresses.
         """
         self._given = directory
         self._crds = crds
@@ -104,6 +107,7 @@ class Sandbox:
         self._with_nats, self._with_traefik = nats, traefik
         self._nats_config, self._nats_env = nats_config, nats_env
         self._backoff_s = backoff_s
+        self._single_address = single_address
         self._stack = contextlib.AsyncExitStack()
         self._children: list[Child] = []
         self.nats: NatsServer | None = None
@@ -127,7 +131,7 @@ class Sandbox:
             self._stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
         self.logs = self.dir / "logs"
         self.leash = self._stack.enter_context(Leash())
-        addresses = Addresses()
+        addresses = Addresses(self._single_address)
         self.api = ApiServer(cluster_ips=addresses.service_addresses)
         self.api_url = await self.api.start()
         self._stack.push_async_callback(self.api.stop)
