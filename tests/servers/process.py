@@ -79,6 +79,11 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit status; negative for a signal; None while it runs."""
+        return self._process.poll()
+
     def signal(self, number: int) -> None:
         """Sends a signal to this process only; nothing happens when it is gone."""
         if self.running:
