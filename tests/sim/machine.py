@@ -137,6 +137,31 @@ class RingMachine(RuleBasedStateMachine):
         for _ in range(rounds):
             self.fair_round()
 
+    @rule()
+    def push_into_promotion(self) -> None:
+        """A bad version lands between the decision to promote and the copy."""
+        if PRIMARY not in self.world.objects:
+            return
+        self.push(bad=False)
+        for _ in range(60):
+            self.think()
+            if (self.world.canary.get("status") or {}).get("phase") == "Promoting":
+                self.push(bad=True)
+                break
+            self.act()
+        self.act()
+
+    @rule()
+    def another_analyzer_wakes(self) -> None:
+        """It starts from the oldest news that is still about, after others have gone on."""
+        self.think()
+        self.act()
+        self.analyzer.crash()
+        self.analyzer.hear(self.bus.snapshots[0])
+        self.world.now += INTERVAL_S
+        self.analyzer.handle(patience=2)
+        self.act()
+
     # --- what must hold -------------------------------------------------------------------------
 
     def check_safety(self) -> None:
@@ -174,12 +199,20 @@ class RingMachine(RuleBasedStateMachine):
 
     def fair_round(self) -> None:
         """Everybody does their work once."""
+        self.think()
+        self.act()
+
+    def think(self) -> None:
+        """Pods, watcher and analyzer."""
         for ref in (TARGET, PRIMARY):
             if ref in self.world.objects:
                 self.world.ready_pods(ref)
         self.watcher.observe()
         self.analyzer.hear(self.bus.snapshots[-1])
         self.analyzer.handle()
+
+    def act(self) -> None:
+        """The router, up to the end of its plan; then a little time."""
         if self.bus.intents:
             self.router.take(self.bus.intents[-1])
         self.router.sync()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import msgspec
 import pytest
 from tests.sim import ring, world
 
@@ -28,11 +27,6 @@ def teardown_before_traffic(patch: Patch) -> None:
         return plan._patched(found.target, parked, "canary down")
 
     patch.setattr(plan, "RULES", (canary_down, *plan.RULES))
-
-
-def traffic_before_capacity(patch: Patch) -> None:
-    """Requests are moved without asking whether anybody can answer them."""
-    patch.setattr(plan, "_no_capacity", lambda found, *, is_new: None)
 
 
 def apex_before_primary(patch: Patch) -> None:
@@ -85,25 +79,8 @@ def intents_in_any_order(patch: Patch) -> None:
     patch.setattr(ring.Router, "take", take)
 
 
-def repair_resets_weights(patch: Patch) -> None:
-    """A route that was edited is put back to 100/0 instead of the weights ordered."""
-    original = plan.routes
-
-    def routes(found: scene.Scene) -> object:
-        seen = found.seen
-        edited = seen is not None and seen.primary + seen.canary != 100
-        if edited or (seen and seen.primary in (1, 33)):
-            reset = msgspec.structs.replace(found.intent.routes, primary=100, canary=0)
-            intent = msgspec.structs.replace(found.intent, routes=reset)
-            return original(scene.Scene(intent, found.world))
-        return original(found)
-
-    patch.setattr(plan, "RULES", tuple(routes if r is original else r for r in plan.RULES))
-
-
 MUTANTS: tuple[Callable[[Patch], None], ...] = (
     teardown_before_traffic,
-    traffic_before_capacity,
     apex_before_primary,
     copy_without_revision_check,
     no_compare_and_swap,

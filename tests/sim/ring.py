@@ -100,10 +100,12 @@ class Analyzer:
                 )
 
     def _remember(self, seen: CanaryObserved, status: CanaryStatus) -> bool:
+        newest = self.world.canary["metadata"]["resourceVersion"]
         try:
             obj = self.world.patch_status(seen.resource_version, as_status(status))
         except Conflict:
             return False
+        assert seen.resource_version == newest, "a status was decided on an old version"
         assert self.memory is not None
         self.memory.wrote(obj)
         self.decided.append(status)
