@@ -13,7 +13,6 @@ from tests.servers import crds
 from serinus.sandbox import ApiServer, Controllers, define, kubeconfig
 from serinus.sandbox.housekeeping import GarbageCollector, NamespaceController
 
-
 FOREIGN = ("traefik.io_", "gateway.networking.k8s.io_")
 
 
