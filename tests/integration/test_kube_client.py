@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from tests.servers.control_plane import ControlPlane
@@ -292,6 +294,27 @@ async def test_a_configuration_that_is_not_there_is_denied() -> None:
     with pytest.raises(Denied, match=r"/no/such/file"):
         async with connect("/no/such/file"):
             pass
+
+
+def test_a_client_that_is_stopped_at_any_moment_leaves_no_socket_behind(
+    control_plane: ControlPlane,
+) -> None:
+    """In the middle of a TLS handshake, of a list, of a watch; each time on a loop of its own."""
+
+    async def stopped_after(seconds: float) -> None:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(connect(str(control_plane.kubeconfig())))
+            for kind in ("Pod", "Secret", "ConfigMap"):
+                await stack.enter_async_context(reflecting(client, kind))
+            await asyncio.sleep(seconds)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        for milliseconds in range(0, 30, 2):
+            asyncio.run(stopped_after(milliseconds / 1000))
+            gc.collect()
+
+    assert [str(warning.message) for warning in caught] == []
 
 
 async def drained(changes: AsyncIterator[Change]) -> None:

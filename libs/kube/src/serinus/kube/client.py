@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from serinus.kube.cluster import Change, Listing
-from serinus.kube.connection import Connection, keep_alive
+from serinus.kube.connection import Connection, hang_up, keep_alive
 from serinus.kube.errors import NoKind, NotFound, Unreachable, error_of, error_of_event
 from serinus.kube.kinds import KINDS, Resource, base_path, discovered, path_of
 from serinus.kube.refs import Obj, Ref
@@ -176,7 +176,7 @@ class KubeClient:
             why = f"{self._connection.host}: the watch of {resource.plural} broke: {error}"
             raise Unreachable(why) from error
         finally:
-            answer.close()
+            hang_up(answer)
 
     async def create(self, obj: Obj) -> Obj:
         resource = await self.resource(obj["apiVersion"], obj["kind"])
@@ -291,7 +291,7 @@ class KubeClient:
             except aiohttp.ClientError as error:
                 raise Unreachable(f"{self._connection.host}: {error}") from error
             finally:
-                answer.release()
+                hang_up(answer)
         keep_alive(answer)
         return answer
 

@@ -20,6 +20,10 @@ from serinus.kube._library import load_incluster_config as load_incluster
 from serinus.kube.errors import Denied, Unreachable
 
 CONNECT_TIMEOUT_S = 5.0
+# Turns of the loop in which transports that were cut get to know that they are closed.
+CLOSING_TURNS = 3
+# How long a request whose caller has given up may still take to get out of the TLS handshake.
+GRACE_S = 1.0
 # Longer than any watch is asked to last: a server that hangs is given up at last.
 SILENCE_S = 360.0
 # A silent peer (a node that vanished) is noticed after 15 + 3 * 5 s on a watch.
@@ -35,6 +39,7 @@ class Connection:
         self._configuration = configuration
         self._rest = RESTClientObject(configuration)
         self._retired: list[Any] = []
+        self._sending: set[asyncio.Future[Any]] = set()
         self._reload_lock = asyncio.Lock()
         self._reloaded_at = -RELOAD_AT_MOST_EVERY_S
 
@@ -49,8 +54,12 @@ class Connection:
         return str(self._configuration.host)
 
     async def close(self) -> None:
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=2 * GRACE_S)
         for rest in (*self._retired, self._rest):
             await rest.close()
+        for _ in range(CLOSING_TURNS):
+            await asyncio.sleep(0)
 
     async def request(
         self,
@@ -71,7 +80,7 @@ class Connection:
                 try:
                     return answer.status, await answer.read(), answer.headers
                 finally:
-                    answer.release()
+                    hang_up(answer)
         except TimeoutError:
             raise Unreachable(f"{self.host}: no answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -89,7 +98,7 @@ class Connection:
         """The answer with its body unread; the caller closes it. Raises aiohttp's own errors."""
         answer = await self._send(method, path, query, body, content_type)
         if answer.status == 401 and await self._reload():
-            answer.close()
+            hang_up(answer)
             answer = await self._send(method, path, query, body, content_type)
         return answer
 
@@ -100,7 +109,7 @@ class Connection:
         token = (await self._configuration.auth_settings()).get("BearerToken")
         if token and token["value"]:
             headers["Authorization"] = token["value"]
-        answer: aiohttp.ClientResponse = await self._rest.request(
+        request = self._rest.request(
             method,
             self._configuration.host + path,
             query_params=dict(query) if query else None,
@@ -111,7 +120,24 @@ class Connection:
                 sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S
             ),
         )
-        return answer
+        return await self._uncut(asyncio.ensure_future(request))
+
+    async def _uncut(
+        self, sending: asyncio.Future[aiohttp.ClientResponse]
+    ) -> aiohttp.ClientResponse:
+        """Its result. Cancelling the caller cancels it a moment later.
+
+        A connection that is cancelled at the very start of its TLS handshake is never closed by
+        asyncio (the transport takes itself for closed already); a moment later it is.
+        """
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            sending.add_done_callback(_drop)
+            asyncio.get_running_loop().call_later(GRACE_S, sending.cancel)
+            raise
 
     async def _reload(self) -> bool:
         """Reads the credentials again (a renewed token file, an exec plugin); False: too soon."""
@@ -129,6 +155,21 @@ class Connection:
                 renewed = True
             self._configuration = fresh
             return renewed
+
+
+def _drop(sent: asyncio.Future[aiohttp.ClientResponse]) -> None:
+    """Closes an answer that nobody waits for any more."""
+    if not sent.cancelled() and sent.exception() is None:
+        hang_up(sent.result())
+
+
+def hang_up(answer: aiohttp.ClientResponse) -> None:
+    """Ends an answer. One that was read to its end gave its connection back already; another's
+    connection is cut, as a TLS farewell could take as long as the server likes."""
+    transport = answer.connection.transport if answer.connection else None
+    if transport is not None:
+        transport.abort()
+    answer.close()
 
 
 def keep_alive(answer: aiohttp.ClientResponse) -> None:
