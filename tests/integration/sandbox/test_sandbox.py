@@ -20,7 +20,7 @@ import pytest
 from tests.integration.sandbox.api import MERGE, STRATEGIC, Api, Obj
 from tests.servers.waiting import eventually
 
-from serinus.sandbox import Sandbox
+from serinus.sandbox import Program, Sandbox
 
 DEPLOYMENTS = "deployments.v1.apps"
 SPLIT = "traefikservices.v1alpha1.traefik.io"
@@ -270,6 +270,32 @@ async def test_a_pod_gets_its_configuration_and_its_log_can_be_read(box: Sandbox
     assert "version 1.0 listens on" in log.body
 
 
+async def test_a_deletion_by_force_cuts_the_grace_short(tmp_path: Path) -> None:
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    code += "print('up', flush=True); time.sleep(99)"
+    stubborn = Program((sys.executable, "-c", code))
+    async with (
+        Sandbox(
+            tmp_path / "box", nats=False, traefik=False, programs={"stubborn": stubborn}
+        ) as box,
+        Api(box.kubeconfig) as api,
+    ):
+        container = {"name": "c", "image": "stubborn:1"}
+        await api.create("pods", {"metadata": {"name": "p"}, "spec": {"containers": [container]}})
+
+        async def is_up() -> bool:
+            return "up" in str((await api.call("GET", api.path("pods", "p", "log"))).body)
+
+        await eventually(is_up, "the program is up", 10)
+        await api.delete("pods", "p")
+        assert (await api.get("pods", "p")).meta["deletionGracePeriodSeconds"] == 30
+        await api.delete("pods", "p", {"gracePeriodSeconds": 0})
+        kubelets = [t for t in asyncio.all_tasks() if t.get_name() == "pod p"]
+        await asyncio.wait_for(asyncio.gather(*kubelets), 5)
+
+    assert len(kubelets) == 1
+
+
 async def test_nats_keeps_its_streams_through_a_kill(box: Sandbox) -> None:
     assert box.nats is not None
     client = await nats.connect(box.nats_url)
@@ -304,7 +330,7 @@ async def test_a_spawned_program_knows_the_cluster_and_ends_with_it(tmp_path: Pa
 STARTS_A_SANDBOX = """
 import asyncio, json, sys
 from pathlib import Path
-from serinus.sandbox import Sandbox
+from serinus.sandbox import Program, Sandbox
 
 async def main():
     async with Sandbox(Path(sys.argv[1])) as box:

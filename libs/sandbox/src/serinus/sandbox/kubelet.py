@@ -52,6 +52,13 @@ class Node(Struct, frozen=True):
     logs: Path
     backoff_s: float = BACKOFF_S
 
+    def pause_s(self, crashes: int) -> float:
+        """Seconds before a program starts again: none after its first crash, then doubling."""
+        if crashes <= 1:
+            return 0.0
+        # 2 ** 10 pauses are beyond every maximum; the exponent must not grow for ever.
+        return min(self.backoff_s * 2.0 ** min(crashes - 2, 10), BACKOFF_MAX_S)
+
 
 class Kubelet:
     """Runs the pods of a registry as processes."""
@@ -131,11 +138,14 @@ class PodWorker:
         }
         self._ending = asyncio.Event()
         self._removed = False
-        self._failure: BaseException | None = None
+        self._children: dict[str, Child] = {}
 
     def see(self, change: Change) -> None:
         """A newer state of the pod."""
         self._pod = change.obj
+        if change.verb == "DELETED" and self._ending.is_set():
+            for child in self._children.values():  # its grace was cut short by force
+                child.signal(signal.SIGKILL)
         self._removed = self._removed or change.verb == "DELETED"
         if self._removed or change.obj["metadata"].get("deletionTimestamp"):
             self._ending.set()
@@ -202,7 +212,7 @@ class PodWorker:
         policy = self._pod["spec"].get("restartPolicy", "Always")
         crashes = 0
         while True:
-            child = await self._start(container)
+            child = self._children[name] = await self._start(container)
             started = self._node.registry.now()
             self._report(name, started=started, exit=None, waiting=("", ""))
             code = await self._attend(container, child)
@@ -212,9 +222,8 @@ class PodWorker:
                 return
             crashes += 1
             restarts = self._states[name].restarts + 1
-            pause = 0.0 if crashes == 1 else self._node.backoff_s * 2 ** (crashes - 2)
+            pause = self._node.pause_s(crashes)
             if pause:
-                pause = min(pause, BACKOFF_MAX_S)
                 text = f"back-off {pause:.0f}s restarting failed container={name}"
                 waiting = ("CrashLoopBackOff", text)
                 self._report(name, started="", exit=None, last=end, waiting=waiting)
@@ -226,7 +235,7 @@ class PodWorker:
         name = container["name"]
         while True:
             try:
-                argv, env = self._command(container)
+                argv, env = self.command(container)
                 return await self._node.leash.spawn(self._key.name, argv, self.log_path(name), env)
             except images.UnknownImage as unknown:
                 waiting = ("ImagePullBackOff", str(unknown))
@@ -237,7 +246,8 @@ class PodWorker:
             self._report(name, waiting=waiting)
             await asyncio.sleep(2.0)
 
-    def _command(self, container: Obj) -> tuple[list[str], dict[str, str]]:
+    def command(self, container: Obj) -> tuple[list[str], dict[str, str]]:
+        """Arguments and environment of a container; UnknownImage or Missing when it has none."""
         program, tag = images.resolve(container["image"], self._node.programs)
         ports = container.get("ports") or []
         port = self._place.port(int(ports[0]["containerPort"])) if ports else 0
