@@ -44,6 +44,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     flagger: str = ""
     serinus: str = ""
+    once: bool = False
 
 
 def files() -> dict[str, str]:
@@ -78,7 +79,9 @@ def _recorded() -> Iterator[str]:
     for row in rows:
         runs = ", ".join(f"`{name}`" for name in row.scenarios)
         theirs = f"`{_cell(row.flagger)}`" if row.flagger else "all"
-        ours = f"`{_cell(row.serinus)}`" if row.serinus else "not compared"
+        ours = "once" if row.once else "not compared"
+        if row.serinus:
+            ours = f"`{_cell(row.serinus)}`"
         yield f"| {runs} | {row.aspect} | {theirs} | {ours} | {_cell(row.reason)} |"
 
 

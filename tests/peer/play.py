@@ -19,6 +19,7 @@ from tests.servers.stub import Script, Stub
 Obj = dict[str, Any]
 
 FLAGGERS_INTERVAL_S = 10.0
+REFUSAL_WITHIN_S = 60.0
 BETWEEN_MANIFESTS_S = 0.1
 ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 
@@ -54,7 +55,7 @@ async def play(scenario: Scenario, stage: Stage, patience_s: float) -> Played:
     stage.stub.listeners.append(recording.hear)
     tasks = [asyncio.create_task(recording.watch(stage.kube, *kind)) for kind in KINDS]
     if scenario.environment.http_route_status != "none":
-        tasks.append(asyncio.create_task(accept_routes(scenario, stage)))
+        tasks.append(asyncio.create_task(accept_routes(scenario, stage, recording)))
     try:
         stuck = await _steps(scenario, stage, recording, patience_s)
         await recording.quiet(for_s=5 / stage.scale, at_most_s=20 / stage.scale)
@@ -187,8 +188,11 @@ def set_hooks(script: Script, hooks: Sequence[Hook]) -> None:
     script.set_hooks({hook.path: hook.answers for hook in hooks})
 
 
-async def accept_routes(scenario: Scenario, stage: Stage) -> None:
-    """Plays the gateway: after each change of an HTTPRoute says whether its parents took it."""
+async def accept_routes(scenario: Scenario, stage: Stage, recording: Recording) -> None:
+    """Plays the gateway: after each change of an HTTPRoute says whether its parents took it.
+
+    A refusal comes after the initialisation, as it did when it was recorded.
+    """
     wanted = scenario.environment.http_route_status
     accepted = wanted["accepted"] if isinstance(wanted, dict) else "True"
     async for change, route in stage.kube.watch(*ROUTE, scenario.name):
@@ -196,12 +200,18 @@ async def accept_routes(scenario: Scenario, stage: Stage) -> None:
         if change == "DELETED" or _observed(route) == meta["generation"]:
             continue
         await asyncio.sleep(0.2 / stage.scale)
+        if accepted != "True":
+            await recording.until(partial(_is_initialised, recording), REFUSAL_WITHIN_S)
         status = {"status": {"parents": _parents(route, accepted)}}
         try:
             await stage.kube.patch(*ROUTE, scenario.name, meta["name"], status, "/status")
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
+
+
+def _is_initialised(recording: Recording) -> bool:
+    return recording.canary().get("phase") not in (None, "", "Initializing")
 
 
 def _observed(route: Obj) -> int:

@@ -20,6 +20,8 @@ Obj = dict[str, Any]
 UNREADY_TEXT = "waiting for rollout to finish"
 UNREADY = re.compile(UNREADY_TEXT + r": .*$")
 ADDRESS = re.compile(r"\b\d{1,3}(\.\d{1,3}){3}\b")
+# Deadlines are shortened with everything else that a run waits for.
+DEADLINE = re.compile(r"(Progress deadline.{0,50}?\b)\d+s\b")
 PROBE = "vector(1)"
 ROUTES = ("TraefikService", "HTTPRoute")
 WORKLOADS = ("Deployment", "DaemonSet")
@@ -146,7 +148,7 @@ def _hook(line: Obj) -> Hook:
 
 
 def _alert(line: Obj) -> Alert:
-    return Alert(line["path"], _json(line["body"]))
+    return Alert(line["path"], DEADLINE.sub(r"\1<s>", _json(line["body"])))
 
 
 def _queries(lines: Iterable[Obj]) -> tuple[tuple[str, ...], ...]:
