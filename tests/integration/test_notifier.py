@@ -1,0 +1,316 @@
+"""The notifier as a whole service: a real NATS, a real kube-apiserver, chats that are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from tests.builders import T0
+from tests.servers.control_plane import ControlPlane
+from tests.servers.kube import Kube, Obj
+from tests.servers.nats import NatsServer
+from tests.servers.stub import Reply, Stub
+from tests.servers.waiting import eventually
+
+from serinus.events import (
+    Alert,
+    AlertSent,
+    CanaryObserved,
+    CanaryRef,
+    CanarySpec,
+    Measurement,
+    RollbackDecided,
+    RolloutNoted,
+    RolloutStarted,
+)
+from serinus.notifier.app import service
+from serinus.notifier.settings import Settings
+from serinus.runtime import Running, RuntimeSettings, Secret, SystemClock, serve
+from serinus.runtime.nats import NatsBus
+from serinus.runtime.telemetry import PrometheusMetrics
+
+BOUND_S = 20.0
+HALT = "Halt web.prod advancement waiting for approval gate"
+TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+STARTED = Alert("info", "New revision detected, progressing canary analysis.", True)
+
+
+@asynccontextmanager
+async def analyzer(server: NatsServer) -> AsyncIterator[NatsBus]:
+    """A bus to publish facts on, as the analyzer has it."""
+    bus = NatsBus(
+        "analyzer",
+        RuntimeSettings(nats_url=server.url),
+        clock=SystemClock(),
+        metrics=PrometheusMetrics(),
+    )
+    bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+@asynccontextmanager
+async def speaking(
+    plane: ControlPlane, server: NatsServer, **settings: Any
+) -> AsyncIterator[Running]:
+    """A notifier from its start to its stop."""
+    stop = asyncio.Event()
+    up: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+    made = Settings(
+        nats_url=server.url,
+        kubeconfig=str(plane.kubeconfig("notifier")),
+        listen="127.0.0.1:0",
+        drain_s=2.0,
+        **settings,
+    )
+    task = asyncio.create_task(serve(service, made, stop=stop, started=up.set_result))
+    try:
+        await asyncio.wait({task, up}, timeout=BOUND_S, return_when=asyncio.FIRST_COMPLETED)
+        yield up.result()
+    finally:
+        stop.set()
+        await task
+
+
+async def a_canary(kube: Kube, namespace: str, **analysis: Any) -> tuple[CanaryRef, CanarySpec]:
+    spec = {
+        "targetRef": TARGET,
+        "service": {"port": 80},
+        "analysis": {"interval": "10s", "threshold": 5, "stepWeight": 10, **analysis},
+    }
+    made = await kube.apply(
+        {
+            "apiVersion": "flagger.app/v1beta1",
+            "kind": "Canary",
+            "metadata": {"name": "web"},
+            "spec": spec,
+        },
+        namespace,
+    )
+    ref = CanaryRef(namespace, "web", made["metadata"]["uid"])
+    return ref, msgspec.convert(spec, CanarySpec)
+
+
+def note(ref: CanaryRef, id: str, text: str = HALT, at: float = T0) -> RolloutNoted:
+    return RolloutNoted(canary=ref, id=f"{ref.namespace}-{id}", text=text, at=at)
+
+
+async def events(kube: Kube, ref: CanaryRef) -> list[Obj]:
+    """What `kubectl describe canary` lists: the Events that name the Canary by its uid."""
+    found = await kube.list("v1", "Event", ref.namespace)
+    return [e for e in found if e["involvedObject"].get("uid") == ref.uid]
+
+
+async def counts(kube: Kube, ref: CanaryRef) -> dict[str, int]:
+    return {e["message"]: e["count"] for e in await events(kube, ref)}
+
+
+async def until_counts(kube: Kube, ref: CanaryRef, wanted: dict[str, int]) -> None:
+    async def is_so() -> bool:
+        return await counts(kube, ref) == wanted
+
+    await eventually(is_so, f"Events {wanted}", BOUND_S)
+
+
+async def test_a_sentence_is_an_event_and_its_repeats_cost_one_request_each(
+    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str
+) -> None:
+    ref, _ = await a_canary(kube, namespace)
+    async with analyzer(nats) as bus, speaking(control_plane, nats):
+        before = len(control_plane.requests("notifier"))
+        for number in range(3):
+            await bus.publish(note(ref, str(number), at=T0 + number))
+        await bus.publish(note(ref, "other", "Promotion completed! Scaling down web.prod"))
+        await until_counts(kube, ref, {HALT: 3, "Promotion completed! Scaling down web.prod": 1})
+
+    found = next(e for e in await events(kube, ref) if e["message"] == HALT)
+    assert (found["reason"], found["source"], found["reportingComponent"], found["type"]) == (
+        "Synced",
+        {"component": "flagger"},
+        "flagger",
+        "Normal",
+    )
+    assert len(control_plane.requests("notifier")) - before == 4
+
+
+async def test_facts_of_a_time_without_a_notifier_are_told_once(
+    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str
+) -> None:
+    ref, _ = await a_canary(kube, namespace)
+    async with analyzer(nats) as bus:
+        async with speaking(control_plane, nats):
+            await bus.publish(note(ref, "1", "one"))
+            await until_counts(kube, ref, {"one": 1})
+        await bus.publish(note(ref, "2", "two"))
+        async with speaking(control_plane, nats):
+            await bus.publish(note(ref, "3", "three"))
+            await until_counts(kube, ref, {"one": 1, "two": 1, "three": 1})
+
+
+async def test_a_rollback_reaches_slack_with_the_reason(
+    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str, stub: Stub
+) -> None:
+    """AlertProvider and Secret come from the API server; slack-sdk posts."""
+    secret = {"address": f"{stub.url('chat', namespace)}/slack", "token": "xoxb-1"}
+    await kube.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": secret},
+        namespace,
+    )
+    provider = {"type": "slack", "channel": "ops", "secretRef": {"name": "s"}}
+    await kube.apply(
+        {
+            "apiVersion": "flagger.app/v1beta1",
+            "kind": "AlertProvider",
+            "metadata": {"name": "slack"},
+            "spec": provider,
+        },
+        namespace,
+    )
+    ref, spec = await a_canary(
+        kube, namespace, alerts=[{"name": "ops", "providerRef": {"name": "slack"}}]
+    )
+    measured = Measurement(
+        metric="request-success-rate",
+        outcome="failed",
+        value=91.5,
+        unit="%",
+        bound=">= 99",
+        interval="1m",
+    )
+    async with analyzer(nats) as bus, speaking(control_plane, nats):
+        await stub_watcher(bus, ref, spec)
+        await bus.publish(
+            RollbackDecided(
+                canary=ref,
+                id=f"{namespace}-condemned",
+                at=T0,
+                alert=Alert("error", "Failed checks threshold reached 5"),
+                measurements=(measured,),
+            )
+        )
+        await stub.until(lambda _: bool(stub.of(namespace, "chat")), BOUND_S)
+        told = await latest_told(bus, ref)
+
+    [call] = stub.of(namespace, "chat")
+    assert call.authorization == "Bearer xoxb-1"
+    [attachment] = call.body["attachments"]
+    assert call.body["channel"] == "ops"
+    assert (attachment["color"], attachment["text"]) == (
+        "danger",
+        "Failed checks threshold reached 5",
+    )
+    assert attachment["fields"] == [
+        {
+            "title": "Failed check request-success-rate",
+            "value": "91.5 %, must be &gt;= 99, over 1m",
+            "short": False,
+        }
+    ]
+    assert told.provider == f"slack.{namespace}"
+
+
+async def test_an_audience_that_is_down_keeps_no_other_waiting(
+    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str, stub: Stub
+) -> None:
+    """The webhook answers 503 twice; Events and the other hook do not wait for it."""
+    script = stub.script(namespace)
+    script.set_hooks({"/down": [Reply(status=503), Reply(status=503), Reply()]})
+    hooks = [
+        {"name": name, "type": "event", "url": f"{stub.url('hook', namespace)}/{name}", **more}
+        for name, more in (("down", {"retries": 5}), ("up", {}))
+    ]
+    ref, spec = await a_canary(kube, namespace, webhooks=hooks)
+    async with analyzer(nats) as bus, speaking(control_plane, nats):
+        await stub_watcher(bus, ref, spec)
+        await bus.publish(note(ref, "1", "one"))
+        await bus.publish(note(ref, "2", "two"))
+        await stub.until(lambda calls: len(said(stub, namespace, "/down")) == 4, BOUND_S)
+        await until_counts(kube, ref, {"one": 1, "two": 1})
+
+    assert said(stub, namespace, "/up") == ["one", "two"]
+    assert said(stub, namespace, "/down") == ["one", "one", "one", "two"]
+    order = [(c.path, c.body["metadata"]["eventMessage"]) for c in stub.of(namespace, "hook")]
+    assert order.index(("/up", "two")) < order.index(("/down", "two"))
+
+
+async def test_a_nats_that_was_killed_costs_no_message(
+    control_plane: ControlPlane, own_nats: NatsServer, kube: Kube, namespace: str
+) -> None:
+    ref, _ = await a_canary(kube, namespace)
+    async with analyzer(own_nats) as bus, speaking(control_plane, own_nats):
+        await bus.publish(note(ref, "1", "one"))
+        await until_counts(kube, ref, {"one": 1})
+        own_nats.kill()
+        own_nats.start()
+        async with asyncio.timeout(BOUND_S):
+            await bus.connected()
+            await bus.publish(note(ref, "2", "two"))
+        await until_counts(kube, ref, {"one": 1, "two": 1})
+
+
+async def test_the_global_channel_hears_of_canaries_without_alerts(
+    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str, stub: Stub
+) -> None:
+    ref, spec = await a_canary(kube, namespace)
+    slack = {
+        "slack_url": Secret(f"{stub.url('chat', namespace)}/global"),
+        "slack_channel": "deploys",
+        "cluster_name": "east-1",
+    }
+    async with analyzer(nats) as bus, speaking(control_plane, nats, **slack):
+        await stub_watcher(bus, ref, spec)
+        await bus.publish(RolloutStarted(canary=ref, id=f"{namespace}-1", at=T0, alert=STARTED))
+        await stub.until(lambda _: bool(stub.of(namespace, "chat")), BOUND_S)
+
+    [call] = stub.of(namespace, "chat")
+    fields = {f["title"]: f["value"] for f in call.body["attachments"][0]["fields"]}
+    assert fields == {
+        "Cluster": "east-1",
+        "Target": f"Deployment/web.{namespace}",
+        "Failed checks threshold": "5",
+        "Progress deadline": "600s",
+        "Traffic routing": "Weight step: 10 max: 0",
+    }
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/livez"])
+async def test_it_says_that_it_is_well(
+    control_plane: ControlPlane, nats: NatsServer, path: str
+) -> None:
+    async with speaking(control_plane, nats) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.server.port)
+        writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        status = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+    assert b" 200 " in status
+
+
+def said(stub: Stub, namespace: str, path: str) -> list[str]:
+    calls = stub.of(namespace, "hook")
+    return [c.body["metadata"]["eventMessage"] for c in calls if c.path == path]
+
+
+async def stub_watcher(bus: NatsBus, ref: CanaryRef, spec: CanarySpec) -> None:
+    """Tells of the canary as the watcher does."""
+    await bus.publish(CanaryObserved(canary=ref, resource_version="1", spec=spec))
+
+
+async def latest_told(bus: NatsBus, ref: CanaryRef) -> AlertSent:
+    """The record of the alert, once it is there."""
+
+    async def is_there() -> bool:
+        return await bus.latest(AlertSent, ref) is not None
+
+    await eventually(is_there, "AlertSent is published", BOUND_S)
+    found = await bus.latest(AlertSent, ref)
+    assert found is not None
+    assert isinstance(found.message, AlertSent)
+    return found.message
