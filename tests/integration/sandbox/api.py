@@ -91,7 +91,9 @@ class Api:
             method, self.url + path, data=data, headers=headers, params=query
         ) as answer:
             raw = await answer.read()
-            return Answer(answer.status, json.loads(raw) if raw[:1] in b"{[" else raw.decode())
+            return Answer(
+                answer.status, json.loads(raw) if raw.startswith((b"{", b"[")) else raw.decode()
+            )
 
     async def get(self, plural: str, name: str = "", sub: str = "", **query: str) -> Answer:
         return await self.call("GET", self.path(plural, name, sub), **query)
