@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from serinus.loadtester.process import Ended, Program, clean
+from serinus.loadtester.process import Ended, Output, Program, clean
 
 
 def program(*argv: str, timeout_s: float = 20.0, limit: int = 10_000) -> Program:
@@ -76,6 +77,14 @@ async def test_only_the_end_of_long_output_is_kept() -> None:
 
     assert len(ended.output) == 100
     assert ended.output.endswith("line 2999\n")
+
+
+def test_what_is_kept_of_endless_output_does_not_grow() -> None:
+    output = Output(1000)
+    for _ in range(1000):
+        output.add(b"x" * 500)
+
+    assert sys.getsizeof(output._kept) < 10_000
 
 
 async def test_a_signal_reaches_program_and_children(tmp_path: Path) -> None:

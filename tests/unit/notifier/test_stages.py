@@ -168,6 +168,23 @@ async def test_a_message_that_is_too_old_is_given_up(courier: Courier, chat: Cha
     assert asyncio.get_running_loop().time() == pytest.approx(400, abs=1)
 
 
+async def test_what_perishes_while_it_waits_is_not_told_at_all(
+    courier: Courier, chat: Chat
+) -> None:
+    """A receiver that was away is not flooded with old news, but others still get theirs late."""
+    chat.answers["0"] = [Again("busy", after_s=300), Sent()]
+    jobs = [chat.job("0"), chat.job("news", age_s=120), chat.job("alert")]
+
+    outcomes = await asyncio.gather(*map(courier.put, jobs))
+
+    assert outcomes == [
+        Sent(),
+        Refused("waited 300 s behind others, which is too old to be told"),
+        Sent(),
+    ]
+    assert chat.keys == ["0", "0", "alert"]
+
+
 async def test_a_refusal_is_not_repeated(courier: Courier, chat: Chat) -> None:
     chat.answers["a"] = [Refused("status 404: no_team")]
 

@@ -35,7 +35,7 @@ from serinus.notifier.core.audience import Target
 from serinus.notifier.core.outcomes import Known, Outcome, Refused, Sent
 from serinus.notifier.stages import Courier
 from serinus.notifier.told import BUCKET, BucketTold
-from serinus.notifier.voice import HEARD, Channels, Voice, host_of
+from serinus.notifier.voice import HEARD, HOOK_AGE_S, Channels, Voice, host_of
 from serinus.runtime.clock import LoopClock
 from serinus.runtime.errors import Retry
 from serinus.runtime.http import HttpResponse, Unanswered
@@ -175,6 +175,17 @@ async def test_an_event_hook_that_was_away_gets_what_it_missed(world: World) -> 
 
     assert await tell(voice, a_fact(text=TEXT)) == [Sent(), Sent()]
     assert len(world.http.asked) == 2
+
+
+async def test_an_event_hook_that_stays_away_is_given_up_soon(world: World) -> None:
+    world.http.answers[ALL] = [Unanswered("cannot connect")]
+    voice = world.knows(a_spec(), Channels(event_webhook=ALL))
+
+    sent, given_up = await tell(voice, a_fact(text=TEXT))
+
+    assert sent == Sent()
+    assert isinstance(given_up, Refused)
+    assert asyncio.get_running_loop().time() <= HOOK_AGE_S
 
 
 async def test_an_alert_goes_to_the_canarys_providers(world: World) -> None:

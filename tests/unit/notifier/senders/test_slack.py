@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -117,6 +118,23 @@ async def test_nobody_there_is_unanswered_and_the_address_stays_secret(
 
     assert "secret" not in str(raised.value)
     assert "cannot connect" in str(raised.value)
+
+
+async def test_a_connection_that_breaks_is_not_tried_again_by_the_sdk() -> None:
+    came: list[int] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(1)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        request = render(NOTICE, Target(type="slack", address=f"http://127.0.0.1:{port}/"))
+        with pytest.raises(Unanswered):
+            await post(FakeHttp(), request)
+
+    assert came == [1]
 
 
 async def test_neither_address_nor_token_reach_the_log(
