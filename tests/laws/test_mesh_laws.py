@@ -118,6 +118,16 @@ def test_what_is_rendered_is_what_is_observed(
     assert {ref_of(obj) for obj in objects} == set(row.mesh.needs(exposure))
 
 
+@every_row
+def test_every_single_weight_can_be_made_and_found(row: Row) -> None:
+    """Round trip once more: 0 to 100, none left to chance."""
+    exposure = exposure_of(row, ServiceSpec(port=80, gateway_refs=(GatewayRef(name="g"),)))
+    for weight in range(101):
+        routes = Routes(primary=100 - weight, canary=weight)
+        objects = row.mesh.render(exposure, routes, Live())
+        assert routes == row.mesh.observe(exposure, routes, live(*objects))
+
+
 @every
 def test_rendering_over_the_rendered_changes_nothing(
     row: Row, exposure: Exposure, routes: Routes, data: st.DataObject

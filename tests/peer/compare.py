@@ -41,7 +41,8 @@ class Deliberate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `scenarios` is a list of name patterns, `flagger` a regular expression on lines of the aspect:
     with `serinus` they are rewritten before they are compared, with `once` only the first of each
     text counts, with neither they are left out on both sides. Without `flagger` the whole aspect
-    is left out. `sometimes`: how fast things go decides whether it shows. Aspect `script` is a step of the scenario that never comes about.
+    is left out. `sometimes`: how fast things go decides whether it shows. Aspect `script` is
+    a step of the scenario that never comes about.
     """
 
     scenarios: tuple[str, ...]

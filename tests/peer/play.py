@@ -86,8 +86,9 @@ async def _steps(scenario: Scenario, stage: Stage, recording: Recording, patienc
         except TimeoutError:
             wanted = {key: value for key, value in msgspec.to_builtins(step.when).items() if value}
             return f"step {number} waited for {wanted}: nothing happened for {patience_s:.0f} s"
-        await asyncio.sleep(step.after / stage.scale)
+        # From here, not from the stimulus: where Flagger waits for its next look, we are past it.
         start = len(recording.lines)
+        await asyncio.sleep(step.after / stage.scale)
         await _stimulate(step, scenario, stage)
     return ""
 

@@ -184,7 +184,7 @@ def test_a_missing_metric_template_is_no_problem_yet() -> None:
     assert (snapshot.templates, snapshot.problems) == ({}, ())
 
 
-def test_rivals_are_told_older_ones_first() -> None:
+def test_older_canaries_on_the_same_target_are_told() -> None:
     def a_rival(name: str, day: int, target: str = "web") -> Obj:
         return a_canary(
             name,
@@ -192,10 +192,10 @@ def test_rivals_are_told_older_ones_first() -> None:
             metadata={"creationTimestamp": f"2027-01-{day:02}T00:00:00Z"},
         )
 
-    canary = a_canary()
+    canary = a_canary(metadata={"creationTimestamp": "2027-01-15T00:00:00Z"})
     others = (a_rival("late", 20), a_rival("early", 10), a_rival("elsewhere", 1, target="db"))
 
-    assert seen(canary, *others).rivals == ("early", "late")
+    assert seen(canary, *others).rivals == ("early",)
     assert seen(a_rival("elsewhere", 1, target="db"), canary).rivals == ()
 
 

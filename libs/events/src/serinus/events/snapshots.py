@@ -97,7 +97,7 @@ class CanaryObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     missing_configs   required ones that do not exist, as `configmap/<name>`
     templates         MetricTemplates named by the metrics, by `<namespace>/<name>`; headers removed
     template_private  those of them whose headers or address hold credentials: read them directly
-    rivals            other Canaries with the same target, older ones first
+    rivals            older Canaries with the same target: they are in charge, this one waits
     problems          what could not be decoded, by field path
     versions          digest of the resourceVersions this was composed from
     at                Unix seconds when it was composed

@@ -87,6 +87,8 @@ def promoted(scene: Scene) -> Write | Read | Wait | None:
     primary, target = scene.primary, scene.target
     if not scene.intent.workload.promote or primary is None:
         return None
+    if not scene.intent.revision:
+        raise Refusal("Diverged", "asked to promote, but no revision was decided on")
     if is_promoted(scene):
         return None
     if target is None:

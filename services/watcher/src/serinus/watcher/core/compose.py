@@ -229,15 +229,14 @@ def _without_user(address: str) -> str:
 
 
 def _rivals(canary: Obj, spec: CanarySpec, view: View) -> tuple[str, ...]:
-    """The names of other Canaries with the same target, older ones first."""
+    """The names of older Canaries with the same target: they go on, this one waits."""
     meta, target = canary["metadata"], spec.target_ref
-    others = [
-        other["metadata"]
+    ages = sorted(
+        (str(other["metadata"].get("creationTimestamp", "")), other["metadata"]["name"])
         for other in view.canaries_of(meta["namespace"], target.kind, target.name)
-        if other["metadata"]["name"] != meta["name"]
-    ]
-    others.sort(key=lambda other: (str(other.get("creationTimestamp", "")), other["name"]))
-    return tuple(other["name"] for other in others)
+    )
+    own = (str(meta.get("creationTimestamp", "")), meta["name"])
+    return tuple(name for age, name in ages if (age, name) < own)
 
 
 def _topics(namespace: str, name: str, spec: CanarySpec, target: Obj | None) -> frozenset[str]:

@@ -1,0 +1,312 @@
+"""How the primary comes to be and what it may be given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.builders import REF, a_config_map
+from tests.unit.router.core.scenes import (
+    NEW,
+    NEW_IMAGE,
+    OLD,
+    OLD_IMAGE,
+    PRIMARY,
+    a_primary,
+    a_route,
+    a_target,
+    at_work,
+    planned,
+    the_services,
+    whys,
+    wish,
+    world,
+)
+
+from serinus.events.canary import AutoscalerRef
+from serinus.kube.configs import checksum
+from serinus.kube.refs import Obj
+from serinus.kube.revision import template_hash
+from serinus.router.core.objects import PROMOTED_CONFIGS, PROMOTED_REVISION, Refusal
+from serinus.router.core.steps import Options, Read, Settled, Wait, World
+from serinus.router.scalers import hpa
+
+PARKED = {"canary": "parked"}
+
+
+def image_of(workload: Obj) -> str:
+    return str(workload["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def using(*names: str, **fields: Any) -> Obj:
+    """A target that reads these ConfigMaps."""
+    sources = [{"configMapRef": {"name": name}} for name in names]
+    container = {"name": "web", "image": NEW_IMAGE, "envFrom": sources}
+    return a_target(spec={"template": {"spec": {"containers": [container]}}}, **fields)
+
+
+def revision_of(target: Obj) -> str:
+    return template_hash(target["spec"]["template"])
+
+
+# --- the first time ------------------------------------------------------------------------------
+
+
+def test_a_missing_primary_is_made_from_the_target() -> None:
+    plan = planned(wish(revision="", **PARKED), world(a_target(), *the_services()))
+
+    (step,) = plan.steps
+    assert ("create", PRIMARY) == (step.verb, step.ref)
+    assert NEW_IMAGE == image_of(step.whole)
+    assert NEW == step.whole["metadata"]["annotations"][PROMOTED_REVISION]
+
+
+def test_a_missing_primary_is_never_made_from_what_nobody_has_judged() -> None:
+    """Deleted in mid-release: making it again would promote the canary."""
+    plan = planned(wish(20, initialise=False), world(a_target(), a_route(20), *the_services()))
+
+    assert () == plan.steps
+    assert Wait("web-primary.shop not found", error=True) == plan.then
+
+
+def test_a_missing_primary_waits_for_the_decision_about_a_newer_revision() -> None:
+    with pytest.raises(Refusal) as refused:
+        planned(wish(revision=OLD, **PARKED), world(a_target(), *the_services()))
+
+    assert "Diverged" == refused.value.reason
+
+
+def test_configs_come_before_the_primary_that_needs_them() -> None:
+    target = using("a", "b")
+    intent = wish(revision="", configs=None, **PARKED)
+    first = planned(intent, world(target, *the_services()))
+    assert Read(("configmap/a", "configmap/b")) == first.then
+
+    contents: dict[str, Obj | None] = {
+        "configmap/a": a_config_map("a", {"x": "1"}),
+        "configmap/b": a_config_map(
+            "b", {}, metadata={"annotations": {"flagger.app/config-tracking": "disabled"}}
+        ),
+    }
+    steps = planned(intent, world(target, *the_services(), contents=contents)).steps
+
+    assert ["copy of configmap/a", "primary"] == [step.why for step in steps]
+    container = steps[1].whole["spec"]["template"]["spec"]["containers"][0]
+    assert ["a-primary", "b"] == [s["configMapRef"]["name"] for s in container["envFrom"]]
+
+
+def test_a_missing_config_is_told_in_flaggers_words() -> None:
+    """TRACE config-missing."""
+    found = world(using("a"), *the_services(), contents={"configmap/a": None})
+
+    plan = planned(wish(revision="", configs=None, **PARKED), found)
+
+    text = "configmap a.shop get query error"
+    why = (
+        f"createPrimaryDeployment failed: GetTargetConfigs failed: {text}: {text}: "
+        'configmaps "a" not found'
+    )
+    assert isinstance(plan.then, Wait)
+    assert (why, True) == (plan.then.why, plan.then.error)
+    assert plan.then.after_s is not None, "contents are not watched: only time brings a look"
+
+
+def test_a_missing_optional_config_does_not_matter() -> None:
+    target = using("a")
+    sources = target["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+    sources[0]["configMapRef"]["optional"] = True
+    found = world(target, *the_services(), contents={"configmap/a": None})
+
+    assert ["primary"] == whys(wish(revision="", configs=None, **PARKED), found)
+
+
+def test_without_tracking_no_config_is_read_or_copied() -> None:
+    found = world(using("a"), *the_services(), options=Options(config_tracking=False))
+
+    assert ["primary"] == whys(wish(revision="", configs=None, **PARKED), found)
+
+
+# --- a primary that somebody else made -----------------------------------------------------------
+
+
+def theirs(**fields: Any) -> Obj:
+    """A primary of Flagger's that runs what the target runs."""
+    found = a_primary(**fields)
+    del found["metadata"]["annotations"]
+    return found
+
+
+def test_a_primary_of_flaggers_is_adopted_without_a_rollout() -> None:
+    parked = a_target(replicas=0, image=OLD_IMAGE)
+    found = world(parked, theirs(), a_route(), *the_services())
+
+    plan = planned(wish(revision=OLD, **PARKED), found)
+
+    (step,) = plan.steps
+    assert "primary adopted" == step.why
+    assert theirs()["spec"] == step.whole["spec"]
+    assert {PROMOTED_REVISION: OLD, PROMOTED_CONFIGS: "{}"} == (
+        step.whole["metadata"]["annotations"]
+    )
+    assert Settled() == plan.then
+
+
+def test_a_primary_that_runs_something_else_is_not_claimed() -> None:
+    found = world(a_target(), theirs(), a_route(20), *the_services())
+
+    assert [] == whys(wish(20), found)
+
+
+# --- promotion -----------------------------------------------------------------------------------
+
+
+def test_the_analysed_revision_is_promoted() -> None:
+    plan = planned(wish(60, promote=True), at_work(60))
+
+    (step,) = plan.steps
+    assert ("promotion", NEW_IMAGE) == (step.why, image_of(step.whole))
+
+
+def test_promotion_is_done_when_the_primary_runs_it() -> None:
+    promoted = planned(wish(60, promote=True), at_work(60)).steps[0].whole
+    ready = world(a_target(), promoted, a_route(60), *the_services())
+
+    assert ((), Settled()) == (
+        planned(wish(60, promote=True), ready).steps,
+        planned(wish(60, promote=True), ready).then,
+    )
+    promoted["status"]["availableReplicas"] = 1
+    plan = planned(
+        wish(60, promote=True), world(a_target(), promoted, a_route(60), *the_services())
+    )
+    assert isinstance(plan.then, Wait)
+    assert plan.then.why.startswith("web-primary.shop not ready: waiting for rollout to finish: ")
+
+
+def test_what_was_not_analysed_is_not_promoted() -> None:
+    """BUG 3: Flagger copies whatever the target is at copy time."""
+    newer = a_target(image="example.test/web:3")
+    found = world(newer, a_primary(), a_route(60), *the_services())
+
+    with pytest.raises(Refusal) as refused:
+        planned(wish(60, promote=True), found)
+
+    assert "Diverged" == refused.value.reason
+    assert NEW in refused.value.text
+
+
+def test_nothing_is_promoted_without_a_decision_about_a_revision() -> None:
+    with pytest.raises(Refusal, match="no revision was decided on"):
+        planned(wish(60, promote=True, revision=""), at_work(60))
+
+
+def with_config(promoted: str, now: dict[str, str] | None, **fields: Any) -> World:
+    """A release of a target that uses one config, copied as `promoted` before."""
+    primary = a_primary()
+    primary["metadata"]["annotations"][PROMOTED_CONFIGS] = f'{{"configmap/a":"{promoted}"}}'
+    contents = {"configmap/a": a_config_map("a", now) if now is not None else None}
+    return world(
+        using("a"), primary, a_route(60), *the_services(), contents=contents if fields else {}
+    )
+
+
+def promoting(analysed: dict[str, str]) -> Any:
+    sum_ = checksum(a_config_map("a", analysed))
+    revision = revision_of(using("a"))
+    return wish(60, promote=True, revision=revision, configs={"configmap/a": sum_})
+
+
+def test_a_config_that_did_not_change_is_neither_read_nor_copied() -> None:
+    same = checksum(a_config_map("a", {"x": "1"}))
+
+    plan = planned(promoting({"x": "1"}), with_config(same, {"x": "1"}))
+
+    assert ["promotion"] == [step.why for step in plan.steps]
+    container = plan.steps[0].whole["spec"]["template"]["spec"]["containers"][0]
+    assert "a-primary" == container["envFrom"][0]["configMapRef"]["name"]
+
+
+def test_a_config_that_changed_is_read_then_copied_before_the_primary_restarts() -> None:
+    intent = promoting({"x": "2"})
+    assert Read(("configmap/a",)) == planned(intent, with_config("old", {"x": "2"})).then
+
+    plan = planned(intent, with_config("old", {"x": "2"}, read=True))
+
+    assert ["copy of configmap/a", "promotion"] == [step.why for step in plan.steps]
+    assert {"x": "2"} == plan.steps[0].whole["data"]
+
+
+@pytest.mark.parametrize("now", [{"x": "3"}, None])
+def test_a_config_that_is_not_the_analysed_one_stops_the_promotion(
+    now: dict[str, str] | None,
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        planned(promoting({"x": "2"}), with_config("old", now, read=True))
+
+    assert "Diverged" == refused.value.reason
+    assert "configmap a.shop" in refused.value.text
+
+
+def test_a_promotion_of_configs_only_restarts_the_primary() -> None:
+    """TRACE config-change-configmap: the pod template changes by its id alone."""
+    promoted = planned(wish(60, promote=True), at_work(60)).steps[0].whole
+    sums = {"configmap/a": checksum(a_config_map("a", {"x": "2"}))}
+    found = world(
+        a_target(),
+        promoted,
+        a_route(60),
+        *the_services(),
+        contents={"configmap/a": a_config_map("a", {"x": "2"})},
+    )
+
+    steps = planned(wish(60, promote=True, configs=sums), found).steps
+
+    assert ["copy of configmap/a", "promotion"] == [step.why for step in steps]
+    before = promoted["spec"]["template"]["metadata"]["annotations"]["flagger-id"]
+    after = steps[1].whole["spec"]["template"]["metadata"]["annotations"]["flagger-id"]
+    assert before != after
+
+
+# --- the autoscaler ------------------------------------------------------------------------------
+
+REFERENCE = AutoscalerRef(kind="HorizontalPodAutoscaler", name="web")
+
+
+def a_scaler(maximum: int = 4) -> Obj:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": maximum},
+    }
+
+
+def test_the_primary_gets_an_autoscaler_that_follows_at_promotions_only() -> None:
+    """TRACE hpa-istio: a change of the target's waits for the next promotion."""
+    twin = hpa.primary(a_scaler(), REFERENCE, REF)
+    objects = [a_target(), a_primary(), a_route(60), *the_services()]
+
+    assert ["autoscaler"] == whys(wish(60, autoscaler=REFERENCE), world(*objects, a_scaler()))
+    changed = world(*objects, a_scaler(9), twin)
+    assert [] == whys(wish(60, autoscaler=REFERENCE), changed)
+    assert ["autoscaler", "promotion"] == whys(
+        wish(60, promote=True, autoscaler=REFERENCE), changed
+    )
+
+
+def test_with_an_autoscaler_a_promotion_does_not_resize_the_primary() -> None:
+    objects = [a_target(replicas=7, ready=7), a_primary(replicas=3, ready=3), a_route(60)]
+    found = world(*objects, *the_services(), a_scaler())
+
+    steps = planned(wish(60, promote=True, autoscaler=REFERENCE), found).steps
+
+    assert ["autoscaler", "promotion"] == [step.why for step in steps]
+    assert 3 == steps[1].whole["spec"]["replicas"]
+
+
+def test_a_missing_autoscaler_is_told_and_keeps_no_request_waiting() -> None:
+    plan = planned(wish(20, autoscaler=REFERENCE), at_work(0))
+
+    assert ["routes 80/20"] == [step.why for step in plan.steps]
+    assert Wait("HorizontalPodAutoscaler web.shop not found") == plan.then

@@ -1,0 +1,105 @@
+"""Putting everything back (reference 2.17)."""
+
+from __future__ import annotations
+
+import msgspec
+from tests.unit.router.core.scenes import (
+    APEX,
+    OLD_IMAGE,
+    ROUTE,
+    TARGET,
+    a_primary,
+    a_route,
+    a_target,
+    planned,
+    the_services,
+    wish,
+    world,
+)
+
+from serinus.events import Routes
+from serinus.kube.refs import Obj
+from serinus.router.core.objects import Live
+from serinus.router.core.steps import Settled, Wait
+from serinus.router.meshes import traefik
+
+RELEASE = wish(release=True, canary="as-is")
+
+
+def parked(ready: int = 0, replicas: int = 0) -> Obj:
+    return a_target(image=OLD_IMAGE, ready=ready, replicas=replicas)
+
+
+def test_the_target_runs_at_the_primarys_size_before_anything_is_moved() -> None:
+    found = world(parked(), a_primary(replicas=5, ready=5), a_route(), *the_services("target"))
+
+    step = planned(RELEASE, found).steps[0]
+
+    assert (TARGET, 5) == (step.ref, step.whole["spec"]["replicas"])
+
+
+def test_nothing_is_moved_to_a_target_that_is_not_ready() -> None:
+    found = world(parked(replicas=2, ready=1), a_primary(), a_route(), *taken())
+
+    plan = planned(RELEASE, found)
+
+    assert () == plan.steps
+    assert isinstance(plan.then, Wait)
+    text = "canary not ready during finalizing: canary deployment web.shop not ready: "
+    assert plan.then.why.startswith(text)
+
+
+def taken() -> list[Obj]:
+    """The Services, the apex being the user's own and on the primary."""
+    found = the_services()
+    del found[2]["metadata"]["ownerReferences"]
+    return found
+
+
+def test_the_users_service_gets_its_selector_back_and_the_primary_is_kept_for_a_while() -> None:
+    found = world(parked(replicas=2, ready=2), a_primary(), a_route(), *taken())
+
+    plan = planned(RELEASE, found)
+
+    (step,) = plan.steps
+    assert (APEX, {"app": "web"}) == (step.ref, step.whole["spec"]["selector"])
+    assert isinstance(plan.then, Wait)
+    assert 3.0 == plan.then.after_s
+
+
+def test_it_is_over_when_proxies_have_followed() -> None:
+    found = world(parked(replicas=2, ready=2), a_primary(), a_route(), *the_services())
+
+    plan = planned(RELEASE, found)
+
+    assert ((), Settled()) == (plan.steps, plan.then)
+
+
+def test_a_users_route_is_as_it_was_and_ours_routes_to_the_end() -> None:
+    mine: Obj = {
+        "apiVersion": traefik.API_VERSION,
+        "kind": traefik.KIND,
+        "metadata": {"name": "web", "namespace": "shop", "resourceVersion": "9"},
+        "spec": {"weighted": {"services": [{"name": "web", "port": 80, "weight": 1}]}},
+    }
+    (route,) = traefik.render(RELEASE.exposure, Routes(), Live({ROUTE: mine}))
+    found = world(parked(replicas=2, ready=2), a_primary(), route, *the_services())
+
+    (step,) = planned(RELEASE, found).steps
+
+    assert ("routes back", mine) == (step.why, step.whole)
+
+
+def test_without_a_target_there_is_nothing_to_save() -> None:
+    """A namespace that is being deleted must not hang on a finalizer."""
+    exposure = msgspec.structs.replace(RELEASE.exposure, selector=None)
+    workload = msgspec.structs.replace(RELEASE.workload, selector=None)
+    intent = msgspec.structs.replace(RELEASE, exposure=exposure, workload=workload)
+
+    assert Settled() == planned(intent, world()).then
+
+
+def test_a_parked_target_without_a_primary_wakes_with_one_pod() -> None:
+    step = planned(RELEASE, world(parked(), a_route(), *the_services())).steps[0]
+
+    assert 1 == step.whole["spec"]["replicas"]
