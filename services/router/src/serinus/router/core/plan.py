@@ -277,8 +277,10 @@ def _no_capacity(scene: Scene, *, is_new: bool) -> Wait | None:
         blocked = _unready_primary(scene)
         if blocked is not None:
             return blocked
-    if exposes(scene.routes, scene.seen) and scene.target_readiness.state != "ready":
-        text = scene.target_readiness.text
+    ready = scene.target_readiness
+    # A workload of no pods is ready, too: all none of them are available.
+    if exposes(scene.routes, scene.seen) and not (ready.state == "ready" and scene.target_serves):
+        text = ready.text or "no pod is available"
         return Wait(f"canary {scene.target_text} not ready: {text}")
     seen = scene.seen
     leaves_canary = seen is not None and scene.routes.primary > seen.primary

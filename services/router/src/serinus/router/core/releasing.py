@@ -66,4 +66,4 @@ def proxies_follow(scene: Scene) -> Wait | None:
     return Wait("the primary is kept until proxies have followed", after_s=left_s)
 
 
-RULES = (apex_back, target_up, target_ready, routes_back, proxies_follow)
+RULES = (target_up, target_ready, apex_back, routes_back, proxies_follow)
