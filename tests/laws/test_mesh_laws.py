@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.builders import APP, an_exposure
+from tests.laws.given import beginning
 
-from serinus.events import Cookies, Exposure, Routes
+from serinus.events import Cookies, Routes
 from serinus.events.canary import (
     CorsPolicy,
     ExtraMetadata,
@@ -65,6 +65,8 @@ service_specs = st.builds(
     ),
 )
 
+PLAIN = ServiceSpec(port=80, gateway_refs=(GatewayRef(name="g"),))
+
 
 @st.composite
 def routes_for(draw: Any, row: Row) -> Routes:
@@ -85,12 +87,38 @@ def routes_for(draw: Any, row: Row) -> Routes:
     return routes
 
 
-def exposure_of(row: Row, service: ServiceSpec) -> Exposure:
-    return an_exposure(row.name, service=service, selector=APP)
-
-
 def live(*objects: Obj) -> Live:
     return Live({ref_of(obj): obj for obj in objects})
+
+
+class Case:
+    """A row with any service, the objects it starts from, and any routes of the row."""
+
+    def __init__(self, row: Row, data: st.DataObject, service: ServiceSpec | None = None) -> None:
+        self.row = row
+        self._data = data
+        self.exposure, self.sources = beginning(row.name, service or data.draw(service_specs))
+        self.routes = self.any_routes()
+
+    def any_routes(self) -> Routes:
+        return self._data.draw(routes_for(self.row))
+
+    def live(self, *objects: Obj) -> Live:
+        """The user's objects with these put over them."""
+        return live(*self.sources, *objects)
+
+    def render(self, routes: Routes | None = None, *over: Obj) -> list[Obj]:
+        """What is written where `over` is there already."""
+        routes = self.routes if routes is None else routes
+        return list(self.row.mesh.render(self.exposure, routes, self.live(*over)))
+
+    def observe(self, *objects: Obj, routes: Routes | None = None) -> Routes | NotYet:
+        routes = self.routes if routes is None else routes
+        return self.row.mesh.observe(self.exposure, routes, self.live(*objects))
+
+    def is_referred_to(self, obj: Obj) -> bool:
+        """Whether a written object is the user's own route."""
+        return self.exposure.is_route(obj["kind"], obj["metadata"]["name"])
 
 
 def every(test: Any) -> Any:
@@ -100,61 +128,65 @@ def every(test: Any) -> Any:
     @settings(max_examples=25, deadline=None)
     @given(data=st.data())
     def run(row: Row, data: st.DataObject) -> None:
-        exposure = exposure_of(row, data.draw(service_specs))
-        test(row, exposure, data.draw(routes_for(row)), data)
+        test(Case(row, data))
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run
 
 
 @every
-def test_what_is_rendered_is_what_is_observed(
-    row: Row, exposure: Exposure, routes: Routes, data: st.DataObject
-) -> None:
-    """Round trip."""
-    objects = row.mesh.render(exposure, routes, Live())
+def test_what_is_rendered_is_what_is_observed(case: Case) -> None:
+    """Round trip; and everything that is written or started from is read."""
+    objects = case.render()
 
-    assert routes == row.mesh.observe(exposure, routes, live(*objects))
-    assert {ref_of(obj) for obj in objects} == set(row.mesh.needs(exposure))
+    assert case.routes == case.observe(*objects)
+    known = {ref_of(obj) for obj in (*case.sources, *objects)}
+    assert known == set(case.row.mesh.needs(case.exposure))
 
 
 @every_row
 def test_every_single_weight_can_be_made_and_found(row: Row) -> None:
     """Round trip once more: 0 to 100, none left to chance."""
-    exposure = exposure_of(row, ServiceSpec(port=80, gateway_refs=(GatewayRef(name="g"),)))
+    exposure, sources = beginning(row.name, PLAIN)
     for weight in range(101):
         routes = Routes(primary=100 - weight, canary=weight)
-        objects = row.mesh.render(exposure, routes, Live())
-        assert routes == row.mesh.observe(exposure, routes, live(*objects))
+        objects = row.mesh.render(exposure, routes, live(*sources))
+        assert routes == row.mesh.observe(exposure, routes, live(*sources, *objects))
 
 
 @every
-def test_rendering_over_the_rendered_changes_nothing(
-    row: Row, exposure: Exposure, routes: Routes, data: st.DataObject
-) -> None:
+def test_rendering_over_the_rendered_changes_nothing(case: Case) -> None:
     """Idempotence."""
-    objects = row.mesh.render(exposure, routes, Live())
+    objects = case.render()
 
-    assert list(objects) == list(row.mesh.render(exposure, routes, live(*objects)))
+    assert objects == case.render(case.routes, *objects)
 
 
 @every
-def test_what_is_not_ours_survives(
-    row: Row, exposure: Exposure, routes: Routes, data: st.DataObject
-) -> None:
+def test_live_objects_are_never_changed_in_place(case: Case) -> None:
+    """A store holds them; whoever wants another state makes a copy."""
+    before = case.render()
+    kept = copy.deepcopy([*case.sources, *before])
+
+    case.render(case.any_routes(), *before)
+    case.observe(*before)
+    case.row.mesh.release(case.exposure, case.live(*before))
+
+    assert kept == [*case.sources, *before]
+
+
+@every
+def test_what_is_not_ours_survives(case: Case) -> None:
     """Courtesy: labels, annotations, finalizers, unknown fields of the spec and of the object."""
-    foreign = copy.deepcopy(row.mesh.render(exposure, routes, Live()))
+    foreign = copy.deepcopy(case.render())
     for obj in foreign:
         obj["metadata"].setdefault("labels", {})["team"] = "theirs"
         obj["metadata"].setdefault("annotations", {})["cloud.test/arn"] = "x"
         obj["metadata"]["finalizers"] = ["theirs"]
         obj["spec"]["unknown"] = {"a": [1]}
         obj["extra"] = 1
-    other = data.draw(routes_for(row))
 
-    for before, after in zip(
-        foreign, row.mesh.render(exposure, other, live(*foreign)), strict=True
-    ):
+    for before, after in zip(foreign, case.render(case.any_routes(), *foreign), strict=True):
         assert "theirs" == after["metadata"]["labels"]["team"]
         assert "x" == after["metadata"]["annotations"]["cloud.test/arn"]
         assert (["theirs"], {"a": [1]}, 1) == (
@@ -166,39 +198,40 @@ def test_what_is_not_ours_survives(
 
 
 @every
-def test_weights_are_explicit_whatever_was_there(
-    row: Row, exposure: Exposure, routes: Routes, data: st.DataObject
-) -> None:
+def test_weights_are_explicit_whatever_was_there(case: Case) -> None:
     """Explicitness: from any state to any other, what is observed is what was asked for."""
-    before = row.mesh.render(exposure, data.draw(routes_for(row)), Live())
+    before = case.render(case.any_routes())
 
-    after = row.mesh.render(exposure, routes, live(*before))
+    after = case.render(case.routes, *before)
 
-    assert routes == row.mesh.observe(exposure, routes, live(*after))
-    fresh = row.mesh.render(exposure, routes, Live())
-    assert [obj["spec"] for obj in fresh] == [obj["spec"] for obj in after]
+    assert case.routes == case.observe(*after)
+    assert [obj["spec"] for obj in case.render()] == [obj["spec"] for obj in after]
 
 
 @every
-def test_releasing_gives_everything_back(
-    row: Row, exposure: Exposure, routes: Routes, data: st.DataObject
-) -> None:
+def test_releasing_gives_everything_back(case: Case) -> None:
     """Return: what was made for us goes, what was the user's is as it was."""
-    made = row.mesh.render(exposure, routes, Live())
-    assert [Gone(ref_of(obj)) for obj in made] == list(row.mesh.release(exposure, live(*made)))
+    made = case.render()
+    theirs = {ref_of(obj): obj for obj in case.sources if case.is_referred_to(obj)}
+    wanted = [theirs.get(ref_of(obj), Gone(ref_of(obj))) for obj in made]
+    assert wanted == list(case.row.mesh.release(case.exposure, case.live(*made)))
 
-    theirs = [
-        {
+    before = [
+        theirs.get(ref_of(obj))
+        or {
             "apiVersion": obj["apiVersion"],
             "kind": obj["kind"],
-            "metadata": {"name": "web", "namespace": "shop", "labels": {"team": "theirs"}},
+            "metadata": {
+                **{k: v for k, v in obj["metadata"].items() if k in ("name", "namespace")},
+                "labels": {"team": "theirs"},
+            },
             "spec": {"theirs": [1, 2]},
         }
         for obj in made
     ]
-    taken = row.mesh.render(exposure, data.draw(routes_for(row)), live(*theirs))
-    again = row.mesh.render(exposure, routes, live(*taken))
-    assert theirs == list(row.mesh.release(exposure, live(*again)))
+    taken = case.render(case.any_routes(), *before)
+    again = case.render(case.routes, *taken)
+    assert before == list(case.row.mesh.release(case.exposure, case.live(*again)))
 
 
 @every_row
@@ -221,8 +254,7 @@ def test_an_ability_that_is_not_claimed_is_refused(row: Row, ability: Ability) -
 @every_row
 def test_nothing_there_is_not_yet_or_nothing_needed(row: Row) -> None:
     """An absent object is never taken for 100/0."""
-    service = ServiceSpec(port=80, gateway_refs=(GatewayRef(name="g"),))
-    exposure = exposure_of(row, service)
+    exposure, _ = beginning(row.name, PLAIN)
 
     seen = row.mesh.observe(exposure, Routes(), Live())
 

@@ -106,3 +106,5 @@ def test_live_objects_with_one_changed_are_others() -> None:
     assert before.get(ref) is None
     assert a_service() == after.get(ref)
     assert after.with_(ref, None).get(ref) is None
+    assert after.without([ref]).get(ref) is None
+    assert a_service() == after.get(ref)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from tests.builders import APP, REF
+from tests.builders import APP, REF, an_exposure
 from tests.unit.router.core.scenes import (
     APEX,
     NEW,
@@ -30,7 +30,7 @@ from tests.unit.router.core.scenes import (
     world,
 )
 
-from serinus.events import Routes
+from serinus.events import ObjectRef, Routes
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import Obj, Ref, owner_reference
 from serinus.kube.revision import template_hash
@@ -204,6 +204,18 @@ def test_a_users_route_is_not_adopted() -> None:
     (step,) = planned(wish(20), world(a_target(), a_primary(), route, *the_services())).steps
 
     assert "ownerReferences" not in step.ours["metadata"]
+
+
+def test_a_route_that_the_canary_only_refers_to_is_patched_not_applied() -> None:
+    """An apply would claim whole lists of which a few entries are ours."""
+    route = a_route(0)
+    del route["metadata"]["ownerReferences"]
+    own = ObjectRef(api_version=ROUTE.api_version, kind=ROUTE.kind, name=ROUTE.name)
+    intent = wish(20, exposure=an_exposure(route=own))
+
+    (step,) = planned(intent, world(a_target(), a_primary(), route, *the_services())).steps
+
+    assert ("patch", route) == (step.verb, step.live)
 
 
 def test_without_a_target_requests_still_go_where_they_should() -> None:

@@ -94,6 +94,10 @@ class Exposure(Struct, frozen=True, kw_only=True):
     def canary(self) -> str:
         return f"{self.name}-canary"
 
+    def is_route(self, kind: str, name: str) -> bool:
+        """Whether this is the user's own route that the canary refers to."""
+        return self.route is not None and (self.route.kind, self.route.name) == (kind, name)
+
 
 class Intent(Struct, frozen=True, kw_only=True, tag_field="type", tag="intent.cluster.v1"):
     """What the cluster shall look like for one canary.

@@ -7,7 +7,7 @@ place: whoever wants another state makes a copy.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -56,6 +56,10 @@ class Live:
         else:
             objects[ref] = obj
         return Live(objects)
+
+    def without(self, refs: Collection[Ref]) -> Live:
+        """The same but for these objects."""
+        return Live({ref: obj for ref, obj in self._objects.items() if ref not in refs})
 
 
 class NotYet(Struct, frozen=True):

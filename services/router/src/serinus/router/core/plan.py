@@ -18,7 +18,7 @@ event. The order of the rules is the safety argument:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -28,7 +28,6 @@ from serinus.router import services
 from serinus.router.core import promotion, releasing
 from serinus.router.core.objects import (
     PROMOTED_REVISION,
-    Live,
     NotYet,
     Refusal,
     in_the_way,
@@ -164,29 +163,33 @@ def routes(scene: Scene) -> Write | Wait | None:
     """The route objects say what the intent says, where there is capacity for it."""
     live = scene.world.live
     rendered = scene.mesh.mesh.render(scene.exposure, scene.routes, live)
-    plain = scene.mesh.mesh.render(scene.exposure, scene.routes, Live())
-    for whole, ours in zip(rendered, plain, strict=True):
+    for whole in rendered:
         found = live.get(ref_of(whole))
         if found == whole:
             continue
         blocked = _no_capacity(scene, is_new=found is None)
-        if blocked is not None:
-            return blocked
-        if found is None or is_owned_by(found, scene.canary):
-            # Applying without it would give up the owner reference that the last apply set.
-            ours["metadata"]["ownerReferences"] = [owner_reference(scene.canary)]
-        if found is None:
-            whole = ours
-        shares = f"{scene.routes.primary}/{scene.routes.canary}"
-        return Write(
-            verb="apply",
-            ref=ref_of(whole),
-            why=f"routes {shares}",
-            whole=whole,
-            ours=ours,
-            live=found,
-        )
+        return blocked or _route(scene, found, whole, written=[ref_of(obj) for obj in rendered])
     return None
+
+
+def _route(scene: Scene, found: Obj | None, whole: Obj, written: Collection[Ref]) -> Write:
+    """How a route object is written: applied, as the mesh would render it if there were none yet.
+
+    Of a route that the Canary only refers to a few entries of lists are ours. An apply would claim
+    the lists, so they are patched, and only in the version that was looked at.
+    """
+    ref, shares = ref_of(whole), f"routes {scene.routes.primary}/{scene.routes.canary}"
+    if found is not None and scene.exposure.is_route(ref.kind, ref.name):
+        return Write(verb="patch", ref=ref, why=shares, whole=whole, live=found)
+    plain = scene.world.live.without(written)
+    fresh = scene.mesh.mesh.render(scene.exposure, scene.routes, plain)
+    (ours,) = (obj for obj in fresh if ref_of(obj) == ref)
+    if found is None or is_owned_by(found, scene.canary):
+        # Applying without it would give up the owner reference that the last apply set.
+        ours["metadata"]["ownerReferences"] = [owner_reference(scene.canary)]
+    if found is None:
+        whole = ours
+    return Write(verb="apply", ref=ref, why=shares, whole=whole, ours=ours, live=found)
 
 
 def routes_are_true(scene: Scene) -> Wait | None:
