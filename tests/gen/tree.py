@@ -7,7 +7,17 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.gen import catalogs, compatibility, crds, fields, images, schemas, settings, subjects
+from tests.gen import (
+    catalogs,
+    compatibility,
+    crds,
+    fields,
+    goldens,
+    images,
+    schemas,
+    settings,
+    subjects,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,6 +31,7 @@ GENERATORS: tuple[Generator, ...] = (
     compatibility.files,
     images.files,
     catalogs.files,
+    goldens.files,
 )
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.
@@ -28,6 +39,7 @@ OWNED: tuple[str, ...] = (
     f"{crds.FOLDER}/*.yaml",
     f"{schemas.FOLDER}/*.json",
     f"{images.FOLDER}/*.txt",
+    f"{goldens.FOLDER}/*/*.yaml",
 )
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 import yaml
+from tests.gen.goldens import asked_for
 
-from serinus.events import Cookies, Exposure, Routes, Selector, ServiceSpec
-from serinus.events.canary import HttpMatch, SessionAffinity
+from serinus.events import Exposure, Routes
 from serinus.kube.refs import Obj
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -32,17 +32,5 @@ def recorded(file: str, *meshes: str) -> list[Recorded]:
 
 
 def _case(case: dict[str, Any]) -> Recorded:
-    exposure = Exposure(
-        mesh=case["mesh"],
-        namespace="shop",
-        name="web",
-        service=msgspec.convert(case["service"], ServiceSpec),
-        selector=Selector("app", "web"),
-        match=msgspec.convert(case.get("match", []), tuple[HttpMatch, ...]),
-    )
-    routes = dict(case["routes"])
-    if "cookies" in routes:
-        cookies = dict(routes["cookies"])
-        cookies["settings"] = msgspec.convert(cookies["settings"], SessionAffinity)
-        routes["cookies"] = Cookies(**cookies)
-    return Recorded(case["case"], case["mesh"], exposure, Routes(**routes), case["object"])
+    exposure, routes = asked_for(case["mesh"], case)
+    return Recorded(case["case"], case["mesh"], exposure, routes, case["object"])
