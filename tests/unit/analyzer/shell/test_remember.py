@@ -87,10 +87,13 @@ async def test_the_status_is_written_over_the_version_it_was_decided_on() -> Non
         await write_status(cluster, seen, ADVANCED)
 
 
-def test_a_patch_holds_what_changed() -> None:
+def test_a_patch_holds_what_changed_and_the_numbers() -> None:
+    """A zero that was never written is a blank in kubectl's columns."""
     patch = status_patch(PROGRESSING, ADVANCED)
 
-    assert patch == {"canaryWeight": 40, "lastTransitionTime": PROGRESSING.last_transition_time}
+    stamp = PROGRESSING.last_transition_time
+    assert patch.pop("lastTransitionTime") == stamp
+    assert patch == {"canaryWeight": 40, "failedChecks": 0, "iterations": 0}
 
 
 def test_a_config_that_is_no_longer_tracked_is_taken_away() -> None:

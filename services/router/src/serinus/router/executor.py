@@ -31,6 +31,7 @@ from serinus.kube.store import Store
 from serinus.router import configs
 from serinus.router.core.objects import MANAGER, Live, merge_patch
 from serinus.router.core.steps import Write
+from serinus.runtime.errors import Refuse
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +98,8 @@ class Executor:
     async def write(self, step: Write, canary: CanaryRef) -> None:
         """Does one step. Afterwards the stores hold the answer, or what made the step outdated.
 
-        Raises what the API server refuses (Denied, Invalid, NoKind) and Unreachable.
+        Raises Refuse, in the words of the API server behind those of the reference (4.4): which
+        object, and what was tried; and Unreachable.
         """
         try:
             match step.verb:
@@ -114,6 +116,9 @@ class Executor:
             await self._refresh(step.ref)
         except NotFound:
             self._store(step.ref).forget(step.ref)
+        except Refuse as error:
+            tried = "create" if step.live is None else "update"
+            raise Refuse(f"{step.ref} {tried} error: {error.reason}") from error
 
     async def _patch(self, step: Write) -> Obj:
         assert step.live is not None

@@ -27,6 +27,8 @@ from serinus.kube.refs import Obj, Ref
 
 MANAGER = "serinus-analyzer"
 MAX_SUPERSEDED = 32
+# Behind columns of kubectl: written with every status, so that a zero is not a blank.
+NUMBERS = ("canaryWeight", "iterations", "failedChecks")
 
 
 def ref_of(canary: CanaryRef) -> Ref:
@@ -117,14 +119,14 @@ async def write_finalizer(cluster: Cluster, seen: CanaryObserved, wanted: bool) 
 
 
 def status_patch(old: CanaryStatus, new: CanaryStatus) -> dict[str, Any]:
-    """The merge patch from `old` to `new`: changed fields only, null for what is to go.
+    """The merge patch from `old` to `new`: changed fields and the numbers, null for what is to go.
 
     Times must be times: an empty one is left out, as the resource definition wants it.
     """
     before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
     patch: dict[str, Any] = {}
     for field, value in after.items():
-        if value == before.get(field):
+        if value == before.get(field) and field not in NUMBERS:
             continue
         patch[field] = value if value != "" else None
     # A patch without it would have the API server accept a write that changes nothing.
