@@ -31,6 +31,7 @@ from tests.unit.router.core.scenes import (
 )
 
 from serinus.events import ObjectRef, Routes
+from serinus.events.canary import AutoscalerRef
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import Obj, Ref, owner_reference
 from serinus.kube.revision import template_hash
@@ -40,6 +41,7 @@ from serinus.router.core.plan import next_step, report, walk
 from serinus.router.core.scene import Scene, needs
 from serinus.router.core.steps import Settled, Wait, World, Write, after
 from serinus.router.meshes.catalog import MESHES
+from serinus.router.scalers import keda
 from serinus.router.workloads import deployment
 
 
@@ -422,3 +424,57 @@ def test_a_step_writes_one_object_that_the_plan_may_look_at() -> None:
     written: set[Ref] = {s.ref for s in planned(start(), at_first()).steps}
 
     assert written <= set(needs(start()))
+
+
+# --- KEDA holds on to what it scales --------------------------------------------------------------
+
+SCALED = AutoscalerRef(kind="ScaledObject", name="web-so")
+
+
+def a_scaled_object() -> Obj:
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "web-so", "namespace": "shop", "annotations": {"team": "shop"}},
+        "spec": {"scaleTargetRef": {"name": "web"}, "minReplicaCount": 3},
+    }
+
+
+def the_scalers(*, paused: bool) -> list[Obj]:
+    source = a_scaled_object()
+    twin = keda.primary(source, SCALED, REF)
+    return [keda.paused(source) if paused else source, twin]
+
+
+def test_a_paused_autoscaler_is_resumed_before_the_canary_is_woken() -> None:
+    found = world(
+        a_target(replicas=0, ready=0),
+        a_primary(),
+        a_route(),
+        *the_services(),
+        *the_scalers(paused=True),
+    )
+
+    steps = planned(wish(0, canary="running", autoscaler=SCALED), found).steps
+
+    assert ["autoscaler resumed", "canary up"] == [step.why for step in steps]
+    assert 3 == steps[1].whole["spec"]["replicas"]
+
+
+def test_an_autoscaler_is_paused_only_when_no_request_reaches_the_canary() -> None:
+    """Pausing scales the canary to zero, so it waits for what parking waits for."""
+    intent = wish(0, canary="parked", autoscaler=SCALED, revision=NEW)
+    objects = (a_target(), a_primary(), a_route(), *the_services())
+    awake, paused = the_scalers(paused=False), the_scalers(paused=True)
+
+    assert [] == whys(intent, world(*objects, *awake, unchanged_s=0.0))
+    assert ["autoscaler paused"] == whys(intent, world(*objects, *awake))
+    assert ["canary down"] == whys(intent, world(*objects, *paused))
+
+
+def test_a_parked_canary_of_an_autoscaler_at_work_is_parked_for_good() -> None:
+    """KEDA would wake it at its next look."""
+    intent = wish(0, canary="parked", autoscaler=SCALED, revision=NEW)
+    objects = (a_primary(), a_route(), *the_services(), *the_scalers(paused=False))
+
+    assert ["autoscaler paused"] == whys(intent, world(a_target(replicas=0, ready=0), *objects))

@@ -18,10 +18,12 @@ from tests.unit.router.core.scenes import (
 )
 
 from serinus.events import Routes
+from serinus.events.canary import AutoscalerRef
 from serinus.kube.refs import Obj
 from serinus.router.core.objects import Live
 from serinus.router.core.steps import Settled, Wait
 from serinus.router.meshes import traefik
+from serinus.router.scalers import keda
 
 RELEASE = wish(release=True, canary="as-is")
 
@@ -36,6 +38,23 @@ def test_the_target_runs_at_the_primarys_size_before_anything_is_moved() -> None
     step = planned(RELEASE, found).steps[0]
 
     assert (TARGET, 5) == (step.ref, step.whole["spec"]["replicas"])
+
+
+def test_a_paused_autoscaler_lets_the_target_come_back() -> None:
+    """2.17 no. 2: KEDA would scale the target to zero again."""
+    scaled: Obj = {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "web-so", "namespace": "shop"},
+        "spec": {"scaleTargetRef": {"name": "web"}},
+    }
+    found = world(parked(), a_primary(), a_route(), *the_services("target"), keda.paused(scaled))
+    reference = AutoscalerRef(kind="ScaledObject", name="web-so")
+
+    steps = planned(wish(release=True, canary="as-is", autoscaler=reference), found).steps
+
+    assert ["autoscaler resumed", "target back"] == [step.why for step in steps[:2]]
+    assert keda.PAUSED not in steps[0].whole["metadata"]["annotations"]
 
 
 def test_nothing_is_moved_to_a_target_that_is_not_ready() -> None:

@@ -56,7 +56,7 @@ def test_an_unknown_mesh_is_refused_with_the_known_ones() -> None:
     [
         {"exposure": msgspec.structs.replace(exposed(), needs=("weight", "match"))},
         {"routes": Routes(mirror=True)},
-        {"autoscaler": AutoscalerRef(kind="ScaledObject", name="web")},
+        {"autoscaler": AutoscalerRef(kind="VerticalPodAutoscaler", name="web")},
         {"target": msgspec.structs.replace(TARGET, kind="StatefulSet")},
     ],
 )

@@ -142,9 +142,15 @@ def backends(scene: Scene) -> Write | None:
 
 
 def canary_up(scene: Scene) -> Write | None:
-    """The canary has pods on the way before it gets any share."""
+    """The canary has pods on the way before it gets any share.
+
+    Its autoscaler first: one that is paused would take them away again.
+    """
     if scene.intent.workload.canary != "running" or scene.target is None:
         return None
+    awake = scene.scaler_awake
+    if awake is not None and awake != scene.scaler:
+        return _patched(scene.scaler, awake, "autoscaler resumed")
     wanted = scene.kind.running(scene.target, scene.primary, scene.scaler_minimum)
     return _patched(scene.target, wanted, "canary up")
 
@@ -210,7 +216,9 @@ def canary_down(scene: Scene) -> Write | Wait | None:
     """Teardown comes last: no share, proxies have followed, and the primary serves."""
     if scene.intent.workload.canary != "parked" or scene.target is None:
         return None
-    if scene.kind.is_parked(scene.target) or scene.world.was_parked:
+    asleep = scene.scaler_asleep
+    is_held = asleep is not None and asleep != scene.scaler
+    if scene.world.was_parked or (scene.kind.is_parked(scene.target) and not is_held):
         return None
     if scene.intent.revision not in ("", scene.target_revision):
         return Wait("the target changed; it is left alone until that is decided on")
@@ -221,6 +229,8 @@ def canary_down(scene: Scene) -> Write | Wait | None:
     left_s = scene.settle_s - scene.world.unchanged_s
     if left_s > 0:
         return Wait("the canary is kept until proxies have followed the routes", after_s=left_s)
+    if asleep is not None and is_held:
+        return _patched(scene.scaler, asleep, "autoscaler paused")
     return _patched(scene.target, scene.kind.parked(scene.target), "canary down")
 
 

@@ -13,6 +13,14 @@ from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Wait, Write
 
 
+def scaler_back(scene: Scene) -> Write | None:
+    """The target's autoscaler minds the target again."""
+    live, awake = scene.scaler, scene.scaler_awake
+    if live is None or awake is None or awake == live:
+        return None
+    return Write(verb="patch", ref=ref_of(live), why="autoscaler resumed", whole=awake, live=live)
+
+
 def target_up(scene: Scene) -> Write | None:
     """The target runs at the primary's size."""
     if scene.target is None:
@@ -66,4 +74,4 @@ def proxies_follow(scene: Scene) -> Wait | None:
     return Wait("the primary is kept until proxies have followed", after_s=left_s)
 
 
-RULES = (target_up, target_ready, apex_back, routes_back, proxies_follow)
+RULES = (scaler_back, target_up, target_ready, apex_back, routes_back, proxies_follow)

@@ -193,6 +193,22 @@ class Scene:
         row = scalers.SCALERS.get(reference.kind)
         return row.scaler.minimum(self.scaler) if row and self.scaler else 1
 
+    @property
+    def scaler_awake(self) -> Obj | None:
+        """The target's autoscaler as it is while the canary runs; None where there is none."""
+        return self._scaler_kind.resumed(self.scaler) if self._scaler_kind and self.scaler else None
+
+    @property
+    def scaler_asleep(self) -> Obj | None:
+        """The target's autoscaler as it is while the canary is parked; None: there is none."""
+        return self._scaler_kind.paused(self.scaler) if self._scaler_kind and self.scaler else None
+
+    @property
+    def _scaler_kind(self) -> scalers.Scaler | None:
+        reference = self.intent.workload.autoscaler
+        row = scalers.SCALERS.get(reference.kind) if reference else None
+        return row.scaler if row else None
+
     def promoted_note(self, name: str) -> str:
         """An annotation of the primary, "" where it or the primary is missing."""
         return annotations_of(self.primary).get(name, "") if self.primary else ""

@@ -11,7 +11,7 @@ from serinus.events import CanaryRef
 from serinus.events.canary import AutoscalerRef
 from serinus.kube.refs import Obj
 from serinus.router.core.objects import Refusal
-from serinus.router.scalers import hpa
+from serinus.router.scalers import hpa, keda
 
 
 class Scaler(Protocol):
@@ -29,6 +29,14 @@ class Scaler(Protocol):
         """How many replicas the autoscaler starts with."""
         ...
 
+    def paused(self, source: Obj) -> Obj:
+        """The target's autoscaler as it must be while its target is parked."""
+        ...
+
+    def resumed(self, source: Obj) -> Obj:
+        """The target's autoscaler as it must be while its target runs."""
+        ...
+
 
 class Row(Struct, frozen=True):
     """One kind; `api_version` is the one we read and write, whatever the manifest names."""
@@ -39,7 +47,11 @@ class Row(Struct, frozen=True):
 
 
 SCALERS: Mapping[str, Row] = {
-    row.kind: row for row in (Row("HorizontalPodAutoscaler", "autoscaling/v2", hpa),)
+    row.kind: row
+    for row in (
+        Row("HorizontalPodAutoscaler", "autoscaling/v2", hpa),
+        Row("ScaledObject", "keda.sh/v1alpha1", keda),
+    )
 }
 
 

@@ -47,6 +47,14 @@ def minimum(source: Obj) -> int:
     return int(source["spec"].get("minReplicas") or 1)
 
 
+def paused(source: Obj) -> Obj:
+    return source
+
+
+def resumed(source: Obj) -> Obj:
+    return source
+
+
 def _metadata(source: Obj) -> Obj:
     annotations = copied_annotations(annotations_of(source), drop=(LAST_APPLIED,))
     found = {"labels": copied_annotations(labels_of(source)), "annotations": annotations}
