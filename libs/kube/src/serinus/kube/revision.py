@@ -22,6 +22,8 @@ FLAGGER_ID = "flagger-id"
 TOOLKIT = "toolkit.fluxcd.io"
 SCALE_TO_ZERO = "flagger.app/scale-to-zero"
 
+# What the API server adds to a Service by itself, and keeps for that one Service.
+ADDRESSES = frozenset({"clusterIP", "clusterIPs", "healthCheckNodePort"})
 _LENGTH = 10
 # Where empty and absent mean different things: an empty selector selects everything.
 _EMPTY_MATTERS = frozenset({"labelSelector", "namespaceSelector", "emptyDir"})
@@ -35,6 +37,18 @@ def template_hash(template: Obj, *, kind: str = "Deployment") -> str:
     """
     canonical = msgspec.json.encode(_canonical(template, kind), order="sorted")
     return REVISION_PREFIX + hashlib.sha256(canonical).hexdigest()[:_LENGTH]
+
+
+def revised(workload: Obj) -> Obj:
+    """What a workload's revision is made of: the pod template.
+
+    A Service has none: its spec, without the addresses that the API server gives it.
+    """
+    spec: Obj = workload.get("spec") or {}
+    if workload["kind"] != "Service":
+        template: Obj = spec.get("template") or {}
+        return template
+    return {"spec": {k: v for k, v in spec.items() if k not in ADDRESSES}}
 
 
 def is_foreign(revision: str) -> bool:

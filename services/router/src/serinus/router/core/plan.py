@@ -34,8 +34,9 @@ from serinus.router.core.objects import (
     is_leftover,
 )
 from serinus.router.core.routes import exposes, is_off
-from serinus.router.core.scene import Scene
+from serinus.router.core.scene import Scene, canary_of
 from serinus.router.core.steps import Next, Read, Settled, Wait, World, Write, after
+from serinus.router.workloads import service as target_service
 
 Rule = Callable[[Scene], Write | Read | Wait | None]
 MAX_STEPS = 100
@@ -135,7 +136,9 @@ def target_is_releasable(scene: Scene) -> Wait | None:
 
 def backends(scene: Scene) -> Write | None:
     """S-primary and S-canary; naming pods harms nobody."""
-    if scene.exposure.service is None:
+    if not scene.has_pods:
+        return _copied_target(scene)
+    if not scene.makes_services:
         return None
     roles: tuple[services.Role, ...] = ("canary", "primary")
     return next(filter(None, (_service(scene, role) for role in roles)), None)
@@ -157,7 +160,7 @@ def canary_up(scene: Scene) -> Write | None:
 
 def apex(scene: Scene) -> Write | Wait | None:
     """S selects the primary, from the moment on that the primary can serve."""
-    if scene.exposure.service is None:
+    if not scene.makes_services:
         return None
     found = _service(scene, "apex")
     if found is None or scene.apex_is_on_primary:
@@ -214,7 +217,7 @@ def routes_are_true(scene: Scene) -> Wait | None:
 
 def canary_down(scene: Scene) -> Write | Wait | None:
     """Teardown comes last: no share, proxies have followed, and the primary serves."""
-    if scene.intent.workload.canary != "parked" or scene.target is None:
+    if scene.intent.workload.canary != "parked" or scene.target is None or not scene.has_pods:
         return None
     asleep = scene.scaler_asleep
     is_held = asleep is not None and asleep != scene.scaler
@@ -267,6 +270,20 @@ def _service(scene: Scene, role: services.Role) -> Write | None:
     live = scene.world.live.get(ref)
     whole = services.wanted(live, scene.exposure, role, scene.selector, scene.canary)
     return _patched(live, whole, f"{role} service")
+
+
+def _copied_target(scene: Scene) -> Write | None:
+    """The canary's copy of a target without pods; what was not judged gets no share by it."""
+    if scene.target is None:
+        return None
+    ref = canary_of(scene.target_ref)
+    live = scene.world.live.get(ref)
+    whole = target_service.canary(scene.target, live, scene.canary)
+    serves = scene.seen is not None and not is_off(scene.seen)
+    is_judged = scene.routes.canary > 0 and scene.intent.revision == scene.target_revision
+    if live is not None and whole != live and serves and not is_judged:
+        return None  # the share goes first
+    return _patched(live, whole, "canary service")
 
 
 def _patched(live: Obj | None, whole: Obj, why: str) -> Write | None:

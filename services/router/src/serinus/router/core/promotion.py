@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from serinus.kube.configs import checksum, is_tracked, is_unchanged, references
 from serinus.kube.refs import Obj, ref_of
-from serinus.kube.revision import same_template
+from serinus.kube.revision import revised, same_template
 from serinus.router import configs
 from serinus.router.core.objects import PROMOTED_REVISION, Refusal
 from serinus.router.core.scene import Scene, primary_of, scaler_ref
 from serinus.router.core.steps import Read, Wait, Write
 from serinus.router.scalers import catalog as scalers
 from serinus.router.workloads import primary as workloads
+from serinus.router.workloads import service
 from serinus.router.workloads.primary import Making
 
 # How long a missing config is waited for before another look.
@@ -47,21 +48,25 @@ def primary_is_known(scene: Scene) -> Write | None:
     primary, target = scene.primary, scene.target
     if primary is None or target is None or scene.promoted_note(PROMOTED_REVISION):
         return None
-    kind = scene.target_ref.kind
-    is_same = same_template(
+    if not _runs_the_same(scene, target, primary):
+        return None
+    known = not references(revised(target))
+    whole = workloads.adopted(primary, making(scene, {}), configs_known=known)
+    return Write(
+        verb="patch", ref=scene.primary_ref, why="primary adopted", whole=whole, live=primary
+    )
+
+
+def _runs_the_same(scene: Scene, target: Obj, primary: Obj) -> bool:
+    if not scene.has_pods:
+        return service.same(target, primary)
+    return same_template(
         target["spec"]["template"],
         primary["spec"]["template"],
         name=scene.target_ref.name,
         selector=scene.selector,
         selector_labels=scene.world.options.selector_labels,
-        kind=kind,
-    )
-    if not is_same:
-        return None
-    known = not references(target["spec"]["template"])
-    whole = workloads.adopted(primary, making(scene, {}), configs_known=known)
-    return Write(
-        verb="patch", ref=scene.primary_ref, why="primary adopted", whole=whole, live=primary
+        kind=scene.target_ref.kind,
     )
 
 
@@ -128,7 +133,7 @@ def making(scene: Scene, tracked: dict[str, str]) -> Making:
     options = scene.world.options
     return Making(
         canary=scene.canary,
-        selector=scene.selector,
+        selector=scene.selector if scene.has_pods else None,
         revision=scene.target_revision,
         configs=tracked,
         label_prefixes=options.label_prefixes,
@@ -149,7 +154,7 @@ def _same_revision(scene: Scene) -> None:
 
 def _all_configs(scene: Scene, target: Obj) -> dict[str, str] | Read | Wait:
     """Checksums of every config that a new primary gets a copy of, or what must be read first."""
-    if not scene.world.options.config_tracking:
+    if not scene.world.options.config_tracking or not scene.has_pods:
         return {}
     contents = scene.world.contents
     used = references(target["spec"]["template"])

@@ -44,7 +44,7 @@ def target_ready(scene: Scene) -> Wait | None:
 
 def apex_back(scene: Scene) -> Write | None:
     """A Service of the user's selects again what it did; ours goes with the Canary."""
-    live = scene.service("apex") if scene.exposure.service is not None else None
+    live = scene.service("apex") if scene.makes_services else None
     if live is None or scene.known_selector is None:
         return None
     wanted = services.released(live, scene.known_selector, scene.canary)

@@ -10,7 +10,7 @@ import msgspec
 from serinus.events import Exposure, Intent, Readiness, Routes, Selector
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import NoSelectorLabel, Obj, Ref, selector_of
-from serinus.kube.revision import template_hash
+from serinus.kube.revision import revised, template_hash
 from serinus.router import services
 from serinus.router.core.objects import NotYet, Refusal, annotations_of
 from serinus.router.core.routes import checked
@@ -32,6 +32,10 @@ def primary_of(ref: Ref) -> Ref:
     return msgspec.structs.replace(ref, name=f"{ref.name}-primary")
 
 
+def canary_of(ref: Ref) -> Ref:
+    return msgspec.structs.replace(ref, name=f"{ref.name}-canary")
+
+
 def scaler_ref(intent: Intent) -> Ref | None:
     """The target's autoscaler; None where there is none or its kind is unknown."""
     scaler = intent.workload.autoscaler
@@ -48,6 +52,8 @@ def needs(intent: Intent) -> tuple[Ref, ...]:
     scaler = scaler_ref(intent)
     if scaler is not None:
         found += [scaler, primary_of(scaler)]
+    if intent.workload.target.kind == "Service":
+        found += [canary_of(target)]
     if intent.exposure.service is not None:
         found += [services.ref_for(intent.exposure, r) for r in ("apex", "primary", "canary")]
     row = meshes.MESHES.get(intent.exposure.mesh)
@@ -67,13 +73,18 @@ class Scene:
         self.world = world
         self.canary = intent.canary
         self.mesh = meshes.row_of(intent.exposure.mesh)
-        self.kind = workloads.row_of(intent.workload.target.kind).workload
+        row = workloads.row_of(intent.workload.target.kind)
+        self.kind, self.has_pods = row.workload, row.has_pods
         self.routes = checked(intent.routes)
         if not intent.release:
             meshes.check_abilities(self.mesh, (*intent.exposure.needs, *_asked(intent.routes)))
             if intent.workload.autoscaler is not None:
                 scalers.row_of(intent.workload.autoscaler.kind)
         self.target_ref = target_ref(intent)
+        name = self.target_ref.name
+        if not self.has_pods and intent.exposure.name != name:
+            why = f"spec.service.name must be {name}, the name of the Service that is the target"
+            raise Refusal("Unsupported", why)
         self.primary_ref = primary_of(self.target_ref)
         self.target = world.live.get(self.target_ref)
         self.primary = world.live.get(self.primary_ref)
@@ -81,7 +92,7 @@ class Scene:
     @cached_property
     def known_selector(self) -> Selector | None:
         known = self.intent.workload.selector or self.intent.exposure.selector
-        if known is not None or self.target is None:
+        if known is not None or self.target is None or not self.has_pods:
             return known
         try:
             return selector_of(self.target, self.world.options.selector_labels)
@@ -107,7 +118,7 @@ class Scene:
         exposure = self.intent.exposure
         ports = exposure.ports
         service = exposure.service
-        if service is not None and service.port_discovery and not ports and self.target:
+        if service and service.port_discovery and not ports and self.target and self.has_pods:
             ports = services.discovered_ports(self.target)
         return msgspec.structs.replace(exposure, selector=self.known_selector, ports=ports)
 
@@ -120,13 +131,18 @@ class Scene:
         """The live weights, accepted by the proxies or not; None where there are none yet."""
         return self.observed.routes if isinstance(self.observed, NotYet) else self.observed
 
+    @property
+    def makes_services(self) -> bool:
+        """Whether S, S-primary and S-canary are made from the selector; else they are routes'."""
+        return self.exposure.service is not None and self.has_pods
+
     def service(self, role: services.Role) -> Obj | None:
         return self.world.live.get(services.ref_for(self.exposure, role))
 
     @cached_property
     def apex_is_on_primary(self) -> bool:
-        """Whether plain requests to S reach the primary only; true where there is no Service."""
-        if self.exposure.service is None:
+        """Whether plain requests to S reach the primary only; true where S is not ours to point."""
+        if not self.makes_services:
             return True
         apex, selector = self.service("apex"), self.known_selector
         return bool(apex and selector and services.selects_primary(apex, selector))
@@ -177,7 +193,7 @@ class Scene:
         """The hash of what the target runs, "" where there is no target."""
         if self.target is None:
             return ""
-        return template_hash(self.target["spec"]["template"], kind=self.target_ref.kind)
+        return template_hash(revised(self.target), kind=self.target_ref.kind)
 
     @property
     def scaler(self) -> Obj | None:

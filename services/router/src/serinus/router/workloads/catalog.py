@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from serinus.kube.refs import Obj
 from serinus.router.core.objects import Refusal
-from serinus.router.workloads import daemonset, deployment
+from serinus.router.workloads import daemonset, deployment, service
 from serinus.router.workloads.primary import Making
 
 
@@ -50,11 +50,15 @@ class WorkloadKind(Protocol):
 
 
 class Row(Struct, frozen=True):
-    """One kind. `workload` holds its functions."""
+    """One kind. `workload` holds its functions.
+
+    has_pods  False: there is nothing to start, to select or to wait for, and no Services are made
+    """
 
     kind: str
     api_version: str
     workload: WorkloadKind
+    has_pods: bool = True
 
 
 WORKLOADS: Mapping[str, Row] = {
@@ -62,6 +66,7 @@ WORKLOADS: Mapping[str, Row] = {
     for row in (
         Row("Deployment", "apps/v1", deployment),
         Row("DaemonSet", "apps/v1", daemonset),
+        Row("Service", "v1", service, has_pods=False),
     )
 }
 

@@ -38,6 +38,7 @@ SUFFIX = "-primary"
 class Making(Struct, frozen=True, kw_only=True):
     """What a primary is made from, besides its target.
 
+    selector         None: the kind has no pods
     revision         hash of the target's pod template
     configs          checksums of the configs that have copies, by `configmap/<name>`
     label_prefixes   of labels and annotations that are copied to the primary; `*`: all
@@ -45,7 +46,7 @@ class Making(Struct, frozen=True, kw_only=True):
     """
 
     canary: CanaryRef
-    selector: Selector
+    selector: Selector | None = None
     revision: str
     configs: Mapping[str, str] = {}
     label_prefixes: Sequence[str] = ()
@@ -53,8 +54,9 @@ class Making(Struct, frozen=True, kw_only=True):
     has_autoscaler: bool = False
 
 
-def selects_primary(selector: Selector) -> dict[str, str]:
+def selects_primary(selector: Selector | None) -> dict[str, str]:
     """The one label that primary pods have and canary pods do not."""
+    assert selector is not None
     return {selector.key: f"{selector.value}{SUFFIX}"}
 
 

@@ -10,7 +10,7 @@ from serinus.events import CanarySpec, ObjectRef, Readiness, Selector, WorkloadS
 from serinus.events.canary import progress_deadline_s
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, NoSelectorLabel, Obj, selector_of
-from serinus.kube.revision import template_hash
+from serinus.kube.revision import revised, template_hash
 
 PROMOTED = "serinus.dev/promoted-revision"
 SIDECARS = frozenset({"istio-proxy", "envoy"})
@@ -79,7 +79,7 @@ def workload_seen(
         name=name,
         found=True,
         resource_version=meta.get("resourceVersion", ""),
-        revision=template_hash(_revised(found), kind=kind),
+        revision=template_hash(revised(found), kind=kind),
         promoted=(meta.get("annotations") or {}).get(PROMOTED, ""),
         replicas=spec.get("replicas", 1) if kind == "Deployment" else None,
         images=_images(spec),
@@ -98,14 +98,6 @@ def workload_seen(
 
 def template_of(workload: Obj | None) -> Obj:
     return ((workload or {}).get("spec") or {}).get("template") or {}
-
-
-def _revised(found: Obj) -> Obj:
-    """What a revision is made of: the pod template, or a Service's spec without its addresses."""
-    if found["kind"] in WITH_PODS:
-        return template_of(found)
-    spec: Obj = found.get("spec") or {}
-    return {"spec": {k: v for k, v in spec.items() if k not in ("clusterIP", "clusterIPs")}}
 
 
 def _selector(found: Obj, policy: Policy) -> tuple[Selector | None, str]:
