@@ -27,7 +27,7 @@ from serinus.events import (
 )
 from serinus.events.canary import GatewayRef
 from serinus.kube.configs import checksum
-from serinus.kube.revision import template_hash
+from serinus.kube.revision import revised, template_hash
 from serinus.router.app import service
 from serinus.router.core.objects import PROMOTED_REVISION
 from serinus.router.settings import Settings
@@ -464,3 +464,40 @@ async def test_somebody_elses_route_is_not_touched(bench: Bench, kube: Kube) -> 
     assert "belongs to ConfigMap boss" in news.error
     assert [("other", 1)] == await bench.weights()
     assert await kube.find("apps/v1", "Deployment", bench.namespace, "web-primary") is None
+
+
+def a_service(version: str) -> Obj:
+    ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+    spec = {"selector": {"version": version}, "ports": ports}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}
+
+
+async def test_a_service_of_its_own_address_is_released_by_copies(
+    control_plane: ControlPlane, kube: Kube, kubelet: Kubelet, namespace: str
+) -> None:
+    """11.3 no. 32: a target of type ClusterIP never initialised."""
+    bench = Bench(kube, namespace, "traefik")
+    await bench.set_up(a_service("v1"))
+    target = ObjectRef(api_version="v1", kind="Service", name="web")
+
+    async def leads(name: str) -> tuple[str, str]:
+        spec = (await bench.get("Service", name))["spec"]
+        return spec["selector"]["version"], spec["clusterIP"]
+
+    async with running(control_plane, bench):
+        await bench.settled(bench.intent(target=target))
+        _, address = await leads("web-primary")
+        await kube.apply(a_service("v2"), namespace)
+        found = await bench.get("Service", "web")
+        revision = template_hash(revised(found), kind="Service")
+        step = {"target": target, "canary": "running", "_revision": revision}
+        await bench.settled(bench.intent(**step))
+        await bench.settled(bench.intent(weight=50, **step))
+        assert ("v1", address) == await leads("web-primary")
+        assert "v2" == (await leads("web-canary"))[0]
+
+        await bench.settled(bench.intent(weight=50, promote=True, **step))
+
+    assert ("v2", address) == await leads("web-primary")
+    assert [("web-primary", 50), ("web-canary", 50)] == await bench.weights()
+    assert found["spec"] == (await bench.get("Service", "web"))["spec"]
