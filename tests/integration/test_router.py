@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.servers.control_plane import ControlPlane
-from tests.servers.kube import Kube, Obj
+from tests.servers.kube import ApiError, Kube, Obj
 from tests.servers.kubelet import Kubelet, Rule
 from tests.servers.waiting import eventually
 
@@ -501,3 +501,35 @@ async def test_a_service_of_its_own_address_is_released_by_copies(
     assert ("v2", address) == await leads("web-primary")
     assert [("web-primary", 50), ("web-canary", 50)] == await bench.weights()
     assert found["spec"] == (await bench.get("Service", "web"))["spec"]
+
+
+async def test_copies_that_are_used_no_more_are_deleted_or_given_up(
+    control_plane: ControlPlane, kube: Kube, kubelet: Kubelet, namespace: str
+) -> None:
+    bench = Bench(kube, namespace, "kubernetes")
+    deployment = a_deployment()
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    container["envFrom"] = [{"configMapRef": {"name": name}} for name in ("own", "shared")]
+    for name in ("own", "shared"):
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+        await kube.apply({**config, "data": {"a": "1"}}, namespace)
+    await bench.set_up(deployment)
+    async with running(control_plane, bench):
+        await bench.settled(bench.intent())
+        other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "own", "uid": "other"}
+        copy = await bench.get("ConfigMap", "shared-primary")
+        owners = [*copy["metadata"]["ownerReferences"], other]
+        await bench.patch("ConfigMap", "shared-primary", {"metadata": {"ownerReferences": owners}})
+        del container["envFrom"]
+        found = await kube.apply(a_deployment("example.test/web:2"), namespace)
+        revision = template_hash(found["spec"]["template"])
+        step = {"canary": "running", "_revision": revision, "_configs": {}}
+        await bench.settled(bench.intent(promote=True, **step))
+        assert await bench.get("ConfigMap", "own-primary")
+
+        await bench.settled(bench.intent(_revision=revision, _configs={}))
+
+    left = await bench.get("ConfigMap", "shared-primary")
+    assert ["other"] == [owner["uid"] for owner in left["metadata"]["ownerReferences"]]
+    with pytest.raises(ApiError, match="own-primary"):
+        await bench.get("ConfigMap", "own-primary")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.builders import REF, a_config_map
+from tests.builders import APP, REF, a_config_map
 from tests.unit.router.core.scenes import (
     NEW,
     NEW_IMAGE,
@@ -27,9 +27,11 @@ from serinus.events.canary import AutoscalerRef
 from serinus.kube.configs import checksum
 from serinus.kube.refs import Obj
 from serinus.kube.revision import template_hash
-from serinus.router.core.objects import PROMOTED_CONFIGS, PROMOTED_REVISION, Refusal
+from serinus.router.core.objects import PROMOTED_CONFIGS, PROMOTED_REVISION, STALE_CONFIGS, Refusal
 from serinus.router.core.steps import Options, Read, Settled, Wait, World
 from serinus.router.scalers import hpa
+from serinus.router.workloads import primary as workloads
+from serinus.router.workloads.primary import Making
 
 PARKED = {"canary": "parked"}
 
@@ -310,3 +312,43 @@ def test_a_missing_autoscaler_is_told_and_keeps_no_request_waiting() -> None:
 
     assert ["routes 80/20"] == [step.why for step in plan.steps]
     assert Wait("HorizontalPodAutoscaler web.shop not found") == plan.then
+
+
+# --- copies that nobody uses any more -------------------------------------------------------------
+
+
+def with_stale(*, parked: bool = True, ready: int = 2) -> World:
+    """The primary was given a revision that mounts nothing, after one that mounted `a`."""
+    note = {PROMOTED_CONFIGS: '{"configmap/a":"1"}'}
+    primary = a_primary(metadata={"annotations": note})
+    found = world(a_target(), primary, a_route(), *the_services())
+    promoted = planned(wish(promote=True, canary="running"), found).steps[0].whole
+    promoted["status"] = a_primary(ready=ready)["status"]
+    size = {"replicas": 0, "ready": 0} if parked else {}
+    return world(a_target(**size), promoted, a_route(), *the_services())
+
+
+def test_copies_that_the_primary_uses_no_more_go_when_the_release_is_over() -> None:
+    """11.3 no. 15: stale copies stayed until the Canary was deleted."""
+    assert [] == whys(wish(canary="running", promote=True), with_stale(parked=False))
+
+    (step,) = planned(wish(canary="parked"), with_stale()).steps
+
+    assert ("prune", ("configmap/a",)) == (step.verb, step.stale)
+    assert STALE_CONFIGS not in step.whole["metadata"]["annotations"]
+
+
+def test_copies_stay_while_the_primary_is_not_ready() -> None:
+    """Its older pods may still mount them."""
+    assert [] == whys(wish(canary="parked"), with_stale(ready=1))
+
+
+def test_a_config_that_is_used_again_is_not_stale() -> None:
+    primary = workloads.promoted(
+        a_primary(metadata={"annotations": {STALE_CONFIGS: "configmap/a secret/b"}}),
+        a_target(),
+        Making(canary=REF, selector=APP, revision=NEW, configs={"secret/b": "1"}),
+        {},
+    )
+
+    assert ("configmap/a",) == workloads.stale_configs(primary)

@@ -25,6 +25,11 @@ def ref_of_key(key: str, namespace: str) -> Ref:
     return Ref("v1", _KIND_OF[word], namespace, name)
 
 
+def copy_ref(key: str, namespace: str) -> Ref:
+    """The primary's copy of `configmap/<name>`."""
+    return ref_of_key(f"{key}{SUFFIX}", namespace)
+
+
 def copy_of(source: Obj, canary: CanaryRef, label_prefixes: Sequence[str]) -> Obj:
     """The copy of a live ConfigMap or Secret, owned by this canary alone."""
     meta = source["metadata"]

@@ -111,6 +111,10 @@ class Executor:
                     self._keep(await self._apply(step))
                 case "copy":
                     await self._copy(step.whole, canary)
+                case "prune":
+                    for key in step.stale:
+                        await self._drop(configs.copy_ref(key, canary.namespace), canary)
+                    self._keep(await self._patch(step))
         except Conflict:
             # What we planned from is old. The watch will say so too, but not when.
             await self._refresh(step.ref)
@@ -180,6 +184,19 @@ class Executor:
             version = live["metadata"]["resourceVersion"]
             patch.setdefault("metadata", {})["resourceVersion"] = version
             await self._cluster.patch(ref, patch, manager=MANAGER)
+
+    async def _drop(self, ref: Ref, canary: CanaryRef) -> None:
+        """Deletes a copy that is this canary's alone; one that others own too is given up."""
+        live = await self._find(ref)
+        owners = (live or {"metadata": {}})["metadata"].get("ownerReferences") or []
+        others = [owner for owner in owners if owner.get("uid") != canary.uid]
+        if live is None or len(others) == len(owners):
+            return
+        if not others:
+            await self._cluster.delete(ref, uid=live["metadata"]["uid"])
+            return
+        meta = {"ownerReferences": others, "resourceVersion": live["metadata"]["resourceVersion"]}
+        await self._cluster.patch(ref, {"metadata": meta}, manager=MANAGER)
 
     async def _find(self, ref: Ref) -> Obj | None:
         try:

@@ -18,6 +18,7 @@ from serinus.kube.refs import Obj, Ref, controller_of
 MANAGER = "serinus-router"
 PROMOTED_REVISION = "serinus.dev/promoted-revision"
 PROMOTED_CONFIGS = "serinus.dev/promoted-configs"
+STALE_CONFIGS = "serinus.dev/stale-configs"
 ORIGINAL = "serinus.dev/original"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # Flux would otherwise put generated objects back to what the repository says (reference 3.6).

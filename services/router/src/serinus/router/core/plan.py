@@ -14,6 +14,7 @@ event. The order of the rules is the safety argument:
     read back     what proxies have accepted, not what was written
     promotion     exactly the analysed revision, with the configs it was analysed with
     canary_down   when no request has reached it for as long as proxies take to follow
+    pruned        copies of configs that nobody uses any more
 """
 
 from __future__ import annotations
@@ -261,6 +262,7 @@ RULES: tuple[Rule, ...] = (
     promotion.promoted,
     promotion.rolled_out,
     canary_down,
+    promotion.pruned,
     everything_was_there,
 )
 

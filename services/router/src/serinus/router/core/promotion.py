@@ -116,6 +116,24 @@ def rolled_out(scene: Scene) -> Wait | None:
     return Wait(f"{scene.primary_text} not ready: {scene.primary_readiness.text}")
 
 
+def pruned(scene: Scene) -> Write | None:
+    """Copies that the primary uses no more go, once the release is over (11.3 no. 15)."""
+    primary = scene.primary
+    if primary is None or scene.intent.workload.canary != "parked":
+        return None
+    stale = workloads.stale_configs(primary)
+    if not stale or scene.primary_readiness.state != "ready":
+        return None
+    return Write(
+        verb="prune",
+        ref=scene.primary_ref,
+        why="stale copies",
+        whole=workloads.pruned(primary),
+        live=primary,
+        stale=stale,
+    )
+
+
 def is_promoted(scene: Scene) -> bool:
     """Whether the primary was given the intent's revision and configs already."""
     if scene.promoted_note(PROMOTED_REVISION) != scene.intent.revision:

@@ -20,16 +20,18 @@ class Write(Struct, frozen=True, kw_only=True):
           patch   only what differs from `live`, and only if that is still the newest version
           apply   server-side apply of `ours`: the fields that belong to us
           copy    a config's copy, whoever else owns it
+          prune   the copies of `stale` are given up, then `whole` forgets them
     why   what this is for, for logs
     """
 
-    verb: Literal["create", "patch", "apply", "copy"]
+    verb: Literal["create", "patch", "apply", "copy", "prune"]
     ref: Ref
     why: str
     whole: Obj = {}
     ours: Obj = {}
     live: Obj | None = None
     checksum: str = ""
+    stale: tuple[str, ...] = ()
 
 
 class Read(Struct, frozen=True):

@@ -28,6 +28,7 @@ from serinus.kube.revision import FLAGGER_ID, copied_annotations
 from serinus.router.core.objects import (
     PROMOTED_CONFIGS,
     PROMOTED_REVISION,
+    STALE_CONFIGS,
     annotations_of,
     labels_of,
 )
@@ -81,6 +82,25 @@ def promoted_configs(primary: Obj) -> dict[str, str] | None:
         return msgspec.json.decode(text, type=dict[str, str]) if text is not None else None
     except msgspec.MsgspecError:
         return None
+
+
+def stale_configs(primary: Obj) -> tuple[str, ...]:
+    """Keys of configs whose copies the primary uses no more; `configmap/<name>`, sorted."""
+    text = annotations_of(primary).get(STALE_CONFIGS, "")
+    return tuple(text.split()) if text else ()
+
+
+def pruned(primary: Obj) -> Obj:
+    """The primary without the note of what it once used."""
+    whole = copy.deepcopy(primary)
+    whole["metadata"]["annotations"].pop(STALE_CONFIGS, None)
+    return whole
+
+
+def _stale_note(primary: Obj, making: Making) -> dict[str, str]:
+    before = {*stale_configs(primary), *(promoted_configs(primary) or {})}
+    stale = sorted(before - making.configs.keys())
+    return {STALE_CONFIGS: " ".join(stale)} if stale else {}
 
 
 def promoted_note(making: Making) -> dict[str, str]:
@@ -146,10 +166,13 @@ def promoted(primary: Obj, target: Obj, making: Making, spec: Mapping[str, objec
         **kept,
         **selects_primary(making.selector),
     }
+    theirs = _not_from(annotations_of(primary), annotations_of(target))
+    theirs.pop(STALE_CONFIGS, None)
     meta["annotations"] = {
-        **_not_from(annotations_of(primary), annotations_of(target)),
+        **theirs,
         **prefixed(copied_annotations(annotations_of(target)), making.label_prefixes),
         **promoted_note(making),
+        **_stale_note(primary, making),
     }
     for field, value in spec.items():
         if value is None:
