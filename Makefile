@@ -57,13 +57,14 @@ sim: setup ## the ring on virtual time with faults, and the mutants it must catc
 	@$(PYTEST) tests/sim -q -n 2
 
 integration: setup ## real nats-server, real API server, real Prometheus, real Traefik
+	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(PYTEST) tests/integration -q
 
 peer: setup ## Flagger's recorded runs through our ring (needs the recorded traces, see tests/peer/README.md)
-	@$(PYTEST) tests/peer -q
+	@$(PYTEST) tests/peer -q --timeout=900
 
 e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG
-	@$(PYTEST) tests/e2e -q
+	@$(PYTEST) tests/e2e -q --timeout=900
 
 bench: setup ## counts and ratios against a real control plane
 	@$(BIN)/python -m tests.bench

@@ -341,6 +341,43 @@ async def test_a_server_that_crashes_and_returns_loses_nothing(buses: Buses) -> 
     assert buses.states["analyzer"] == [True, False, True]
 
 
+async def test_an_acknowledgement_that_a_crash_swallowed_is_given_again(
+    buses: Buses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was done is not handled a second time by the process that did it."""
+    monkeypatch.setattr(pull, "ACK_WAIT_S", 1.0)
+    analyzer = await buses.get("analyzer")
+    async with following(analyzer, RolloutStarted, durable="analyzer") as facts:
+        await analyzer.publish(fact(1))
+        (first,) = await take(facts, 1)
+        buses.server.kill()
+        await first.ack()  # into a connection of which nobody knows yet that it is dead
+        buses.server.start()
+        await reconnected(analyzer)
+
+        async def nothing_pending() -> bool:
+            async with as_root(buses.server) as jetstream:
+                info = await jetstream.consumer_info("FACTS", "analyzer")
+                return not info.num_ack_pending
+
+        await eventually(nothing_pending, "the server knows that the fact is done", 20)
+        await analyzer.publish(fact(2))
+        assert [d.message for d in await take(facts, 1, within_s=20)] == [fact(2)]
+
+
+async def test_a_fact_in_hand_does_not_hide_the_one_that_has_its_number_in_a_new_store(
+    buses: Buses,
+) -> None:
+    analyzer = await buses.get("analyzer")
+    async with following(analyzer, RolloutStarted, durable="analyzer") as facts:
+        await analyzer.publish(fact(1))
+        await take(facts, 1)
+        restart(buses.server, lose=True)
+        await reconnected(analyzer)
+        await analyzer.publish(fact(2))
+        assert [d.message for d in await take(facts, 1, within_s=20)] == [fact(2)]
+
+
 async def test_a_server_that_lost_its_store_gets_everything_again(buses: Buses) -> None:
     watcher, analyzer = await buses.get("watcher"), await buses.get("analyzer")
     again: list[asyncio.Task[int]] = []

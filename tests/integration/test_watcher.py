@@ -262,20 +262,20 @@ async def test_what_says_nothing_new_is_not_sent(
     assert watcher.heard() - count <= 3
 
 
-async def test_two_canaries_on_one_target_know_of_each_other(
+async def test_of_two_canaries_on_one_target_the_younger_one_knows_of_the_older(
     control_plane: ControlPlane, kube: Kube, namespace: str
 ) -> None:
     await kube.apply(a_deployment(), namespace)
     await kube.apply(a_canary("web"), namespace)
     async with watching(control_plane, namespace) as watcher:
-        alone = await watcher.until(lambda s: s.target.found)
+        # Ages are told in seconds; within one of them names decide.
+        await kube.apply(a_canary("web-too"), namespace)
+        younger = await watcher.until(lambda s: s.canary.name == "web-too")
+        older = await watcher.until(lambda s: s.canary.name == "web")
+        assert (younger.rivals, older.rivals) == (("web",), ())
 
-        await kube.apply(a_canary("copy"), namespace)
-        other = await watcher.until(lambda s: s.canary.name == "copy" and s.rivals)
-        first = await watcher.until(lambda s: s.canary.name == "web" and s.rivals)
-
-    assert alone.rivals == ()
-    assert (first.rivals, other.rivals) == (("copy",), ("web",))
+        await kube.delete(CANARY, "Canary", namespace, "web")
+        await watcher.until(lambda s: s.canary.name == "web-too" and not s.rivals)
 
 
 async def test_everything_is_told_again_when_the_bus_lost_its_memory(

@@ -1,6 +1,6 @@
 """etcd, kube-apiserver and kube-controller-manager: found, else built once from Go modules.
 
-Versions are pinned by kubernetes/go.mod and go.sum. `python -m tests.tools.build` builds by hand,
+Versions are pinned by kubernetes/go.mod and go.sum. `python -m tests.tools.build` does it by hand,
 `python -m tests.tools.build --pin v1.34.4 v3.6.4` rewrites the pins (Kubernetes, etcd).
 """
 
@@ -180,7 +180,7 @@ def main() -> None:
     if options.pin:
         pin(*options.pin)
     try:
-        for path in built().values():
+        for path in (built() if options.pin else programs()).values():
             print(path)
     except ServerError as error:
         sys.exit(str(error))

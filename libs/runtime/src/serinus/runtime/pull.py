@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -48,6 +49,10 @@ not lost, those of last week are not news."""
 _NS = 1_000_000_000
 
 
+_Place = tuple[int, datetime]
+"""A message by its number and time: a stream that was made anew counts from one again."""
+
+
 class Lost(Exception):
     """The consumer does not deliver any more; the text says why."""
 
@@ -71,7 +76,8 @@ class Puller:
         self._durable = durable
         self._out = out
         self._inbox: asyncio.Queue[Msg | Lost] = asyncio.Queue()
-        self._outstanding: dict[int, Msg] = {}
+        self._outstanding: dict[_Place, Msg] = {}
+        self._finished: deque[_Place] = deque(maxlen=ACK_PENDING_MAX)
         self._attached_before = False
 
     def interrupt(self, why: str) -> None:
@@ -172,26 +178,30 @@ class Puller:
 
     async def _deliver(self, msg: Msg) -> None:
         sequence = msg.metadata.sequence.stream
+        place = (sequence, msg.metadata.timestamp)
         if self._durable:
-            again = sequence in self._outstanding
-            self._outstanding[sequence] = msg
+            again = place in self._outstanding
+            self._outstanding[place] = msg
             if again:
                 return  # still in hand: the server asked only because the connection was away
+            if place in self._finished:
+                await self._ack(place)  # the first acknowledgement got lost
+                return
         try:
             message = wire.open_(msg.subject, msg.data)
         except Undecodable as error:
             await self._park(msg, str(error))
-            await self._ack(sequence)
+            await self._ack(place)
             return
         if not isinstance(message, self._wanted):
-            await self._ack(sequence)
+            await self._ack(place)
             return
         headers = dict(msg.headers or {})
         arrived = Arrived(message, msg.subject, sequence, headers)
         if self._durable:
             arrived.delivered = msg.metadata.num_delivered or 1
-            arrived._ack = partial(self._ack, sequence)
-            arrived._nak = partial(self._nak, sequence)
+            arrived._ack = partial(self._ack, place)
+            arrived._nak = partial(self._nak, place)
         await self._out.put(arrived)
 
     async def _park(self, msg: Msg, reason: str) -> None:
@@ -202,14 +212,16 @@ class Puller:
             except Retry as error:
                 log.warning("could not park", extra={"reason": str(error)})
 
-    async def _ack(self, sequence: int) -> None:
-        """Says that it is done; if that gets lost, the message comes again."""
-        msg = self._outstanding.pop(sequence, None)
+    async def _ack(self, place: _Place) -> None:
+        """Says that it is done; if that gets lost, the server asks and is told again."""
+        msg = self._outstanding.pop(place, None)
         if msg is not None:
+            if place not in self._finished:
+                self._finished.append(place)
             await self._answer(msg, b"")
 
-    async def _nak(self, sequence: int, after_s: float) -> None:
-        msg = self._outstanding.pop(sequence, None)
+    async def _nak(self, place: _Place, after_s: float) -> None:
+        msg = self._outstanding.pop(place, None)
         if msg is not None:
             delay = msgspec.json.encode({"delay": int(after_s * _NS)})
             await self._answer(msg, b"-NAK " + delay)

@@ -37,9 +37,11 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 # An answer of the API server that only a change can mend is asked for again this rarely.
 REFUSED_RETRY_S = 30.0
 MISSING_KIND_RETRY_S = 15.0
-# The same write again within this time means that somebody else undid it.
+# Somebody who undid nothing for so long is answered at once again.
 QUARREL_S = 120.0
 WRITES_PER_LOOK = 60
+# A wait that clocks can hardly tell from none ends a hair too early, and again, and again.
+SHORTEST_WAIT_S = 0.01
 
 
 class Spawn(Protocol):
@@ -92,10 +94,12 @@ class Desks:
         """
         key = intent.canary.key
         desk = self._desks.get(key)
+        if desk is not None and desk.intent.canary.uid != intent.canary.uid:
+            self._forget(key)
+            desk = None
         if desk is not None and intent.stamp < desk.intent.stamp:
             return
-        if desk is None or desk.intent.canary.uid != intent.canary.uid:
-            self._forget(key)
+        if desk is None:
             desk = self._desks[key] = Desk(intent)
         elif desk.intent.id != intent.id:
             desk.copied, desk.written, desk.refused = {}, {}, None
@@ -154,7 +158,7 @@ class Desks:
             desk.timer = self._spawn(self._later(desk, again_s), "look again")
 
     async def _later(self, desk: Desk, seconds: float) -> None:
-        await self._clock.sleep(seconds)
+        await self._clock.sleep(max(seconds, SHORTEST_WAIT_S))
         desk.timer = None
         self._wake(desk)
 
@@ -212,6 +216,8 @@ class Desks:
 
     def _scene(self, desk: Desk, intent: Intent, contents: dict[str, Obj | None]) -> Scene:
         now = self._clock.monotonic()
+        # Whatever changed until here is in this look.
+        desk.is_dirty = False
         world = World(
             live=self._executor.live(desk.refs),
             contents=contents,
@@ -228,6 +234,10 @@ class Desks:
 
     async def _write(self, desk: Desk, intent: Intent, step: Write) -> None:
         await self._executor.write(step, intent.canary)
+        if desk.intent is intent:
+            what, (at, times) = self._written(desk, step)
+            now = self._clock.monotonic()
+            desk.written[what] = (now, times + 1 if now - at < QUARREL_S else 1)
         if step.verb == "copy":
             desk.copied[step.why.removeprefix("copy of ")] = step.checksum
         _log.info(
@@ -237,16 +247,18 @@ class Desks:
 
     def _quarrel_s(self, desk: Desk, step: Write) -> float:
         """For how long not to write what somebody else keeps undoing; 0: write."""
-        now = self._clock.monotonic()
+        _, (at, times) = self._written(desk, step)
+        since_s = self._clock.monotonic() - at
+        if times < 2:
+            return 0.0
+        return max(0.0, min(LONGEST_RETRY_S, 2.0 ** (times - 2)) - since_s)
+
+    def _written(self, desk: Desk, step: Write) -> tuple[tuple[Ref, str], tuple[float, int]]:
+        """This write, and when it last succeeded and how often in a row."""
         what = merge_patch(step.live or {}, step.whole)
         digest = hashlib.sha256(msgspec.json.encode(what, order="sorted")).hexdigest()
-        at, times = desk.written.get((step.ref, digest), (now - QUARREL_S, 0))
-        if now - at >= QUARREL_S:
-            times = 0
-        pause_s = min(LONGEST_RETRY_S, 2.0 ** (times - 2)) - (now - at) if times > 1 else 0.0
-        if pause_s <= 0:
-            desk.written[step.ref, digest] = (now, times + 1)
-        return pause_s
+        key = (step.ref, digest)
+        return key, desk.written.get(key, (0.0, 0))
 
     async def _refuse(self, desk: Desk, refusal: Refusal) -> None:
         intent = desk.intent

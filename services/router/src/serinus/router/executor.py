@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from serinus.events import CanaryRef
 from serinus.events.canary import API_VERSION
 from serinus.kube.cluster import Cluster
-from serinus.kube.errors import Conflict, Invalid, NotFound
+from serinus.kube.errors import Conflict, Invalid, NoKind, NotFound
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.store import Store
 from serinus.router import configs
@@ -118,6 +118,8 @@ class Executor:
         except Conflict:
             # What we planned from is old. The watch will say so too, but not when.
             await self._refresh(step.ref)
+        except NoKind:
+            raise
         except NotFound:
             self._store(step.ref).forget(step.ref)
         except Refuse as error:

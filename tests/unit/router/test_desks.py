@@ -1,0 +1,466 @@
+"""When a canary is looked at, what is told, and how patient the router is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from tests.builders import REF, a_config_map
+from tests.unit.router.cluster import Router, a_router
+from tests.unit.router.core.scenes import (
+    NEW,
+    OLD_IMAGE,
+    PRIMARY,
+    ROUTE,
+    TARGET,
+    a_primary,
+    a_route,
+    a_target,
+    exposed,
+    the_services,
+    wish,
+)
+
+from serinus.events import CanaryRef
+from serinus.kube.configs import checksum
+from serinus.kube.errors import Denied, Invalid, Unreachable
+from serinus.kube.refs import Obj, Ref
+from serinus.kube.revision import template_hash
+from serinus.router.core.plan import next_step
+from serinus.router.core.scene import Scene
+from serinus.router.core.steps import Next
+
+pytestmark = pytest.mark.looptime
+
+
+def in_release(weight: int = 0, **target: Any) -> list[Obj]:
+    return [a_target(**target), a_primary(), a_route(weight), *the_services()]
+
+
+def using_config(name: str) -> Obj:
+    target = a_target()
+    sources = [{"configMapRef": {"name": name}}]
+    target["spec"]["template"]["spec"]["containers"][0]["envFrom"] = sources
+    return target
+
+
+def replicas(router: Router) -> int:
+    return int(router.cluster.objects[TARGET]["spec"]["replicas"])
+
+
+def shares(router: Router) -> list[int]:
+    services = router.cluster.objects[ROUTE]["spec"]["weighted"]["services"]
+    return [service["weight"] for service in services]
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+async def test_an_intent_is_carried_out_and_told() -> None:
+    async with a_router(*in_release()) as router:
+        await router.take(wish(20))
+
+        assert [("apply", "TraefikService/web")] == router.asked()
+        assert (True, 80, 20, wish(20).id, NEW) == (
+            router.last.settled,
+            router.last.primary_weight,
+            router.last.canary_weight,
+            router.last.intent,
+            router.last.revision,
+        )
+
+
+async def test_a_canary_in_its_place_costs_no_request() -> None:
+    async with a_router(*in_release(20)) as router:
+        await router.take(wish(20), for_s=600.0)
+
+        assert [] == router.asked()
+        assert [True] == [news.settled for news in router.news]
+
+
+async def test_the_same_news_is_told_once() -> None:
+    async with a_router(*in_release(20)) as router:
+        await router.take(wish(20))
+        await router.take(wish(20, version="1001", stamp=1.0))
+        router.cluster.edit(TARGET, metadata={"annotations": {"x": "1"}})
+        await asyncio.sleep(1.0)
+
+        assert 1 == len(router.news)
+
+
+async def test_pods_that_become_ready_are_acted_on_at_once() -> None:
+    async with a_router(*in_release(ready=0)) as router:
+        await router.take(wish(20))
+        assert "canary deployment web.shop not ready" in router.last.waiting
+        assert [100] == shares(router)
+
+        router.cluster.edit(TARGET, status={"availableReplicas": 2})
+        await asyncio.sleep(0.1)
+
+        assert [80, 20] == shares(router)
+        assert router.last.settled
+
+
+async def test_an_edited_route_is_put_back_at_once() -> None:
+    async with a_router(*in_release(20)) as router:
+        await router.take(wish(20))
+
+        router.cluster.put(a_route(90))
+        await asyncio.sleep(0.1)
+
+        assert [80, 20] == shares(router)
+
+
+async def test_the_newest_intent_counts_even_while_an_older_one_is_being_worked_on() -> None:
+    async with a_router(*in_release()) as router:
+        router.desks.take(wish(20))
+        router.desks.take(wish(40))
+        await asyncio.sleep(0.5)
+
+        assert [60, 40] == shares(router)
+        assert wish(40).id == router.last.intent
+
+
+async def test_an_intent_of_an_outdated_view_replaces_nothing() -> None:
+    """Two analyzers may be awake; the one that fell behind does not move traffic."""
+    async with a_router(*in_release()) as router:
+        await router.take(wish(40, stamp=20.0))
+        await router.take(wish(20, stamp=10.0))
+
+        assert [60, 40] == shares(router)
+
+
+async def test_a_canary_of_the_same_name_begins_anew() -> None:
+    """Its status is empty, so that its intent looks older; what the other one planned is off."""
+    again = CanaryRef(REF.namespace, REF.name, "another-uid")
+    async with a_router(*in_release()) as router:
+        await router.take(wish(0, canary="parked", stamp=1.0), for_s=2.0)
+        await router.take(msgspec.structs.replace(wish(0, stamp=0.0), canary=again), for_s=5.0)
+
+        assert (1, 2) == (len(router.desks), replicas(router))
+        assert "belongs to an earlier Canary" in router.last.waiting
+
+
+async def test_canaries_are_worked_on_side_by_side() -> None:
+    """One that cannot go on keeps no other one waiting."""
+    async with a_router(*in_release()) as router:
+        other = CanaryRef("shop", "other", "u2")
+        stuck = msgspec.structs.replace(wish(20, mesh="istoi"), canary=other)
+        router.desks.take(stuck)
+        await router.take(wish(20))
+
+        assert {"other": "UnknownMesh", "web": ""} == {
+            news.canary.name: news.refused for news in router.news
+        }
+
+
+# --- parking -------------------------------------------------------------------------------------
+
+
+async def test_the_canary_is_kept_as_long_as_proxies_take_to_follow() -> None:
+    async with a_router(*in_release(40)) as router:
+        await router.take(wish(0, canary="parked"), for_s=2.9)
+        assert ([100], 2, False) == (shares(router), replicas(router), router.last.settled)
+
+        await asyncio.sleep(0.2)
+
+        assert (0, True) == (replicas(router), router.last.settled)
+
+
+async def test_after_a_restart_proxies_are_given_their_time_again() -> None:
+    """When the routes were changed died with the process."""
+    async with a_router(*in_release(0)) as router:
+        await router.take(wish(0, canary="parked"), for_s=2.9)
+        assert 2 == replicas(router)
+        await asyncio.sleep(0.2)
+        assert 0 == replicas(router)
+
+
+async def test_an_edit_of_the_route_starts_the_wait_anew() -> None:
+    async with a_router(*in_release(40)) as router:
+        await router.take(wish(0, canary="parked"), for_s=2.0)
+        router.cluster.put(a_route(10))
+        await asyncio.sleep(2.0)
+        assert 2 == replicas(router)
+        await asyncio.sleep(1.2)
+        assert 0 == replicas(router)
+
+
+async def test_a_canary_that_somebody_wakes_is_let_until_there_is_another_intent() -> None:
+    async with a_router(*in_release(0)) as router:
+        await router.take(wish(0, canary="parked"), for_s=5.0)
+        router.cluster.edit(TARGET, spec={"replicas": 2})
+        await asyncio.sleep(60.0)
+        assert 2 == replicas(router)
+
+        await router.take(wish(0, canary="parked", progress_deadline_s=60), for_s=60.0)
+
+        assert 0 == replicas(router)
+
+
+async def test_the_same_wish_parks_again_after_another_one() -> None:
+    async with a_router(*in_release(0)) as router:
+        await router.take(wish(0, canary="parked"), for_s=5.0)
+        await router.take(wish(0, canary="running"), for_s=5.0)
+        assert 0 < replicas(router)
+
+        await router.take(wish(0, canary="parked"), for_s=5.0)
+
+        assert 0 == replicas(router)
+
+
+async def test_the_operator_may_set_the_settling_time() -> None:
+    async with a_router(*in_release(40), settle_s=0.0) as router:
+        await router.take(wish(0, canary="parked"), for_s=0.1)
+
+        assert 0 == replicas(router)
+
+
+# --- refusals and errors -------------------------------------------------------------------------
+
+
+async def test_a_refusal_is_a_fact_and_is_told_once() -> None:
+    async with a_router(*in_release(20)) as router:
+        diverged = wish(20, promote=True, revision="s1-something")
+        await router.take(diverged)
+        router.cluster.edit(TARGET, metadata={"annotations": {"x": "1"}})
+        await asyncio.sleep(60.0)
+
+        assert ["Diverged"] == [fact.reason for fact in router.refusals]
+        assert router.last.error == router.refusals[0].text
+        assert ("Diverged", False) == (router.last.refused, router.last.settled)
+        assert [] == router.asked()
+
+        await router.take(wish(40, promote=True, revision="s1-something"))
+        assert ["Diverged", "Diverged"] == [fact.reason for fact in router.refusals]
+        assert 2 == len({fact.id for fact in router.refusals})
+
+
+async def test_what_was_refused_is_done_once_its_reason_is_gone() -> None:
+    newer = in_release(20, image="example.test/web:3")
+    async with a_router(*newer) as router:
+        await router.take(wish(20, promote=True))
+        assert "Diverged" == router.last.refused
+
+        router.cluster.put(a_target())
+        await asyncio.sleep(0.1)
+
+        assert [("patch", "Deployment/web-primary")] == router.asked()
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "again_after_s"),
+    [
+        (Unreachable("the API server is away"), "the API server is away", 1.0),
+        (Denied("not allowed"), "TraefikService web.shop update error: not allowed", 30.0),
+        (Invalid("wrong value"), "TraefikService web.shop update error: wrong value", 30.0),
+    ],
+)
+async def test_an_error_is_told_in_full_and_tried_again_in_its_time(
+    error: Exception, text: str, again_after_s: float
+) -> None:
+    async with a_router(*in_release()) as router:
+        router.cluster.failures = [error]
+        await router.take(wish(20), for_s=again_after_s - 0.1)
+        assert (text, False, [100]) == (router.last.error, router.last.settled, shares(router))
+
+        await asyncio.sleep(0.2)
+
+        assert ([80, 20], "") == (shares(router), router.last.error)
+
+
+async def test_an_api_server_that_stays_away_is_asked_ever_more_rarely() -> None:
+    async with a_router(*in_release()) as router:
+        router.cluster.failures = [Unreachable("away") for _ in range(1000)]
+        await router.take(wish(20), for_s=600.0)
+
+        assert 10 < len(router.asked()) < 20
+
+
+async def test_patience_is_measured_anew_after_success_and_with_each_intent() -> None:
+    async with a_router(*in_release()) as router:
+        for weight in (20, 40):
+            router.cluster.failures = [Unreachable("away") for _ in range(5)]
+            await router.take(wish(weight), for_s=300.0)
+            assert [100 - weight, weight] == shares(router)
+        router.cluster.failures = [Unreachable("away") for _ in range(1000)]
+        await router.take(wish(60), for_s=600.0)
+
+        router.cluster.failures = [Unreachable("away")]
+        await router.take(wish(80), for_s=1.5)
+        assert [20, 80] == shares(router)
+        router.cluster.failures = [Unreachable("away")]
+        router.cluster.put(a_route(90))
+        await asyncio.sleep(1.5)
+
+        assert [20, 80] == shares(router)
+
+
+async def test_a_target_that_is_missing_is_an_error_and_no_refusal() -> None:
+    """Somebody is about to create it."""
+    nowhere = msgspec.structs.replace(exposed(), selector=None)
+    async with a_router() as router:
+        await router.take(wish(0, exposure=nowhere, selector=None))
+
+        assert "deployment web.shop not found" == router.last.error
+        assert [] == router.refusals
+
+
+async def test_a_bug_about_one_canary_is_told_and_keeps_the_others_going(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with a_router(*in_release()) as router:
+        router.cluster.failures = [KeyError("metadata")]
+        await router.take(wish(20), for_s=0.5)
+        assert "metadata" in router.last.error
+        await asyncio.sleep(1.0)
+
+        assert [80, 20] == shares(router)
+    assert "converging failed" in caplog.text
+
+
+async def test_a_mesh_that_is_not_installed_is_named() -> None:
+    async with a_router(a_target(), a_primary(), *the_services()) as router:
+        router.cluster.unserved = {"TraefikService"}
+        await router.take(wish(0))
+
+        assert "the API server does not serve TraefikService" in router.last.error
+
+
+async def test_a_mesh_that_gets_installed_is_used_soon() -> None:
+    async with a_router(a_target(), a_primary(), *the_services()) as router:
+        router.cluster.unserved = {"TraefikService"}
+        await router.take(wish(0), for_s=60.0)
+        router.cluster.unserved = set()
+        await asyncio.sleep(30.0)
+
+        assert router.last.settled
+
+
+async def test_nothing_is_done_before_all_that_is_there_was_listed() -> None:
+    """An empty list looks like an empty cluster, in which everything is to be made."""
+    async with a_router(*in_release(20)) as router:
+        router.cluster.hidden = {"TraefikService"}
+        await router.take(wish(20), for_s=20.0)
+        assert ([], "no list of TraefikService yet") == (router.asked(), router.last.error)
+
+        router.cluster.hidden = set()
+        await asyncio.sleep(30.0)
+
+        assert ([], True) == (router.asked(), router.last.settled)
+
+
+async def test_a_write_that_lost_a_race_is_planned_anew_from_the_newest_object() -> None:
+    async with a_router(*in_release(40)) as router:
+        await router.take(wish(40))
+        router.cluster.silent_edit(TARGET, spec={"replicas": 3})
+        await router.take(wish(0, canary="parked"), for_s=5.0)
+
+        assert [("apply", "TraefikService/web")] == router.asked()[:1]
+        assert (0, True) == (replicas(router), router.last.settled)
+
+
+async def test_the_copies_of_a_promotion_are_written_once() -> None:
+    """A change of the primary in the middle has the plan made anew, not the copies."""
+    target = using_config("a")
+    config = a_config_map("a", {"x": "2"})
+    revision = template_hash(target["spec"]["template"])
+    intent = wish(60, promote=True, revision=revision, configs={"configmap/a": checksum(config)})
+    async with a_router(target, config, a_primary(), a_route(60), *the_services()) as router:
+        router.cluster.failures_of = {("patch", "Deployment/web-primary"): [Unreachable("away")]}
+        await router.take(intent, for_s=5.0)
+
+        asked = router.asked()
+        assert 1 == asked.count(("create", "ConfigMap/a-primary"))
+        assert 2 == asked.count(("patch", "Deployment/web-primary"))
+        assert revision == router.last.primary_revision
+
+
+async def test_a_config_that_changed_under_a_promotion_is_read_again_for_the_next_intent() -> None:
+    target = using_config("a")
+    revision = template_hash(target["spec"]["template"])
+    old, new = (a_config_map("a", {"x": x}) for x in "23")
+    async with a_router(target, old, a_primary(), a_route(60), *the_services()) as router:
+        router.cluster.latency_s = 0.2
+        wanted = {"promote": True, "revision": revision}
+        await router.take(wish(60, configs={"configmap/a": checksum(old)}, **wanted), for_s=0.3)
+        router.cluster.put(new)
+        await router.take(wish(60, configs={"configmap/a": checksum(new)}, **wanted), for_s=5.0)
+
+        assert ([], revision) == (router.refusals, router.last.primary_revision)
+        copied = router.cluster.objects[Ref("v1", "ConfigMap", "shop", "a-primary")]
+        assert {"x": "3"} == copied["data"]
+
+
+async def test_what_could_not_be_told_is_told_later() -> None:
+    async with a_router(*in_release()) as router:
+        router.broker.disconnect()
+        await router.take(wish(20))
+        assert ([80, 20], []) == (shares(router), router.news)
+
+        router.broker.reconnect()
+        await asyncio.sleep(30.0)
+
+        assert router.last.settled
+
+
+# --- deleted canaries, quarrels ------------------------------------------------------------------
+
+
+async def test_an_intent_that_outlived_its_canary_makes_nothing() -> None:
+    async with a_router(a_target(image=OLD_IMAGE)) as router:
+        router.cluster.remove(Ref("flagger.app/v1beta1", "Canary", "shop", "web"))
+        await router.take(wish(0, revision="", canary="parked"), for_s=60.0)
+
+        assert [("get", "Canary/web")] == router.asked()
+        assert 0 == len(router.desks)
+        assert [] == router.news
+
+
+async def test_what_is_collected_with_its_canary_is_not_made_again() -> None:
+    async with a_router(*in_release(20)) as router:
+        await router.take(wish(20))
+        router.cluster.remove(Ref("flagger.app/v1beta1", "Canary", "shop", "web"))
+        for ref in (ROUTE, PRIMARY):
+            router.cluster.remove(ref)
+        await asyncio.sleep(60.0)
+
+        assert ROUTE not in router.cluster.objects
+        assert PRIMARY not in router.cluster.objects
+        assert 0 == len(router.desks)
+
+
+async def test_two_controllers_at_odds_do_not_melt_the_api(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody who undoes our weights at once, for ten minutes, is answered ever more slowly."""
+    looks: list[Scene] = []
+
+    def counted(scene: Scene) -> Next:
+        looks.append(scene)
+        return next_step(scene)
+
+    monkeypatch.setattr("serinus.router.desks.next_step", counted)
+    async with a_router(*in_release(20)) as router:
+        await router.take(wish(20))
+        router.cluster.rivals = {ROUTE: a_route(90)}
+
+        router.cluster.put(a_route(90))
+        await asyncio.sleep(600.0)
+
+        assert len(router.asked()) < 25
+        assert len(looks) < 100
+        assert "keeps being changed by somebody else" in router.last.waiting
+
+
+async def test_a_quarrel_long_ago_is_forgotten() -> None:
+    async with a_router(*in_release(20)) as router:
+        await router.take(wish(20))
+        for _ in range(20):
+            for _ in range(2):
+                router.cluster.put(a_route(90))
+                await asyncio.sleep(0.1)
+                assert [80, 20] == shares(router)
+            await asyncio.sleep(200.0)
