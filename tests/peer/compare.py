@@ -92,7 +92,7 @@ def compare(
         for number, row in enumerate(rows):
             if row.aspect == aspect and row.concerns(scenario) and theirs != ours:
                 before = (theirs, ours)
-                theirs, ours = _explained(row, theirs, ours)
+                theirs, ours = explained(row, theirs, ours)
                 if before != (theirs, ours):
                     used.add(number)
         if theirs != ours:
@@ -152,7 +152,7 @@ def _by_tick(flagger: Story, serinus: Story) -> tuple[list[str], list[str]]:
     return theirs, sorted_ours + ours
 
 
-def _explained(row: Deliberate, theirs: list[str], ours: list[str]) -> tuple[list[str], list[str]]:
+def explained(row: Deliberate, theirs: list[str], ours: list[str]) -> tuple[list[str], list[str]]:
     if not row.flagger:
         return [], []
     if row.once:

@@ -36,7 +36,7 @@ from serinus.kube.readiness import readiness
 from serinus.kube.refs import Obj, Ref, owner_reference
 from serinus.kube.revision import template_hash
 from serinus.router import services
-from serinus.router.core.objects import Refusal
+from serinus.router.core.objects import ORIGINAL, Refusal
 from serinus.router.core.plan import next_step, report, walk
 from serinus.router.core.scene import Scene, needs
 from serinus.router.core.steps import Settled, Wait, World, Write, after
@@ -206,6 +206,22 @@ def test_a_users_route_is_not_adopted() -> None:
     (step,) = planned(wish(20), world(a_target(), a_primary(), route, *the_services())).steps
 
     assert "ownerReferences" not in step.ours["metadata"]
+
+
+def test_what_a_users_route_was_is_noted_in_the_write_that_changes_it() -> None:
+    """And of that very version: noted afterwards, it would be our own state that is noted."""
+    route = a_route(0)
+    del route["metadata"]["ownerReferences"]
+    route["spec"] = {"weighted": {"services": [{"name": "web", "port": 80}]}}
+
+    found = world(a_target(), a_primary(), route, *the_services())
+    (step,) = planned(wish(20), found).steps
+
+    assert ORIGINAL in step.ours["metadata"]["annotations"]
+    assert "9" == step.ours["metadata"]["resourceVersion"]
+    (again,) = planned(wish(40), world(*objects_of(after(found, step)))).steps
+    assert ORIGINAL in again.ours["metadata"]["annotations"], "an apply without it would remove it"
+    assert "resourceVersion" not in again.ours["metadata"]
 
 
 def test_a_route_that_the_canary_only_refers_to_is_patched_not_applied() -> None:

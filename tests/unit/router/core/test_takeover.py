@@ -8,8 +8,8 @@ from typing import Any
 from tests.builders import REF
 
 from serinus.kube.refs import Obj, owner_reference
-from serinus.router.core.objects import ORIGINAL
-from serinus.router.core.takeover import original_of, remembering
+from serinus.router.core.objects import KEEP_FLUX_AWAY, LAST_APPLIED, ORIGINAL
+from serinus.router.core.takeover import FLAGGER_ORIGINAL, notes_of, original_of, remembering
 
 
 def a_route(spec: Any, **metadata: Any) -> Obj:
@@ -61,3 +61,37 @@ def test_nothing_is_remembered_of_what_is_ours_new_or_right_already() -> None:
 
 def test_what_was_not_remembered_cannot_be_given_back() -> None:
     assert original_of(THEIRS) is None
+
+
+def test_what_was_there_is_noted_where_flagger_looks_only_if_kubectl_has_not() -> None:
+    by_kubectl = a_route({"to": "web"}, annotations={LAST_APPLIED: "{}"})
+
+    noted = remembering(THEIRS, OURS, for_flagger=True)
+
+    assert '{"to":"web"}' == noted["metadata"]["annotations"][FLAGGER_ORIGINAL]
+    assert {ORIGINAL, FLAGGER_ORIGINAL} == notes_of(noted).keys()
+    assert THEIRS == original_of(noted)
+    assert {ORIGINAL} == notes_of(remembering(by_kubectl, OURS, for_flagger=True)).keys()
+
+
+def test_what_flagger_took_over_is_given_back_as_flagger_would() -> None:
+    """From its own note, else from kubectl's; without its annotations."""
+    text = '{"spec":{"to":"web"}}'
+    by_flagger = a_route({"to": "x"}, annotations={FLAGGER_ORIGINAL: '{"to":"web"}'})
+    by_kubectl = a_route({"to": "x"}, annotations={LAST_APPLIED: text, **KEEP_FLUX_AWAY})
+
+    assert a_route({"to": "web"}) == original_of(by_flagger)
+    assert a_route({"to": "web"}) == original_of(remembering(by_flagger, OURS))
+    given = original_of(by_kubectl)
+    assert a_route({"to": "web"}, annotations={LAST_APPLIED: text}) == given
+
+
+def test_a_note_that_cannot_be_read_gives_nothing_back() -> None:
+    for note in ("", "[1]", "{"):
+        assert original_of(a_route({"to": "x"}, annotations={FLAGGER_ORIGINAL: note})) is None
+
+
+def test_a_route_that_kubectl_applied_is_not_taken_for_one_that_flagger_took_over() -> None:
+    applied = a_route({"to": "x"}, annotations={LAST_APPLIED: '{"spec":{"to":"web"}}'})
+
+    assert original_of(applied) is None

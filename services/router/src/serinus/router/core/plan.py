@@ -31,12 +31,14 @@ from serinus.router.core.objects import (
     PROMOTED_REVISION,
     NotYet,
     Refusal,
+    annotations_of,
     in_the_way,
     is_leftover,
 )
 from serinus.router.core.routes import exposes, is_off
 from serinus.router.core.scene import Scene, canary_of
 from serinus.router.core.steps import Next, Read, Settled, Wait, World, Write, after
+from serinus.router.core.takeover import notes_of
 from serinus.router.workloads import service as target_service
 
 Rule = Callable[[Scene], Write | Read | Wait | None]
@@ -199,6 +201,11 @@ def _route(scene: Scene, found: Obj | None, whole: Obj, written: Collection[Ref]
         ours["metadata"]["ownerReferences"] = [owner_reference(scene.canary)]
     if found is None:
         whole = ours
+    elif notes := notes_of(whole):
+        # What an object was is noted in the very write that changes it, and only of that version.
+        ours["metadata"]["annotations"] = {**annotations_of(ours), **notes}
+        if notes != notes_of(found):
+            ours["metadata"]["resourceVersion"] = found["metadata"].get("resourceVersion", "")
     return Write(verb="apply", ref=ref, why=shares, whole=whole, ours=ours, live=found)
 
 

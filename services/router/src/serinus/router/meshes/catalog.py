@@ -11,7 +11,7 @@ from msgspec import Struct
 from serinus.events import Exposure, Routes
 from serinus.kube.refs import Obj, Ref
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal
-from serinus.router.meshes import gatewayapi, kubernetes, traefik
+from serinus.router.meshes import gatewayapi, istio, kubernetes, traefik
 
 
 class Ability(StrEnum):
@@ -80,6 +80,7 @@ MESHES: Mapping[str, Row] = rows(
         ALL,
         3.0,
     ),
+    Row("istio", istio, istio.API_VERSION, istio.KINDS, ALL, 5.0),
     Row("kubernetes", kubernetes, "v1", (), frozenset(), 2.0),
     Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), frozenset({WEIGHT}), 3.0),
 )
