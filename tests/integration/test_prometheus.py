@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from tests.servers.prometheus import prometheus as running_prometheus
 from serinus.analyzer.core.checks import NO_SERIES, NOT_A_NUMBER
 from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE, builtin_query, names_of
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
-from serinus.analyzer.providers.catalog import Tools, provider_of
+from serinus.analyzer.providers.catalog import provider_of, tools
 from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.providers.source import Question, Source
 from serinus.events import CanarySpec, ObjectRef
@@ -24,6 +25,7 @@ from serinus.runtime.http import HttpClient
 
 EVERY_S = 0.5
 WINDOW_S = 4.0
+NO_CLUSTER: Any = None
 BOUNDS = ("0.1", "0.3", "1.2", "5.0", "+Inf")
 NAMES = names_of("shop", "web", CanarySpec(target_ref=ObjectRef(kind="Deployment", name="web")))
 CANARY = "shop-web-canary-80@kubernetescrd"
@@ -83,7 +85,7 @@ class Asker:
         scraper = Scraper(
             self.http, self.clock, lambda work, name: self.tasks.add(asyncio.create_task(work))
         )
-        self.tools = Tools(self.http, scraper)
+        self.tools = tools(self.http, NO_CLUSTER, self.clock, scraper)
 
     async def ask(self, kind: str, address: str, query: str, check: str = "") -> Reading:
         source = Source(

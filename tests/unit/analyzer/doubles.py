@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from tests.builders import REF, a_canary, a_routes_observed, an_observed
 
 from serinus.analyzer.core.rollout import Policy
+from serinus.analyzer.providers.catalog import Tools, tools
+from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.shell.exports import Exports
 from serinus.analyzer.shell.loop import Loop
 from serinus.events import CanaryObserved, CanarySpec, CanaryStatus, Fact, Intent
-from serinus.kube.errors import Conflict, NotFound
+from serinus.kube.cluster import Cluster
+from serinus.kube.errors import Conflict, NotFound, error_of
+from serinus.kube.errors import Unreachable as ApiAway
+from serinus.kube.kinds import Resource, path_of
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.runtime.broker import MemoryBroker
 from serinus.runtime.clock import Clock, LoopClock
-from serinus.runtime.http import HttpRequest, HttpResponse, Unanswered
+from serinus.runtime.http import Dialogue, Frame, HttpRequest, HttpResponse, Unanswered
 from serinus.runtime.memory import MemoryBus
 from serinus.runtime.telemetry import PrometheusMetrics
 
@@ -112,6 +118,7 @@ class FakeHttp:
         self.times: list[float] = []
         self.under_way = 0
         self.most_under_way = 0
+        self.said: list[str] = []
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         self.sent.append(request)
@@ -126,6 +133,66 @@ class FakeHttp:
         if isinstance(answer, Unanswered):
             raise answer
         return answer
+
+    async def converse(self, request: HttpRequest, dialogue: Dialogue[Any]) -> Any:
+        """A websocket whose frames are the lines of the answer; `0x` begins a binary one."""
+        answer = await self.send(request)
+        if answer.status >= 300:
+            raise Unanswered(f"GET {request.url}: no websocket there: {answer.status}")
+        frames = [_frame(line) for line in answer.text.splitlines()]
+        try:
+            self.said += next(dialogue)
+            for frame in frames:
+                self.said += dialogue.send(frame)
+        except StopIteration as end:
+            return end.value
+        raise Unanswered(f"GET {request.url}: the server closed the connection")
+
+
+def _frame(line: str) -> Frame:
+    return bytes.fromhex(line[2:]) if line.startswith("0x") else line
+
+
+class WebCluster:
+    """An API server whose answers are those of a web."""
+
+    def __init__(self, http: FakeHttp) -> None:
+        self.http = http
+
+    async def read(self, path: str, query: Mapping[str, str] | None = None) -> Obj:
+        return await self._ask("GET", path, query)
+
+    async def get(self, ref: Ref) -> Obj:
+        return await self._ask("GET", _path(ref))
+
+    async def create(self, obj: Obj) -> Obj:
+        return await self._ask("POST", _path(ref_of(obj)), body=obj)
+
+    async def delete(self, ref: Ref, **_: str) -> None:
+        await self._ask("DELETE", _path(ref))
+
+    async def _ask(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> Obj:
+        url = f"https://api.test{path}" + (f"?{urlencode(query)}" if query else "")
+        raw = msgspec.json.encode(body) if body else b""
+        try:
+            answer = await self.http.send(HttpRequest(url=url, method=method, body=raw))
+        except Unanswered as error:
+            raise ApiAway(str(error)) from None
+        if answer.status >= 400:
+            raise error_of(answer.status, answer.body)
+        return msgspec.json.decode(answer.body, type=dict)
+
+
+def _path(ref: Ref) -> str:
+    return path_of(ref.api_version, Resource(f"{ref.kind.lower()}s"), ref.namespace, ref.name)
+
+
+def toolbox(http: FakeHttp, spawn: Callable[..., None] | None = None, cluster: Any = None) -> Tools:
+    """Tools on this web; the API server is one of its places unless another is given."""
+    served: Cluster = cluster or WebCluster(http)
+    return tools(http, served, http.clock, Scraper(http, http.clock, spawn or Spawner()))
 
 
 def in_turn(*replies: Reply) -> Script:

@@ -15,7 +15,15 @@ from aiohttp.test_utils import TestServer
 from tests.servers.control_plane import make_certificate
 
 from serinus.runtime import context
-from serinus.runtime.http import HttpClient, HttpRequest, HttpResponse, Unanswered
+from serinus.runtime.http import (
+    Dialogue,
+    Frame,
+    HttpClient,
+    HttpRequest,
+    HttpResponse,
+    Identity,
+    Unanswered,
+)
 from serinus.runtime.telemetry import NoTracing
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -189,6 +197,62 @@ async def test_certificates_are_checked_unless_told_otherwise(
         assert (await client.send(HttpRequest(url=url, verify_tls=False))).status == 418
         assert (await trusting.send(HttpRequest(url=url))).status == 418
     await trusting.close()
+
+
+async def test_a_server_may_have_an_authority_of_its_own_and_want_a_certificate(
+    client: HttpClient, tmp_path: Path
+) -> None:
+    make_certificate(tmp_path)
+    pem, key = ((tmp_path / f"server.{kind}").read_bytes() for kind in ("crt", "key"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    tls.load_verify_locations(tmp_path / "server.crt")
+    tls.verify_mode = ssl.CERT_REQUIRED
+    both, ca_only = Identity(ca=pem, cert=pem, key=key), Identity(ca=pem)
+    async with a_server(mirror, tls) as url:
+        assert (await client.send(HttpRequest(url=url, identity=both))).status == 418
+        with pytest.raises(Unanswered):
+            await client.send(HttpRequest(url=url, identity=ca_only))
+        nobody = HttpRequest(url=url, identity=Identity(cert=pem, key=key), verify_tls=False)
+        assert (await client.send(nobody)).status == 418
+        with pytest.raises(Unanswered, match="not PEM"):
+            await client.send(HttpRequest(url=url, identity=Identity(ca=b"no certificate")))
+
+
+async def echo(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        if message.data == "end":
+            break
+        await socket.send_bytes(message.data.encode())
+    return socket
+
+
+def spelling(*words: str) -> Dialogue[list[Frame]]:
+    heard: list[Frame] = []
+    for word in words:
+        frame = yield (word,)
+        heard.append(frame)
+    return heard
+
+
+async def test_a_dialogue_is_held_over_a_websocket(client: HttpClient) -> None:
+    async with a_server(echo) as url:
+        address = HttpRequest(url=url.replace("http", "ws"), timeout_s=2.0)
+
+        assert await client.converse(address, spelling("a", "b")) == [b"a", b"b"]
+        with pytest.raises(Unanswered, match="closed the connection"):
+            await client.converse(address, spelling("a", "end"))
+
+
+async def test_a_dialogue_has_an_end_and_an_address(client: HttpClient) -> None:
+    async with a_server(mirror) as url:
+        with pytest.raises(Unanswered, match="no websocket there: 418"):
+            await client.converse(HttpRequest(url=url.replace("http", "ws")), spelling("a"))
+    never = HttpRequest(url="ws://127.0.0.1:1", timeout_s=1.0)
+    with pytest.raises(Unanswered):
+        await client.converse(never, spelling("a"))
 
 
 def test_a_body_that_is_not_utf_8_can_be_read_all_the_same() -> None:

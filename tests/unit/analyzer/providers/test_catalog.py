@@ -1,11 +1,10 @@
 """The table of providers."""
 
 import pytest
-from tests.unit.analyzer.doubles import FakeHttp, Spawner, in_turn, reply
+from tests.unit.analyzer.doubles import FakeHttp, in_turn, reply, toolbox
 
 from serinus.analyzer.core.rollout import Unreachable
-from serinus.analyzer.providers.catalog import PROVIDERS, Tools, provider_of
-from serinus.analyzer.providers.scrape import Scraper
+from serinus.analyzer.providers.catalog import PROVIDERS, provider_of
 from serinus.analyzer.providers.source import Question, Source
 from serinus.events.canary import MetricProvider
 
@@ -15,15 +14,14 @@ pytestmark = pytest.mark.looptime
 async def test_a_type_without_a_row_is_an_answer_that_names_the_rows() -> None:
     """Flagger asks Prometheus instead; a guess is no evidence."""
     http = FakeHttp(in_turn(reply(200)))
-    tools = Tools(http, Scraper(http, http.clock, Spawner()))
-    keptn = provider_of(Source(provider=MetricProvider(type="keptn")), tools)
+    tarot = provider_of(Source(provider=MetricProvider(type="tarot")), toolbox(http))  # type: ignore[arg-type]
 
-    answer = await keptn.value(Question(query="q", at=1.0, window_s=60.0))
+    answer = await tarot.value(Question(query="q", at=1.0, window_s=60.0))
 
-    assert answer == await keptn.probe(1.0)
+    assert answer == await tarot.probe(1.0)
     assert isinstance(answer, Unreachable)
     assert answer.why == (
-        f"provider type keptn is not available yet; available: {', '.join(PROVIDERS)}"
+        f"provider type tarot is not available yet; available: {', '.join(PROVIDERS)}"
     )
     assert http.sent == []
 

@@ -48,7 +48,7 @@ async def test_no_answer_is_unreachable_with_its_reason() -> None:
     provider = OverHttp(halves(HttpRequest(url="http://p/q")), SOURCE, http)
 
     assert await provider.value(ASKED) == Unreachable(
-        key="", why="request failed: GET http://p: cannot connect: Connection refused"
+        key="", why="request failed: GET http://p: cannot connect: Connection refused", away=True
     )
 
 
@@ -70,7 +70,19 @@ async def test_a_source_that_cannot_be_asked_says_what_is_missing() -> None:
     ],
 )
 def test_a_refusal_has_flaggers_words(status: int, body: str, why: str) -> None:
-    assert refusal(reply(status, body)) == Unreachable(key="", why=why)
+    assert refusal(reply(status, body)) == Unreachable(key="", why=why, away=status >= 500)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [(401, "are the credentials expired?"), (403, "may these"), (429, "rate limit")],
+)
+def test_what_says_nothing_about_the_question_has_its_cause(status: int, cause: str) -> None:
+    refused = refusal(reply(status, "no"))
+
+    assert refused is not None
+    assert refused.away
+    assert cause in refused.why
 
 
 def test_a_refusal_is_not_quoted_without_end() -> None:

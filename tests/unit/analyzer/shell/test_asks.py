@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.builders import a_rollout
-from tests.unit.analyzer.doubles import FakeCluster, FakeHttp, Spawner, in_turn, reply
+from tests.unit.analyzer.doubles import FakeCluster, FakeHttp, in_turn, reply, toolbox
 
 from serinus.analyzer.core.rollout import (
     Answer,
@@ -16,8 +16,6 @@ from serinus.analyzer.core.rollout import (
     Unreachable,
     Value,
 )
-from serinus.analyzer.providers.catalog import Tools
-from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.shell.asks import Asks
 from serinus.analyzer.shell.sources import Sources
 from serinus.events import MetricTemplateSpec, Webhook
@@ -35,8 +33,9 @@ class Bench:
     def __init__(self, limit: int = 3) -> None:
         self.http = FakeHttp(in_turn(reply(200, ONE)), delay_s=10.0)
         self.answers: list[tuple[str, Answer]] = []
-        tools = Tools(self.http, Scraper(self.http, self.http.clock, Spawner()))
-        self.sources = Sources(cluster=FakeCluster(), tools=tools, clock=self.http.clock)
+        self.sources = Sources(
+            cluster=FakeCluster(), tools=toolbox(self.http), clock=self.http.clock
+        )
         self.asks = Asks(
             sources=self.sources,
             http=self.http,

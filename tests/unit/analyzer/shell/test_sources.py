@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 from tests.builders import REF, a_canary_spec, a_rollout, a_status
-from tests.unit.analyzer.doubles import FakeCluster, FakeHttp, Spawner, in_turn, reply
+from tests.unit.analyzer.doubles import FakeCluster, FakeHttp, Spawner, in_turn, reply, toolbox
 
 from serinus.analyzer.core.rollout import MetricAsk, Policy, ProbeAsk, Unreachable, Value
-from serinus.analyzer.providers.catalog import Tools
-from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.shell.sources import Sources
 from serinus.events import MetricTemplateSpec
 from serinus.events.canary import MetricProvider, SecretRef
@@ -46,7 +44,7 @@ class Bench:
         self.http = FakeHttp(in_turn(reply(200, ONE)))
         self.cluster = FakeCluster(*objects)
         self.spawn = Spawner()
-        tools = Tools(self.http, Scraper(self.http, self.http.clock, self.spawn))
+        tools = toolbox(self.http, self.spawn)
         self.sources = Sources(cluster=self.cluster, tools=tools, clock=self.http.clock)
 
 

@@ -88,6 +88,7 @@ MetricProviderType = Literal[
     "keptn",
     "splunk",
     "scrape",
+    "http",
 ]
 AlertProviderType = Literal["slack", "msteams", "discord", "rocket", "gchat", "webhook"]
 
@@ -375,13 +376,25 @@ class SecretRef(_Part, frozen=True, kw_only=True):
     name: str = ""
 
 
+class HttpSource(_Part, frozen=True, kw_only=True):
+    """How any JSON API is asked for one number; `value` and `samples` are JSONPaths."""
+
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    body: str = ""
+    value: str = "$"
+    samples: str = ""
+
+
 class MetricProvider(_Part, frozen=True, kw_only=True):
     type: MetricProviderType
+    api: str = ""
     address: str = ""
     headers: dict[str, tuple[str, ...]] = {}
     secret_ref: SecretRef | None = None
     region: str = ""
+    role_arn: str = ""
     insecure_skip_verify: bool = False
+    http: HttpSource | None = None
 
 
 class MetricTemplateSpec(_Part, frozen=True, kw_only=True):

@@ -106,6 +106,9 @@ class KubeClient:
         path = path_of(ref.api_version, resource, ref.namespace, ref.name)
         return _obj.decode(await self._ask("get", "GET", path, resource.plural))
 
+    async def read(self, path: str, query: Mapping[str, str] | None = None) -> Obj:
+        return _obj.decode(await self._ask("get", "GET", path, "documents", query=query))
+
     async def list(
         self, api_version: str, kind: str, namespace: str = "", selector: str = ""
     ) -> Listing:

@@ -27,6 +27,10 @@ class Cluster(Protocol):
 
     async def get(self, ref: Ref) -> Obj: ...
 
+    async def read(self, path: str, query: Mapping[str, str] | None = None) -> Obj:
+        """Whatever the API server has at a path: for APIs that are not about objects."""
+        ...
+
     async def list(
         self, api_version: str, kind: str, namespace: str = "", selector: str = ""
     ) -> Listing:

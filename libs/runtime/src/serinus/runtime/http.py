@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
-from collections.abc import Mapping
-from typing import Protocol
+from collections import OrderedDict
+from collections.abc import Coroutine, Generator, Mapping
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
@@ -21,6 +23,25 @@ BODY_MAX = 1 << 20
 CONNECTIONS_MAX = 200
 PER_HOST_MAX = 50
 REDIRECTS_MAX = 5
+IDENTITIES_MAX = 64
+
+Heard = TypeVar("Heard")
+Frame = str | bytes
+Dialogue = Generator[tuple[str, ...], Frame, Heard]
+"""A conversation without a socket: yields the texts to send, is sent each frame that comes in, and
+returns what it was about."""
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """Whom to trust and who we are, as PEM texts.
+
+    ca         certificates to trust instead of the system's; b"": the system's
+    cert, key  our own certificate with its key; b"": none
+    """
+
+    ca: bytes = b""
+    cert: bytes = b""
+    key: bytes = b""
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
@@ -28,6 +49,8 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
 
     Without `proxy` those of the environment are used (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
     Redirects are not followed unless `redirects` says so: credentials would go where nobody said.
+    `identity` is for servers with a certificate authority, or clients with a certificate, of
+    their own.
     """
 
     url: str
@@ -38,6 +61,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     verify_tls: bool = True
     proxy: str = ""
     redirects: bool = False
+    identity: Identity | None = None
 
 
 class HttpResponse(Struct, frozen=True, kw_only=True):
@@ -61,6 +85,13 @@ class Http(Protocol):
         """The answer, whatever its status. Raises Unanswered when there is none in time."""
         ...
 
+    async def converse(self, request: HttpRequest, dialogue: Dialogue[Heard]) -> Heard:
+        """What a dialogue over a websocket came to, all within the request's timeout.
+
+        Raises Unanswered when it does not come to its end, and what the dialogue raises.
+        """
+        ...
+
 
 class HttpClient:
     """`Http` on aiohttp: one session, pooled connections, every wait bounded."""
@@ -78,14 +109,22 @@ class HttpClient:
         self._user_agent = user_agent
         self._tls = ssl.create_default_context(cafile=ca_file or None) if ca_file else None
         self._session: aiohttp.ClientSession | None = None
+        self._identities: OrderedDict[tuple[Identity, bool], ssl.SSLContext] = OrderedDict()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """The answer, whatever its status. Raises Unanswered when there is none in time."""
+        return await self._bounded(request, self._exchange(request))
+
+    async def converse(self, request: HttpRequest, dialogue: Dialogue[Heard]) -> Heard:
+        """What a dialogue over a websocket came to, all within the request's timeout."""
+        return await self._bounded(request, self._talk(request, dialogue))
+
+    async def _bounded(self, request: HttpRequest, work: Coroutine[Any, Any, Heard]) -> Heard:
         where = redact.url(request.url)
         try:
             with self._tracing.span(f"HTTP {request.method}", "client", url=where):
                 async with asyncio.timeout(request.timeout_s):
-                    return await self._exchange(request)
+                    return await work
         except TimeoutError:
             raise Unanswered(
                 f"{request.method} {where}: no answer within {request.timeout_s:g} s"
@@ -107,7 +146,7 @@ class HttpClient:
             allow_redirects=request.redirects,
             max_redirects=REDIRECTS_MAX,
             proxy=request.proxy or _proxy_of(request.url),
-            ssl=(self._tls or True) if request.verify_tls else False,
+            ssl=self._trust(request),
         ) as answer:
             body = bytearray()
             async for chunk in answer.content.iter_any():
@@ -120,6 +159,36 @@ class HttpClient:
                 status=answer.status, headers=answer.headers, body=bytes(body[: self._body_max])
             )
 
+    async def _talk(self, request: HttpRequest, dialogue: Dialogue[Heard]) -> Heard:
+        async with self._opened().ws_connect(
+            request.url,
+            headers={"User-Agent": self._user_agent, **self._tracing.outbound(), **request.headers},
+            max_msg_size=self._body_max,
+            proxy=request.proxy or _proxy_of(request.url.replace("ws", "http", 1)),
+            ssl=self._trust(request),
+        ) as socket:
+            try:
+                say = next(dialogue)
+                while True:
+                    for text in say:
+                        await socket.send_str(text)
+                    say = dialogue.send(await _frame(socket))
+            except StopIteration as end:
+                heard: Heard = end.value
+                return heard
+
+    def _trust(self, request: HttpRequest) -> ssl.SSLContext | bool:
+        identity = request.identity
+        if identity is None:
+            return (self._tls or True) if request.verify_tls else False
+        asked = (identity, request.verify_tls)
+        context = self._identities.get(asked)
+        if context is None:
+            context = self._identities[asked] = _context(identity, request.verify_tls)
+            if len(self._identities) > IDENTITIES_MAX:
+                self._identities.popitem(last=False)
+        return context
+
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -131,6 +200,39 @@ class HttpClient:
                 auto_decompress=True,
             )
         return self._session
+
+
+async def _frame(socket: aiohttp.ClientWebSocketResponse) -> Frame:
+    """The next text or binary frame. Raises ClientError when the other side has hung up."""
+    message = await socket.receive()
+    if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+        data: Frame = message.data
+        return data
+    raise aiohttp.ServerDisconnectedError
+
+
+def _context(identity: Identity, verify: bool) -> ssl.SSLContext:
+    """Raises ValueError when a certificate or key is not one."""
+    try:
+        context = ssl.create_default_context(cadata=identity.ca.decode() if identity.ca else None)
+        if identity.cert:
+            _show(context, identity)
+    except (ssl.SSLError, UnicodeDecodeError):
+        raise ValueError("the CA, certificate or key is not PEM, or they do not match") from None
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _show(context: ssl.SSLContext, identity: Identity) -> None:
+    """Gives the context our certificate; only files can be named, so it is one in memory."""
+    file = os.memfd_create("identity")
+    try:
+        os.write(file, identity.cert + b"\n" + identity.key)
+        context.load_cert_chain(f"/proc/self/fd/{file}")
+    finally:
+        os.close(file)
 
 
 def _proxy_of(url: str) -> str | None:
@@ -153,6 +255,8 @@ def _why(error: Exception) -> str:
         return f"cannot connect: {error.os_error.strerror or error.os_error}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection without an answer"
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"no websocket there: {error.status} {error.message}"
     if isinstance(error, aiohttp.InvalidURL):
         return "not a URL"
     return redact.text(str(error)) or type(error).__name__

@@ -123,13 +123,17 @@ def _templated(m: Moment, names: Names, index: int, metric: Metric, ref: Templat
         why = f'metrictemplate.flagger.app "{name}" not found'
         return _unaskable(metric, f"Metric template {name}.{namespace} error: {why}")
     interval = metric.interval or DEFAULT_INTERVAL
+    described = template.provider.http
     try:
         query = render(template.query, names.words(interval), metric.template_variables)
+        body = render(
+            described.body if described else "", names.words(interval), metric.template_variables
+        )
     except TemplateError as error:
         why = f"Metric template {name}.{namespace} query render error: {error}"
         return _unaskable(metric, why)
     kind = template.provider.type
-    return _asked(m, metric, f"template/{index}", query, provider=kind, template=key)
+    return _asked(m, metric, f"template/{index}", query, provider=kind, template=key, body=body)
 
 
 def _asked(
@@ -141,6 +145,7 @@ def _asked(
     provider: str,
     builtin: bool = False,
     template: str = "",
+    body: str = "",
 ) -> Question:
     interval = metric.interval or DEFAULT_INTERVAL
     ask = MetricAsk(
@@ -149,6 +154,7 @@ def _asked(
         source=m.seen.templates[template] if template else builtin_source(m),
         template=template,
         query=query,
+        body=body,
         window_s=duration_s(interval) or 60.0,
     )
     return Question(metric=metric, builtin=builtin, provider=provider, interval=interval, ask=ask)

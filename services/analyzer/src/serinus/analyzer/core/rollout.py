@@ -72,6 +72,7 @@ class MetricAsk(Struct, frozen=True, kw_only=True, tag="metric"):
                the canary's metrics server and no secret
     template   `namespace/name` of the MetricTemplate, "" for built-in and inline ones
     query      rendered, whitespace collapsed; for `scrape` the built-in's name
+    body       rendered body of an `http` source's request
     window_s   the metric's interval in seconds
     """
 
@@ -80,6 +81,7 @@ class MetricAsk(Struct, frozen=True, kw_only=True, tag="metric"):
     source: MetricTemplateSpec
     template: str = ""
     query: str = ""
+    body: str = ""
     window_s: float = 60.0
 
 
@@ -118,10 +120,15 @@ class NoData(Struct, frozen=True, kw_only=True, tag="no-data"):
 
 
 class Unreachable(Struct, frozen=True, kw_only=True, tag="unreachable"):
-    """No usable answer; `why` is fit for people and holds no secret."""
+    """No usable answer; `why` is fit for people and holds no secret.
+
+    away  it is the source that cannot be asked now, whatever it is asked: down, overloaded, or not
+          open to these credentials. False: this question is at fault, and time will not help.
+    """
 
     key: str
     why: str
+    away: bool = False
 
 
 Reading = Value | NoData | Unreachable

@@ -1,12 +1,11 @@
 """Prometheus and whatever speaks its HTTP API: one instant query (reference 5.5).
 
-Secret keys, optional: `token`, else `username` and `password`.
+Secret keys, all optional: `token`, else `username` and `password`; `ca.crt`, and `tls.crt` with
+`tls.key`. Thanos, Mimir, VictoriaMetrics and others are the same; a tenant goes into `headers`.
 """
 
 from __future__ import annotations
 
-import base64
-import math
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -14,14 +13,26 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from serinus.analyzer.core.checks import NO_SERIES, NOT_A_NUMBER
+from serinus.analyzer.core.checks import NO_SERIES
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
-from serinus.analyzer.providers.source import Halves, Misconfigured, Question, Source, refusal
+from serinus.analyzer.providers.source import (
+    MULTIPLE,
+    Halves,
+    Misconfigured,
+    Misread,
+    Question,
+    Source,
+    address,
+    basic,
+    credential,
+    get,
+    numeric,
+    reads,
+    refusal,
+)
 from serinus.runtime.http import HttpRequest, HttpResponse
 
-TIMEOUT_S = 5.0
 PROBE = "vector(1)"
-MULTIPLE = "query returned multiple values"
 
 
 class _Data(Struct, frozen=True, rename={"kind": "resultType"}):
@@ -45,38 +56,24 @@ _answer = msgspec.json.Decoder(_Answer)
 
 def request(source: Source, question: Question) -> HttpRequest:
     """The instant query for `question`, now by the server's clock, as Flagger asks it."""
-    address = source.provider.address.rstrip("/")
-    if not address.startswith(("http://", "https://")):
-        raise Misconfigured(f"address {address!r} is no http:// or https:// URL")
-    return HttpRequest(
-        url=f"{address}/api/v1/query?query={quote(question.query, safe='')}",
-        headers=_headers(source),
-        timeout_s=TIMEOUT_S,
-        verify_tls=not source.provider.insecure_skip_verify,
-    )
+    url = f"{address(source)}/api/v1/query?query={quote(question.query, safe='')}"
+    return get(source, url, authorization(source))
 
 
-def _headers(source: Source) -> Mapping[str, str]:
-    headers = {name: ", ".join(values) for name, values in source.provider.headers.items()}
-    credentials = source.credentials
-    if not credentials:
-        return headers
-    if token := credentials.get("token", b"").strip():
-        return {**headers, "Authorization": f"Bearer {_text(token)}"}
-    user, password = credentials.get("username"), credentials.get("password")
-    if user is None or password is None:
+def authorization(source: Source) -> Mapping[str, str]:
+    """The header that the Secret asks for. Raises Misconfigured when it is half there."""
+    held = {key for key, value in source.credentials.items() if value.strip()}
+    if "token" in held:
+        return {"Authorization": f"Bearer {credential(source, 'token')[0]}"}
+    if {"username", "password"} & held:
+        return {"Authorization": basic(source)}
+    if source.credentials and not {"ca.crt", "tls.crt", "tls.key"} & held:
+        # A Secret was named: a request without credentials is not what is meant.
         raise Misconfigured("the secret holds neither token nor username and password")
-    pair = base64.b64encode(user + b":" + password).decode()
-    return {**headers, "Authorization": f"Basic {pair}"}
+    return {}
 
 
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise Misconfigured("the secret's token is no text") from None
-
-
+@reads
 def reading(answer: HttpResponse) -> Reading:
     """The one number in the answer.
 
@@ -87,7 +84,7 @@ def reading(answer: HttpResponse) -> Reading:
     try:
         decoded = _answer.decode(answer.body)
     except msgspec.MsgspecError:
-        return Unreachable(key="", why="the answer is not that of a Prometheus API")
+        raise Misread("the answer is not that of a Prometheus API") from None
     if decoded.status != "success":
         return Unreachable(key="", why=f"error response: {decoded.error_type}: {decoded.error}")
     match decoded.data.kind:
@@ -98,7 +95,7 @@ def reading(answer: HttpResponse) -> Reading:
         case "matrix":
             return Unreachable(key="", why=MULTIPLE)
         case kind:
-            return Unreachable(key="", why=f"the answer is a {kind or 'nothing'}, not a number")
+            raise Misread(f"the answer is a {kind or 'nothing'}, not a number")
 
 
 def _vector(result: Any) -> Reading:
@@ -111,12 +108,9 @@ def _vector(result: Any) -> Reading:
 
 def _number(series: Any) -> Reading:
     try:
-        value = float(msgspec.convert(series, _Series).value[1])
-    except (msgspec.ValidationError, ValueError):
-        return Unreachable(key="", why="the answer holds no number")
-    if math.isnan(value):
-        return NoData(key="", cause=NOT_A_NUMBER)
-    return Value(key="", value=value)
+        return numeric(msgspec.convert(series, _Series).value[1])
+    except msgspec.ValidationError:
+        raise Misread("the answer holds no number") from None
 
 
 def probe(source: Source, at: float) -> HttpRequest:

@@ -6,18 +6,26 @@ text of Unreachable is fit for people and holds no secret.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import base64
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct
 
+from serinus.analyzer.core.checks import NO_SERIES, NOT_A_NUMBER
 from serinus.analyzer.core.queries import Names
-from serinus.analyzer.core.rollout import Reading, Unreachable
+from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.events.canary import MetricProvider
-from serinus.runtime.http import Http, HttpRequest, HttpResponse, Unanswered
+from serinus.runtime.http import Http, HttpRequest, HttpResponse, Identity, Unanswered
 
 MAX_QUOTED = 500
+TIMEOUT_S = 5.0
+MULTIPLE = "query returned multiple values"
+LOOK_BACK = 10
+"""Sources that answer with a series are asked for so many windows back (reference 5.5)."""
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -32,6 +40,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
     at        Unix seconds; the window ends here
     window_s  how far back it reaches
+    body      rendered body of a request (`http`)
     check     name of the built-in check, "" for a query of the user's
     observer  row of the built-in queries, and `names` what they are about
     """
@@ -39,9 +48,15 @@ class Question(Struct, frozen=True, kw_only=True):
     query: str
     at: float
     window_s: float
+    body: str = ""
     check: str = ""
     observer: str = ""
     names: Names | None = None
+
+    @property
+    def begin(self) -> float:
+        """Where a source begins that answers with a series."""
+        return self.at - LOOK_BACK * self.window_s
 
 
 class Provider(Protocol):
@@ -90,12 +105,95 @@ class OverHttp:
     async def _ask(
         self, make: Callable[[], HttpRequest], read: Callable[[HttpResponse], Reading]
     ) -> Reading:
-        try:
+        async def asked() -> Reading:
             return read(await self._http.send(make()))
-        except Misconfigured as error:
-            return Unreachable(key="", why=str(error))
-        except Unanswered as error:
-            return Unreachable(key="", why=f"request failed: {error}")
+
+        return await told(asked())
+
+
+# --- before the wire ----------------------------------------------------------------------------
+
+
+def address(source: Source, default: str = "") -> str:
+    """The address without a slash at its end. Raises Misconfigured."""
+    given = (source.provider.address or default).rstrip("/")
+    if not given.startswith(("http://", "https://")):
+        raise Misconfigured(f"address {given!r} is no http:// or https:// URL")
+    return given
+
+
+def credential(source: Source, *keys: str) -> tuple[str, ...]:
+    """The texts under these keys of the Secret. Raises Misconfigured, naming what is missing."""
+    missing = [key for key in keys if not source.credentials.get(key, b"").strip()]
+    if missing:
+        raise Misconfigured(f"the secret does not hold {' and '.join(missing)}")
+    return tuple(_text(key, source.credentials[key]) for key in keys)
+
+
+def _text(key: str, raw: bytes) -> str:
+    try:
+        text = raw.decode().strip()
+    except UnicodeDecodeError:
+        raise Misconfigured(f"the secret's {key} is no text") from None
+    if not text.isprintable():
+        raise Misconfigured(f"the secret's {key} holds line breaks or other characters of control")
+    return text
+
+
+def basic(source: Source) -> str:
+    """The Authorization header of `username` and `password`. Raises Misconfigured."""
+    pair = ":".join(credential(source, "username", "password"))
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def headers_of(source: Source) -> dict[str, str]:
+    """The provider's own headers; a copy, for they are shared."""
+    return {name: ", ".join(values) for name, values in source.provider.headers.items()}
+
+
+def identity_of(source: Source) -> Identity | None:
+    """The Secret's `ca.crt`, `tls.crt` and `tls.key`, if it has any. Raises Misconfigured."""
+    ca, cert, key = (source.credentials.get(k, b"") for k in ("ca.crt", "tls.crt", "tls.key"))
+    if bool(cert) != bool(key):
+        raise Misconfigured(f"the secret does not hold {'tls.key' if cert else 'tls.crt'}")
+    return Identity(ca=ca, cert=cert, key=key) if ca or cert else None
+
+
+def get(source: Source, url: str, headers: Mapping[str, str] | None = None) -> HttpRequest:
+    """A GET with the source's TLS settings and headers; those given here win."""
+    return HttpRequest(
+        url=url,
+        headers={**headers_of(source), **(headers or {})},
+        timeout_s=TIMEOUT_S,
+        verify_tls=not source.provider.insecure_skip_verify,
+        identity=identity_of(source),
+    )
+
+
+def post(
+    source: Source, url: str, body: bytes | Any, headers: Mapping[str, str] | None = None
+) -> HttpRequest:
+    """A POST of bytes, or of JSON, like `get`."""
+    given = {"Content-Type": "application/json", **(headers or {})}
+    raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return msgspec.structs.replace(get(source, url, given), method="POST", body=raw)
+
+
+# --- after the wire -----------------------------------------------------------------------------
+
+
+async def told(asking: Awaitable[Reading]) -> Reading:
+    """The reading, or what went wrong on the way as one."""
+    try:
+        return await asking
+    except Unanswered as error:
+        return Unreachable(key="", why=f"request failed: {error}", away=True)
+    except Refused as refused:
+        return refused.reading
+    except (Misconfigured, Misread) as error:
+        return Unreachable(key="", why=str(error))
+    except _ANOTHER_SHAPE:
+        return Unreachable(key="", why="the answer has another shape than its documents say")
 
 
 def refusal(answer: HttpResponse) -> Unreachable | None:
@@ -104,7 +202,97 @@ def refusal(answer: HttpResponse) -> Unreachable | None:
         return None
     body = answer.text[:MAX_QUOTED].strip()
     why = f"error response: Status {answer.status} {status_text(answer.status)}: {body}"
-    return Unreachable(key="", why=why)
+    cause = _CAUSES.get(answer.status, "")
+    return Unreachable(
+        key="",
+        why=f"{why} ({cause})" if cause else why,
+        away=answer.status >= 500 or answer.status in _CAUSES,
+    )
+
+
+# Statuses that say nothing about the query, and everything about the server and us.
+_CAUSES = {
+    401: "are the credentials expired?",
+    403: "may these credentials read metrics?",
+    407: "a proxy on the way wants credentials",
+    429: "rate limit",
+}
+
+
+def document(answer: HttpResponse) -> Any:
+    """The JSON of a good answer. Raises Misread, or Refused for an answer that is an error."""
+    if (refused := refusal(answer)) is not None:
+        raise Refused(refused)
+    try:
+        return msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        raise Misread(f"the answer is not JSON: {first_line(answer.text)}") from None
+
+
+_ANOTHER_SHAPE = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+
+
+class Misread(ValueError):
+    """An answer in another shape than the source's documents say."""
+
+
+class Refused(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, reading: Unreachable) -> None:
+        super().__init__(reading.why)
+        self.reading = reading
+
+
+def first_line(text: str) -> str:
+    """Enough of an answer to recognise it."""
+    lines = text.strip().splitlines()
+    return lines[0][:120] if lines else "(empty)"
+
+
+def reads(read: Callable[[HttpResponse], Reading]) -> Callable[[HttpResponse], Reading]:
+    """`read`, with what it raises turned into answers."""
+
+    def reading(answer: HttpResponse) -> Reading:
+        try:
+            return read(answer)
+        except Refused as refused:
+            return refused.reading
+        except Misread as error:
+            return Unreachable(key="", why=str(error))
+        except _ANOTHER_SHAPE:
+            why = f"the answer has another shape than expected: {first_line(answer.text)}"
+            return Unreachable(key="", why=why)
+
+    return reading
+
+
+def number(found: Any, samples: float | None = None) -> Reading:
+    """A value of a JSON answer; null and NaN are no data."""
+    if found is None:
+        return NoData(key="", cause=NO_SERIES)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise Misread(f"the answer holds no number: {first_line(repr(found))}")
+    try:
+        value = float(found)
+    except OverflowError:
+        value = math.inf
+    if math.isnan(value):
+        return NoData(key="", cause=NOT_A_NUMBER)
+    return Value(key="", value=value, samples=samples)
+
+
+def numeric(text: Any) -> Reading:
+    """A number that its source writes as a text."""
+    try:
+        return number(float(text))
+    except (TypeError, ValueError):
+        raise Misread(f"the answer holds no number: {first_line(repr(text))}") from None
+
+
+def online(answer: HttpResponse) -> Reading:
+    """Value 1 for any answer that is no error."""
+    return refusal(answer) or Value(key="", value=1.0)
 
 
 # Names that newer Pythons give differently from Go.

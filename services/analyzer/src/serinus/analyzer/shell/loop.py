@@ -9,7 +9,7 @@ from typing import Any
 
 from serinus.analyzer.core.retold import is_told, plainly, witnesses
 from serinus.analyzer.core.rollout import Answer, Policy, Rollout
-from serinus.analyzer.providers.catalog import Tools
+from serinus.analyzer.providers.catalog import tools
 from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.shell.asks import Asks
 from serinus.analyzer.shell.exports import Exports
@@ -56,7 +56,7 @@ class Loop:
         self._early: dict[str, RoutesObserved] = {}
         self._waking = asyncio.Semaphore(WAKING_MAX)
         scraper = Scraper(http, clock, self._spawn)
-        sources = Sources(cluster=cluster, tools=Tools(http, scraper), clock=clock)
+        sources = Sources(cluster=cluster, tools=tools(http, cluster, clock, scraper), clock=clock)
         self._asks = Asks(
             sources=sources, http=http, clock=clock, answered=self._answered, limit=concurrent_asks
         )

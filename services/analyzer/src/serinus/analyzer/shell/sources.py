@@ -59,6 +59,7 @@ class Sources:
         own = metrics_provider(rollout.spec.provider, rollout.policy.mesh, rollout.spec.target_ref)
         question = Question(
             query=ask.query,
+            body=ask.body,
             at=self._clock.now(),
             window_s=ask.window_s,
             check="" if ask.template else ask.metric,
