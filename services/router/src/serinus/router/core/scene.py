@@ -56,7 +56,7 @@ def needs(intent: Intent) -> tuple[Ref, ...]:
         found += [canary_of(target)]
     if intent.exposure.service is not None:
         found += [services.ref_for(intent.exposure, r) for r in ("apex", "primary", "canary")]
-    row = meshes.MESHES.get(intent.exposure.mesh)
+    row = meshes.find(intent.exposure.mesh)
     if row is not None:
         found += row.mesh.needs(intent.exposure)
     return tuple(found)

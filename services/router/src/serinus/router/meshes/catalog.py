@@ -11,7 +11,7 @@ from msgspec import Struct
 from serinus.events import Exposure, Routes
 from serinus.kube.refs import Obj, Ref
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal
-from serinus.router.meshes import gatewayapi, istio, kubernetes, traefik
+from serinus.router.meshes import gatewayapi, istio, kubernetes, smi, traefik
 
 
 class Ability(StrEnum):
@@ -69,6 +69,7 @@ def rows(*found: Row) -> Mapping[str, Row]:
 
 
 ALL = frozenset(Ability)
+WEIGHTS = frozenset({WEIGHT})
 
 MESHES: Mapping[str, Row] = rows(
     Row("gatewayapi:v1", gatewayapi.V1, gatewayapi.V1.api_version, ("HTTPRoute",), ALL, 3.0),
@@ -82,13 +83,24 @@ MESHES: Mapping[str, Row] = rows(
     ),
     Row("istio", istio, istio.API_VERSION, istio.KINDS, ALL, 5.0),
     Row("kubernetes", kubernetes, "v1", (), frozenset(), 2.0),
-    Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), frozenset({WEIGHT}), 3.0),
+    Row("linkerd", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
+    Row("osm", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
+    Row("smi:v1alpha1", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
+    Row("smi:v1alpha2", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
+    Row("smi:v1alpha3", smi.V1ALPHA3, smi.V1ALPHA3.api_version, (smi.KIND,), WEIGHTS, 3.0),
+    Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), WEIGHTS, 3.0),
 )
+
+
+def find(mesh: str) -> Row | None:
+    """The row of a mesh; None where there is none. `smi:v1alpha1:istio` names who reads splits."""
+    is_smi = mesh.startswith("smi:")
+    return MESHES.get(":".join(mesh.split(":")[:2]) if is_smi else mesh)
 
 
 def row_of(mesh: str) -> Row:
     """The row of a mesh. Raises Refusal with the known names: guessing is not kindness."""
-    row = MESHES.get(mesh)
+    row = find(mesh)
     if row is None:
         raise Refusal("UnknownMesh", f"unknown mesh {mesh!r}; known: {', '.join(MESHES)}")
     return row
