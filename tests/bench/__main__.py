@@ -1,83 +1,115 @@
-"""Benchmarks: counts and ratios first, times as they were.
+"""Benchmarks: counts and ratios first, beside Flagger's figures and the targets.
 
-    python -m tests.bench              the core, and the cluster suites where the harness is there
-    python -m tests.bench core         decisions per second
-    python -m tests.bench cluster ...  a controller-agnostic harness against a real control plane;
-                                       further arguments go to it (--suites rollout --rollouts 50)
+    python -m tests.bench                 everything (half an hour)
+    python -m tests.bench core small ...  some suites
+    python -m tests.bench --table         the table of all suites that were run here
+    python -m tests.bench --write         the same, put into docs/benchmarks.md
 
-The harness is found by SERINUS_BENCH (a folder with bench.py), else in ../shared/bench.
+Exit status 1 when a row misses its target. Times depend on how quiet the machine is; counts do not.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import os
-import subprocess
+import re
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tests.bench import core
-from tests.servers import crds
-from tests.tools.build import programs
+import msgspec
+from tests.bench import core, scenarios
+from tests.bench.scenarios import note
+from tests.bench.stage import Stage, stage
+from tests.bench.table import Row, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / "build" / "bench"
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+MARKS = re.compile(r"(<!-- table -->\n).*(\n<!-- end of table -->)", re.DOTALL)
+
+Suite = Callable[[Stage], Awaitable[list[Row]]]
 
 
-def print_core() -> None:
-    for name, rate in core.rows():
-        print(f"{name:<28} {rate:>12,.0f} /s")
-
-
-def harness() -> Path | None:
-    named = os.environ.get("SERINUS_BENCH")
-    folder = Path(named) if named else ROOT.parent / "shared" / "bench"
-    return folder if (folder / "bench.py").exists() else None
-
-
-def cluster(arguments: list[str]) -> int:
-    """Runs the harness with our ring as the controller."""
-    folder = harness()
-    if folder is None:
-        print("no harness: set SERINUS_BENCH to a folder with bench.py", file=sys.stderr)
-        return 2
-    found = programs()
-    work = Path(os.environ.get("BENCH_WORKDIR") or tempfile.mkdtemp(prefix="serinus-bench-"))
-    out = Path(os.environ.get("SERINUS_BENCH_OUT") or ROOT / "build" / "bench")
-    out.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        "BENCH_ETCD": str(found["etcd"]),
-        "BENCH_APISERVER": str(found["kube-apiserver"]),
-        "BENCH_KCM": str(found["kube-controller-manager"]),
-        "BENCH_CRDS": " ".join(str(path) for path in crds.files()),
-        "BENCH_WORKDIR": str(work),
-        "PYTHONPATH": str(ROOT),
-    }
-    controller = (
-        f"exec {sys.executable} -m tests.bench.controller "
-        "--kubeconfig={kubeconfig} --prom={prom} --port={port} --workdir={workdir}/serinus"
-    )
-    command = [
-        *(sys.executable, str(folder / "bench.py"), "run", "--out", str(out)),
-        *("--label", "serinus", "--controller-cmd", controller, *arguments),
+async def small(on: Stage) -> list[Row]:
+    return [
+        *await scenarios.idle(on, 100, 3),
+        *await scenarios.start(on, 100),
+        *await scenarios.detection(on, 120, 20, 50),
     ]
-    status = subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
-    report = [sys.executable, str(folder / "bench.py"), "report", "--out", str(out)]
-    subprocess.run(report, env=environment, cwd=ROOT, check=False)
-    return status
 
 
-def main() -> int:
-    arguments = sys.argv[1:]
-    if not arguments or arguments[0] == "core":
-        print_core()
-        if arguments or harness() is None:
-            return 0
-        return cluster(["--suites", "rollout"])
-    if arguments[0] == "cluster":
-        return cluster(arguments[1:])
-    print(__doc__, file=sys.stderr)
-    return 2
+async def releases(on: Stage) -> list[Row]:
+    return [*await scenarios.rollouts(on, 50), *await scenarios.step(on, 20)]
+
+
+async def faults(on: Stage) -> list[Row]:
+    return [*await scenarios.rollback(on, 20), *await scenarios.killed(on, 50)]
+
+
+async def large(on: Stage) -> list[Row]:
+    return [
+        *await scenarios.idle(on, 500, 2),
+        *await scenarios.idle(on, 1000, 2),
+        *await scenarios.start(on, 1000),
+        *await scenarios.detection(on, 1000, 20, 50),
+    ]
+
+
+async def crowd(on: Stage) -> list[Row]:
+    return await scenarios.crowd(on, 1000)
+
+
+SUITES: dict[str, Suite] = {
+    "small": small,
+    "releases": releases,
+    "faults": faults,
+    "large": large,
+    "crowd": crowd,
+}
+
+
+async def on_stage(play: Suite) -> list[Row]:
+    folder = Path(os.environ.get("BENCH_FOLDER") or tempfile.mkdtemp(prefix="serinus-bench-"))
+    note(f"files in {folder}")
+    async with stage(folder) as on:
+        return await play(on)
+
+
+def run(name: str) -> list[Row]:
+    rows = core.rows() if name == "core" else asyncio.run(on_stage(SUITES[name]))
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / f"{name}.json").write_bytes(msgspec.json.encode(rows))
+    return rows
+
+
+def kept() -> list[Row]:
+    """The rows of every suite that was run here, in the order of the suites."""
+    found = (KEPT / f"{name}.json" for name in ("core", *SUITES))
+    bodies = [path.read_bytes() for path in found if path.exists()]
+    return [row for body in bodies for row in msgspec.json.decode(body, type=list[Row])]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("suites", nargs="*", help=f"core, {', '.join(SUITES)}; none: all of them")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--write", action="store_true", help="run nothing, write the document")
+    chosen = parser.parse_args(argv)
+    unknown = set(chosen.suites) - {"core", *SUITES}
+    if unknown:
+        parser.error(f"unknown suites: {', '.join(sorted(unknown))}")
+    if chosen.table or chosen.write:
+        rows = kept()
+    else:
+        rows = [row for name in chosen.suites or ("core", *SUITES) for row in run(name)]
+    if chosen.write:
+        text = MARKS.sub(lambda found: found[1] + markdown(rows) + found[2], DOCUMENT.read_text())
+        DOCUMENT.write_text(text)
+    print(markdown(rows))
+    return int(any(row.met is False for row in rows))
 
 
 if __name__ == "__main__":

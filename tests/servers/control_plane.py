@@ -104,10 +104,13 @@ class ControlPlane:
         """The running program of that name, to pause, kill or read."""
         return self._children[program]
 
-    def requests(self, user: str | None = None) -> list[Request]:
-        """What the services asked of the API server so far, in order; see `Request.counts`."""
+    def requests(self, user: str | None = None, since: int = 0) -> list[Request]:
+        """What the services asked of the API server so far, in order; see `Request.counts`.
+
+        `since` is a size of the audit log at an earlier time: what came before is left out.
+        """
         decoder = msgspec.json.Decoder(Request)
-        lines = self.audit_log.read_bytes().splitlines() if self.audit_log.exists() else []
+        lines = self.audit_log.read_bytes()[since:].splitlines() if self.audit_log.exists() else []
         seen = [decoder.decode(line) for line in lines if line.endswith(b"}")]
         return [one for one in seen if one.counts and user in (None, one.user.username)]
 

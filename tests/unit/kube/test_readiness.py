@@ -228,6 +228,21 @@ def test_a_crash_of_an_older_revision_does_not_count() -> None:
     assert looked_at(progressing_with("web-0aaa"), pods=[old]).crash != ""
 
 
+def test_a_name_that_was_left_behind_does_not_hide_a_crash() -> None:
+    """Pushed at no pods and scaled up at once, the controller may keep the name of before.
+
+    Its own note of the new name loses against our change of the size, and it does not try again.
+    """
+    left = condition(
+        "Progressing",
+        reason="NewReplicaSetAvailable",
+        message='ReplicaSet "web-0aaa" has successfully progressed.',
+    )
+    deployment = a_deployment(left, UNAVAILABLE, availableReplicas=0)
+
+    assert looked_at(deployment, pods=[a_pod("web-5d9c-a", reason="CrashLoopBackOff")]).crash
+
+
 def test_the_crash_of_a_change_that_is_not_observed_yet_is_unknown() -> None:
     behind = progressing_with(CURRENT)
     behind["metadata"]["generation"] = 4

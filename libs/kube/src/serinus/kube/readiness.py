@@ -121,14 +121,17 @@ def current_pods(workload: Obj, pods: Iterable[Obj]) -> list[Obj]:
     """The pods of the newest revision that are not going away.
 
     The Deployment controller names the current ReplicaSet in the Progressing condition; where it
-    does not, the revision of the youngest pod is taken.
+    does not, the revision of the youngest pod is taken. After a change that met no pods it may go
+    on naming the one before as available: then nothing that is there can be of that one.
     """
     alive = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     if not alive or not _is_observed(workload):
         return []
-    message = _condition(workload.get("status") or {}, "Progressing").get("message", "")
+    progressing = _condition(workload.get("status") or {}, "Progressing")
+    message = progressing.get("message", "")
     named = [pod for pod in alive if (owner := _owner(pod)) and f'"{owner}"' in message]
-    if named or 'eplicaSet "' in message or 'eplica set "' in message:
+    names_one = 'eplicaSet "' in message or 'eplica set "' in message
+    if named or (names_one and progressing.get("reason") != "NewReplicaSetAvailable"):
         return named
     youngest = max(alive, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
     return [pod for pod in alive if _revision(pod) == _revision(youngest)]

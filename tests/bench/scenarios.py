@@ -1,0 +1,295 @@
+"""What is measured with a cluster: one function per scenario, each gives its rows of the table."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from tests.bench.journal import Seen
+from tests.bench.stage import Stage, kinds, reads
+from tests.bench.table import Row, at_most, figure, p50_p95, percentile
+
+from serinus.events.subjects import SERVICES
+
+INTERVAL_S = 10
+STEPS = 3
+# Two clocks and a watch lie between an order and its being seen here.
+JITTER_S = 0.5
+
+
+def note(text: str) -> None:
+    """Progress, for whoever waits."""
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+def _ended(seen: Seen) -> bool:
+    return seen.phase in ("Succeeded", "Failed")
+
+
+def _progressing(seen: Seen) -> bool:
+    return seen.phase == "Progressing"
+
+
+async def start(stage: Stage, canaries: int) -> list[Row]:
+    """Each service, killed and started again by itself."""
+    await stage.have(canaries, INTERVAL_S)
+    took = {}
+    for name in SERVICES:
+        stage.ring.kill(name)
+        began = time.monotonic()
+        await stage.ring.start(name)
+        took[name] = time.monotonic() - began
+    worst = max(took.values())
+    shown = ", ".join(f"{name} {took[name]:.2f}" for name in SERVICES) + " s"
+    what = f"start of a service to ready, {canaries} canaries, slowest"
+    return [at_most(what, worst, 2.0, " s", shown=shown)]
+
+
+async def idle(stage: Stage, canaries: int, intervals: int) -> list[Row]:
+    """What is asked of the API server while nothing happens."""
+    await stage.have(canaries, INTERVAL_S)
+    mark = stage.mark()
+    await asyncio.sleep(intervals * INTERVAL_S)
+    asked = stage.requests(mark)
+    note(f"idle: {dict(kinds(asked))}")
+    # A watch is asked for anew after some minutes, however many canaries there are.
+    watches = sum(one.verb == "watch" for one in asked)
+    per_interval = (len(asked) - watches) / canaries / intervals
+    what = f"API requests per idle canary and interval, {canaries} canaries"
+    shown = f"{figure(per_interval)} ({watches} watches begun again)"
+    return [
+        at_most(what, per_interval, 0, "", flagger="10.0", shown=shown),
+        memory(stage, canaries),
+    ]
+
+
+def memory(stage: Stage, canaries: int) -> Row:
+    """Resident memory of each service."""
+    used = stage.memory_mib()
+    bound = 100.0 if canaries <= 120 else 200.0
+    return at_most(
+        f"RSS of each service at {canaries:,} canaries",
+        max(used.values()),
+        bound,
+        " MiB",
+        flagger={100: "72 MiB", 1000: "116 MiB"}.get(canaries, ""),
+        shown=", ".join(f"{name} {used[name]:.0f}" for name in SERVICES) + " MiB",
+    )
+
+
+async def detection(stage: Stage, canaries: int, singly: int, burst: int) -> list[Row]:
+    """From a new version to Progressing: one at a time at random moments, then many at once."""
+    everybody = await stage.have(canaries, 60)
+    chosen = random.sample(everybody, singly + burst)
+    alone = []
+    for name in chosen[:singly]:
+        await asyncio.sleep(random.uniform(0.2, 1.0))
+        alone += await _detected(stage, [name])
+    at_once = await _detected(stage, chosen[singly:])
+    # Back to rest, without waiting for the minutes of their intervals.
+    await _abort(stage, chosen)
+    bound = 0.5 if canaries < 1000 else 1.0
+    flagger = {120: ("27.9 / 60.4 s", "52.8 / 65.1 s"), 1000: ("105 / 156 s", "93.6 / 154 s")}
+    measured = flagger.get(canaries, ("", ""))
+    what = f"new revision to Progressing, {canaries:,} canaries"
+    return [
+        at_most(
+            f"{what}, p50 / p95", percentile(alone, 0.95), bound, " s",
+            flagger=measured[0], shown=p50_p95(alone),
+        ),
+        Row(what=f"{what}, {burst} at once", flagger=measured[1], here=p50_p95(at_once)),
+    ]  # fmt: skip
+
+
+async def _detected(stage: Stage, chosen: Sequence[str]) -> list[float]:
+    expected = stage.journal.expect(chosen, _progressing)
+    sent = await stage.push(chosen)
+    seen = await stage.journal.until(expected, 60)
+    return [seen[name] - sent[name] for name in chosen]
+
+
+async def _abort(stage: Stage, chosen: Sequence[str]) -> None:
+    """Ends these rollouts by skipping their analysis."""
+    expected = stage.journal.expect(chosen, _ended)
+    await stage.skip_analysis(chosen, True)
+    await stage.journal.until(expected, 180)
+    await stage.skip_analysis(chosen, False)
+    await stage.quiet()
+
+
+async def rollouts(stage: Stage, count: int) -> list[Row]:
+    """Many healthy rollouts at once."""
+    chosen = await stage.have(count, INTERVAL_S)
+    cpu, calls, mark = stage.cpu_s(), len(stage.stub.calls), stage.mark()
+    taken = await _until_ended(stage, chosen)
+    await stage.quiet()
+    asked = stage.requests(mark)
+    spent = {name: now - cpu[name] for name, now in stage.cpu_s().items()}
+    queries = len(stage.stub.calls) - calls
+    written = [one for one in asked if one.object_ref.resource == "events"]
+    each = {
+        what: often / count
+        for what, often in (
+            ("all", len(asked)),
+            ("reads", reads(asked)),
+            ("events", len(written)),
+            ("queries", queries),
+        )
+    }
+    for kind, often in kinds(asked).most_common():
+        note(f"  {often / count:6.2f} {kind}")
+    note(f"  CPU seconds: { {name: round(s, 2) for name, s in spent.items()} }")
+    ours = sum(spent[name] for name in SERVICES)
+    minimum = STEPS * INTERVAL_S
+    at_once = f"{count} rollouts at once, {STEPS} steps of {INTERVAL_S} s"
+    first = {50: ("2.48 x", "138.7 (115.7 reads)", "0.112 s", "6.0")}.get(count, ("",) * 4)
+    ratio = percentile(taken, 0.95) / minimum
+    return [
+        at_most(
+            f"{at_once}: p95 against the minimum of {minimum} s", ratio, 1.2, " x",
+            flagger=first[0],
+        ),
+        at_most(
+            "API requests per such rollout", each["all"], 30, "", flagger=first[1],
+            shown=f"{each['all']:.1f} ({each['reads']:.1f} reads, {each['events']:.1f} events)",
+        ),
+        Row(
+            what="CPU per such rollout, five services", flagger=first[2],
+            here=f"{ours / count:.3f} s",
+        ),
+        Row(
+            what="metric queries per such rollout", flagger=first[3],
+            here=f"{each['queries']:.1f}",
+        ),
+    ]  # fmt: skip
+
+
+async def _until_ended(stage: Stage, chosen: Sequence[str]) -> list[float]:
+    expected = stage.journal.expect(chosen, _ended)
+    sent = await stage.push(chosen)
+    seen = await stage.journal.until(expected, 240)
+    failed = Counter(stage.journal.canaries[name][-1].phase for name in chosen)
+    note(f"ended: {dict(failed)}")
+    return [seen[name] - sent[name] for name in chosen]
+
+
+async def step(stage: Stage, count: int) -> list[Row]:
+    """What one step in the middle of a rollout asks of the API server."""
+    chosen = await stage.have(count, INTERVAL_S)
+    ended = stage.journal.expect(chosen, _ended)
+    first, second = (
+        stage.journal.expect(chosen, lambda seen, w=weight: seen.weight == w, of_routes=True)
+        for weight in (20, 40)
+    )
+    await stage.push(chosen)
+    await stage.journal.until(first, 60)
+    await asyncio.sleep(INTERVAL_S / 4)
+    mark = stage.mark()
+    await stage.journal.until(second, 60)
+    await asyncio.sleep(INTERVAL_S / 4)
+    asked = kinds(stage.requests(mark))
+    note(f"step: {dict(asked)}")
+    await stage.journal.until(ended, 120)
+    await stage.quiet()
+    allowed = {
+        "analyzer patch canaries/status",
+        "router patch traefikservices",
+        "notifier create events",
+    }
+    more = {kind for kind, often in asked.items() if kind not in allowed or often > count}
+    shown = ", ".join(f"{often / count:g} {kind}" for kind, often in sorted(asked.items()))
+    return [
+        Row(
+            what="API requests of one step, by service",
+            here=shown,
+            target="≤ 1 status PATCH, 1 route, 1 Event",
+            met=not more,
+        )
+    ]
+
+
+async def rollback(stage: Stage, count: int) -> list[Row]:
+    """From bad metrics, and from crashing pods, to a route without the canary."""
+    rows = []
+    for crashing in (False, True):
+        chosen = await stage.have(count, INTERVAL_S)
+        ended = stage.journal.expect(chosen, _ended)
+        at_forty = stage.journal.expect(chosen, lambda seen: seen.weight == 40, of_routes=True)
+        await stage.push(chosen)
+        await stage.journal.until(at_forty, 120)
+        await asyncio.sleep(random.uniform(0, INTERVAL_S * 0.8))
+        back = stage.journal.expect(chosen, lambda seen: seen.weight == 0, of_routes=True)
+        began = stage.crash(chosen) if crashing else stage.turn_bad(chosen)
+        seen = await stage.journal.until(back, 120)
+        taken = [at - began for at in seen.values()]
+        await stage.journal.until(ended, 60)
+        stage.turn_good()
+        await stage.quiet()
+        if crashing:
+            rows.append(
+                at_most(
+                    "canary pods crash to routes 100/0, p50", percentile(taken, 0.5), 2.0, " s",
+                    flagger="67 s (deadline 60 s)",
+                )
+            )  # fmt: skip
+        else:
+            rows.append(
+                at_most(
+                    f"metrics turn bad to routes 100/0, threshold 2, {INTERVAL_S} s, p95",
+                    percentile(taken, 0.95), 21.0, " s", flagger="29.5 s",
+                )
+            )  # fmt: skip
+    return rows
+
+
+async def killed(stage: Stage, count: int) -> list[Row]:
+    """kill -9 of everything in the middle of many rollouts."""
+    chosen = await stage.have(count, INTERVAL_S)
+    ended = stage.journal.expect(chosen, _ended)
+    at_forty = stage.journal.expect(chosen, lambda seen: seen.weight == 40, of_routes=True)
+    sent = min((await stage.push(chosen)).values())
+    await stage.journal.until(at_forty, 120)
+    await asyncio.sleep(0.3 * INTERVAL_S)
+    began = time.monotonic()
+    await stage.kill_everything()
+    note(f"all five ready {time.monotonic() - began:.2f} s after kill -9")
+    await stage.journal.until(ended, 180)
+    await stage.quiet()
+    early, late, wrong = 0, 0.0, 0
+    for name in chosen:
+        steps = [seen for seen in stage.journal.routes[name] if seen.at > sent]
+        climbing = [seen for seen in steps if seen.weight][:STEPS]
+        wrong += [seen.weight for seen in climbing] != [20, 40, 60]
+        for before, after in pairwise(climbing):
+            gap = after.at - before.at
+            early += gap < INTERVAL_S - JITTER_S
+            late = max(late, gap - INTERVAL_S)
+        wrong += stage.journal.canaries[name][-1].phase != "Succeeded"
+    return [
+        Row(
+            what=f"kill -9 of everything in mid-run, {count} rollouts",
+            flagger="gap between steps 17.6 s (p50)",
+            here=f"{early} steps early, latest {late:.1f} s late, {wrong} wrong",
+            target="none early, none > 3 s late, none wrong",
+            met=not early and late <= 3.0 and not wrong,
+        )
+    ]
+
+
+async def crowd(stage: Stage, count: int) -> list[Row]:
+    """Very many rollouts at once: is every step on time?"""
+    chosen = await stage.have(count, INTERVAL_S)
+    began = time.monotonic()
+    rows = await rollouts(stage, count)
+    late = []
+    for name in chosen:
+        ordered = [s for s in stage.journal.canaries[name] if s.at > began and _progressing(s)]
+        climbing = [s for s in ordered if s.weight]
+        late += [after.at - before.at - INTERVAL_S for before, after in pairwise(climbing)]
+    what = f"{count:,} rollouts at once at {INTERVAL_S} s: step after its due time, p99"
+    return [at_most(what, percentile(late, 0.99), 1.0, " s"), *rows, memory(stage, count)]

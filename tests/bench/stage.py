@@ -1,0 +1,281 @@
+"""Where a benchmark plays: a real API server, pods that never run, invented metrics, and the suite
+as five processes of its own beside a real NATS server.
+
+What is counted comes from the API server's audit log, where every service has a name of its own,
+and from /proc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from tests.bench.journal import Journal, Obj
+from tests.ring import Ring
+from tests.servers.control_plane import ControlPlane, Request, control_plane
+from tests.servers.kube import Kube
+from tests.servers.kubelet import Health, Kubelet, Rule
+from tests.servers.nats import NatsServer, nats_server
+from tests.servers.stub import Answers, Stub
+
+from serinus.events import API_VERSION
+from serinus.events.subjects import SERVICES
+
+NAMESPACE = "bench"
+SPACE = "metrics"
+GOOD = (
+    Answers(match="histogram_quantile", values=(0.02,)),
+    Answers(match="", values=(99.9,)),
+)
+PODS_READY_AFTER_S = 0.5
+# Requests of ours under way at one time while many objects are made or changed.
+AT_ONCE = 16
+PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def name_of(number: int) -> str:
+    """Of equal length, so that none is the beginning of another."""
+    return f"app-{number:05}"
+
+
+def names(count: int, first: int = 0) -> list[str]:
+    return [name_of(number) for number in range(first, first + count)]
+
+
+class Stage:
+    """Everything that a scenario acts on and reads from."""
+
+    def __init__(
+        self,
+        plane: ControlPlane,
+        kube: Kube,
+        kubelet: Kubelet,
+        stub: Stub,
+        nats: NatsServer,
+        ring: Ring,
+        journal: Journal,
+    ) -> None:
+        self.plane = plane
+        self.kube = kube
+        self.stub = stub
+        self.nats = nats
+        self.ring = ring
+        self.journal = journal
+        self._kubelet = kubelet
+        self._there: set[str] = set()
+        self._version = 1
+        stub.script(SPACE).set_prometheus(GOOD)
+
+    # --- what a user does ------------------------------------------------------------------------
+
+    async def have(self, count: int, interval_s: int) -> list[str]:
+        """So many canaries with this interval, all of them initialised or promoted."""
+        wanted = names(count)
+        new = [name for name in wanted if name not in self._there]
+        there = [name for name in wanted if name in self._there]
+        ready = self.journal.expect(new, lambda seen: seen.phase == "Initialized")
+        for what in (config_map, partial(deployment, version=self._version)):
+            await _all(self.kube.apply(what(name), NAMESPACE) for name in new)
+        await _all(self.kube.apply(canary(name, interval_s), NAMESPACE) for name in new)
+        self._there |= set(new)
+        patch = {"spec": {"analysis": {"interval": f"{interval_s}s"}}}
+        await _all(self.kube.patch(API_VERSION, "Canary", NAMESPACE, name, patch) for name in there)
+        if new:
+            await self.journal.until(ready, 60 + len(new) * 0.6)
+        await self.quiet()
+        return wanted
+
+    async def push(self, chosen: Iterable[str]) -> dict[str, float]:
+        """A new version of these; when each was sent."""
+        self._version += 1
+        sent: dict[str, float] = {}
+
+        async def push_one(name: str) -> None:
+            template = deployment(name, self._version)["spec"]["template"]
+            patch = {"spec": {"template": {"spec": template["spec"]}}}
+            sent[name] = time.monotonic()
+            await self.kube.patch("apps/v1", "Deployment", NAMESPACE, name, patch)
+
+        await _all(push_one(name) for name in chosen)
+        return sent
+
+    async def skip_analysis(self, chosen: Iterable[str], skip: bool) -> None:
+        patch = {"spec": {"skipAnalysis": skip}}
+        await _all(
+            self.kube.patch(API_VERSION, "Canary", NAMESPACE, name, patch) for name in chosen
+        )
+
+    def turn_bad(self, chosen: Iterable[str]) -> float:
+        """From now on half of these canaries' requests fail; returns now."""
+        bad = [Answers(match=f"{name}.*-canary", values=(50.0,)) for name in chosen]
+        self.stub.script(SPACE).set_prometheus((GOOD[0], *bad, GOOD[1]))
+        return time.monotonic()
+
+    def turn_good(self) -> None:
+        """Metrics are good again and pods run."""
+        self.stub.script(SPACE).set_prometheus(GOOD)
+        self._kubelet.set_rules(NAMESPACE, ())
+
+    def crash(self, chosen: Iterable[str]) -> float:
+        """The canary pods of these enter CrashLoopBackOff; returns now."""
+        pods = "|".join(chosen)
+        rule = Rule(pods=rf"({pods})-(?!primary)", health=Health.CRASHING)
+        self._kubelet.set_rules(NAMESPACE, (rule,))
+        return time.monotonic()
+
+    async def kill_everything(self) -> None:
+        """kill -9 of the five services and of NATS, and all of them started again."""
+        self.ring.kill(*SERVICES)
+        self.nats.kill()
+        await asyncio.to_thread(self.nats.start)
+        await self.ring.start(*SERVICES)
+
+    async def quiet(self) -> None:
+        """Until the services have asked nothing of the API server for two seconds."""
+        size = -1
+        while size != (size := self.mark()):  # noqa: ASYNC110  (a file cannot tell us)
+            await asyncio.sleep(2)
+
+    # --- what is counted -------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """A place in the audit log, for `requests`."""
+        return self.plane.audit_log.stat().st_size
+
+    def requests(self, since: int) -> list[Request]:
+        """What the services asked of the API server since `mark`; health checks are none."""
+        return [one for one in self.plane.requests(since=since) if one.user.username in SERVICES]
+
+    def memory_mib(self) -> dict[str, float]:
+        """Resident memory by service."""
+        return {name: _resident(p.pid) / 2**20 for name, p in self.ring.processes.items()}
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds so far, by service and of NATS and the API server."""
+        pids = {name: p.pid for name, p in self.ring.processes.items()}
+        pids["kube-apiserver"] = self.plane.child("kube-apiserver").pid
+        return {name: _cpu_s(pid) for name, pid in pids.items()}
+
+
+@asynccontextmanager
+async def stage(folder: Path, log_level: str = "warning") -> AsyncIterator[Stage]:
+    """A stage with no canaries on it; everything ends with the block."""
+    async with AsyncExitStack() as stack:
+        plane = stack.enter_context(control_plane(folder / "plane"))
+        nats = stack.enter_context(nats_server(folder / "nats"))
+        kube = await stack.enter_async_context(Kube(plane.kubeconfig()))
+        pods = await stack.enter_async_context(Kube(plane.kubeconfig("kubelet")))
+        kubelet = await stack.enter_async_context(Kubelet(pods, PODS_READY_AFTER_S))
+        stub = await stack.enter_async_context(Stub())
+        await kube.namespace(NAMESPACE)
+        ring = Ring(
+            kubeconfig=plane.kubeconfig,
+            nats=nats.url,
+            settings={
+                "SERINUS_METRICS_SERVER": stub.url("prometheus", SPACE),
+                "SERINUS_MESH_PROVIDER": "traefik",
+                "SERINUS_LOG_LEVEL": log_level,
+            },
+            folder=folder / "logs",
+        )
+        await stack.enter_async_context(ring)
+        journal = await stack.enter_async_context(Journal(kube, NAMESPACE))
+        yield Stage(plane, kube, kubelet, stub, nats, ring, journal)
+        plane.check()
+
+
+async def _all(work: Iterable[object]) -> None:
+    """Does all of it, a bounded number at a time."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(act: object) -> None:
+        async with free:
+            await act  # type: ignore[misc]
+
+    await asyncio.gather(*(one(act) for act in work))
+
+
+def kinds(requests: Sequence[Request]) -> Counter[str]:
+    """How often each service asked what: `analyzer patch canaries/status`."""
+    return Counter(
+        f"{one.user.username} {one.verb} {one.object_ref.resource}"
+        + (f"/{one.object_ref.subresource}" if one.object_ref.subresource else "")
+        for one in requests
+    )
+
+
+def reads(requests: Sequence[Request]) -> int:
+    return sum(one.verb in ("get", "list", "watch") for one in requests)
+
+
+def _resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+
+
+def _cpu_s(pid: int) -> float:
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / TICKS
+
+
+def config_map(name: str) -> Obj:
+    data = {"GREETING": "hello"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def deployment(name: str, version: int) -> Obj:
+    """One pod with its environment from one ConfigMap."""
+    container = {
+        "name": "app",
+        "image": f"example/app:{version}.0.0",
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "envFrom": [{"configMapRef": {"name": name}}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [container]},
+            },
+        },
+    }
+
+
+def canary(name: str, interval_s: int) -> Obj:
+    """Three steps to 60 %, two built-in metrics, two failed checks to roll back."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Canary",
+        "metadata": {"name": name},
+        "spec": {
+            "provider": "traefik",
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "progressDeadlineSeconds": 60,
+            "service": {"port": 80, "targetPort": 8080},
+            "analysis": {
+                "interval": f"{interval_s}s",
+                "threshold": 2,
+                "stepWeight": 20,
+                "maxWeight": 60,
+                "metrics": [
+                    {
+                        "name": "request-success-rate",
+                        "thresholdRange": {"min": 99},
+                        "interval": "1m",
+                    },
+                    {"name": "request-duration", "thresholdRange": {"max": 500}, "interval": "1m"},
+                ],
+            },
+        },
+    }
