@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.builders import REF
 
-from serinus.kube.errors import Denied, Invalid
+from serinus.kube.errors import Conflict, Denied, Invalid
 from serinus.kube.refs import Obj, Ref
 from serinus.router.core.steps import Write
 from serinus.router.executor import Executor
@@ -51,3 +51,63 @@ async def test_a_refusal_says_which_object_and_what_was_tried(step: Write, text:
         await executor.write(step, REF)
 
     assert refused.value.reason == text
+
+
+class Deleting:
+    """An API server that has one object and may have got another one of its name."""
+
+    def __init__(self, uid: str) -> None:
+        self.uid = uid
+        self.deleted: list[Ref] = []
+
+    async def delete(self, ref: Ref, *, uid: str = "", **_: Any) -> None:
+        if uid != self.uid:
+            raise Conflict("the uid differs")
+        self.deleted.append(ref)
+
+    async def get(self, ref: Ref) -> Obj:
+        return a_route("theirs")
+
+
+def a_route(uid: str) -> Obj:
+    meta = {"name": ROUTE.name, "namespace": ROUTE.namespace, "uid": uid, "resourceVersion": "8"}
+    return {"apiVersion": ROUTE.api_version, "kind": ROUTE.kind, "metadata": meta}
+
+
+@pytest.mark.parametrize(("uid", "deleted", "left"), [("ours", [ROUTE], None), ("", [], "theirs")])
+async def test_only_the_object_that_was_looked_at_is_deleted(
+    uid: str, deleted: list[Ref], left: str | None
+) -> None:
+    cluster = Deleting(uid)
+    anything: Any = cluster
+    executor = Executor(anything, watch=lambda *_: None, on_change=lambda _: None)
+
+    await executor.write(
+        Write(verb="delete", ref=ROUTE, why="canary route away", whole=a_route("ours")), REF
+    )
+
+    found = executor.live([ROUTE]).get(ROUTE)
+    assert (deleted, left) == (cluster.deleted, found and found["metadata"]["uid"])
+
+
+@pytest.mark.parametrize(
+    ("own", "watched"),
+    [("", ["", "", ""]), ("shop", ["shop", "gloo-system", ""])],
+)
+def test_what_a_canary_refers_to_is_followed_where_it_is(own: str, watched: list[str]) -> None:
+    """In other namespaces and in none, however few the service works for."""
+    asked: list[str] = []
+    anything: Any = None
+    executor = Executor(
+        anything,
+        watch=lambda _, __, namespace, ___: asked.append(namespace),
+        on_change=lambda _: None,
+        namespace=own,
+    )
+
+    executor.live(
+        Ref("v1", kind, namespace, "web")
+        for kind, namespace in (("A", "shop"), ("B", "gloo-system"), ("C", ""))
+    )
+
+    assert watched == asked

@@ -29,6 +29,7 @@ from tests.unit.router.core.scenes import (
     without_settling,
     world,
 )
+from tests.unit.router.meshes.test_nginx import an_ingress
 
 from serinus.events import ObjectRef, Routes
 from serinus.events.canary import AutoscalerRef
@@ -234,6 +235,31 @@ def test_a_route_that_the_canary_only_refers_to_is_patched_not_applied() -> None
     (step,) = planned(intent, world(a_target(), a_primary(), route, *the_services())).steps
 
     assert ("patch", route) == (step.verb, step.live)
+
+
+def test_a_route_of_no_namespace_is_not_owned() -> None:
+    """An owner in a namespace would make the API server collect it at once."""
+    found = world(a_target(), a_primary(), *the_services())
+
+    (step,) = planned(wish(20, exposure=an_exposure("kuma")), found).steps
+
+    assert ("apply", "") == (step.verb, step.ref.namespace)
+    assert "ownerReferences" not in step.ours["metadata"]
+
+
+def test_what_is_only_read_may_be_anybodys() -> None:
+    """The user's Ingress may be made by an operator; the canary's may not."""
+    ingress = ObjectRef(api_version="networking.k8s.io/v1", kind="Ingress", name="public")
+    exposure = an_exposure("nginx", ingress=ingress)
+    owner = {"kind": "Site", "name": "x", "uid": "1", "controller": True}
+    source = an_ingress(ownerReferences=[owner])
+    found = world(a_target(), a_primary(), source, *the_services())
+
+    assert ["routes 80/20"] == whys(wish(20, exposure=exposure), found)
+
+    source["metadata"]["name"] = "public-canary"
+    with pytest.raises(Refusal, match="belongs to Site x"):
+        planned(wish(20, exposure=exposure), world(source, *the_services()))
 
 
 def test_without_a_target_requests_still_go_where_they_should() -> None:

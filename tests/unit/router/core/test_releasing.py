@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from tests.builders import an_exposure
 from tests.unit.router.core.scenes import (
     APEX,
     OLD_IMAGE,
@@ -11,18 +12,21 @@ from tests.unit.router.core.scenes import (
     a_primary,
     a_route,
     a_target,
+    owned,
     planned,
     the_services,
     wish,
     world,
 )
+from tests.unit.router.meshes.test_nginx import an_ingress
 
-from serinus.events import Routes
+from serinus.events import Intent, ObjectRef, Routes
 from serinus.events.canary import AutoscalerRef
-from serinus.kube.refs import Obj
+from serinus.kube.refs import Obj, ref_of
 from serinus.router.core.objects import Live
-from serinus.router.core.steps import Settled, Wait
-from serinus.router.meshes import traefik
+from serinus.router.core.releasing import orphans
+from serinus.router.core.steps import Settled, Wait, World
+from serinus.router.meshes import kuma, nginx, traefik
 from serinus.router.scalers import keda
 
 RELEASE = wish(release=True, canary="as-is")
@@ -122,3 +126,45 @@ def test_a_parked_target_without_a_primary_wakes_with_one_pod() -> None:
     step = planned(RELEASE, world(parked(), a_route(), *the_services())).steps[0]
 
     assert 1 == step.whole["spec"]["replicas"]
+
+
+def over_an_ingress(*extra: Obj) -> tuple[Intent, World]:
+    """A Canary on nginx that is being deleted; its canary Ingress is there."""
+    ingress = ObjectRef(api_version="networking.k8s.io/v1", kind="Ingress", name="public")
+    exposure = an_exposure("nginx", ingress=ingress)
+    sources = [an_ingress()]
+    routes = Routes(primary=50, canary=50)
+    live = Live({ref_of(obj): obj for obj in sources})
+    (made,) = nginx.render(exposure, routes, live)
+    target = parked(ready=2, replicas=2)
+    found = world(target, a_primary(), *sources, owned(made), *the_services("target"), *extra)
+    return wish(release=True, canary="as-is", exposure=exposure), found
+
+
+def test_what_lies_over_the_users_route_goes_when_the_target_serves() -> None:
+    """The user's Ingress leads to S, and S to the target again."""
+    intent, found = over_an_ingress()
+
+    steps = planned(intent, found).steps
+
+    assert [("delete", "public-canary")] == [(s.verb, s.ref.name) for s in steps]
+
+
+def test_what_somebody_else_owns_is_not_deleted() -> None:
+    intent, found = over_an_ingress()
+    ref = ref_of(an_ingress())
+    canary = msgspec.structs.replace(ref, name="public-canary")
+    foreign = found.live.get(canary)
+    assert foreign is not None
+    foreign["metadata"]["ownerReferences"][0]["uid"] = "another"
+
+    assert () == planned(intent, found).steps
+
+
+def test_only_what_nobody_would_collect_outlives_a_canary_as_an_orphan() -> None:
+    kuma_wish = wish(exposure=an_exposure("kuma"))
+    (route,) = kuma.render(kuma_wish.exposure, Routes(), Live())
+
+    assert [route] == orphans(kuma_wish, Live({ref_of(route): route}))
+    assert [] == orphans(kuma_wish, Live())
+    assert [] == orphans(wish(), Live({ref_of(a_route()): a_route()}))

@@ -45,7 +45,7 @@ def test_the_api_version_of_known_kinds_is_ours() -> None:
 
 
 def test_an_unknown_mesh_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(Refusal, match="unknown mesh 'istoi'; known: gatewayapi:v1") as refused:
+    with pytest.raises(Refusal, match="unknown mesh 'istoi'; known: ap") as refused:
         Scene(wish(mesh="istoi"), at_work())
 
     assert "UnknownMesh" == refused.value.reason

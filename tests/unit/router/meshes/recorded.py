@@ -10,18 +10,20 @@ import yaml
 from tests.gen.goldens import asked_for
 
 from serinus.events import Exposure, Routes
-from serinus.kube.refs import Obj
+from serinus.kube.refs import Obj, ref_of
+from serinus.router.core.objects import Live
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """One object that Flagger wrote."""
+    """One object that Flagger wrote, and the user's that were there before."""
 
     name: str
     mesh: str
     exposure: Exposure
     routes: Routes
+    live: Live
     object: Obj
 
 
@@ -33,4 +35,5 @@ def recorded(file: str, *meshes: str) -> list[Recorded]:
 
 def _case(case: dict[str, Any]) -> Recorded:
     exposure, routes = asked_for(case["mesh"], case)
-    return Recorded(case["case"], case["mesh"], exposure, routes, case["object"])
+    live = Live({ref_of(obj): obj for obj in case.get("given", ())})
+    return Recorded(case["case"], case["mesh"], exposure, routes, live, case["object"])

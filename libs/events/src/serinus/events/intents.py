@@ -71,6 +71,8 @@ class Exposure(Struct, frozen=True, kw_only=True):
     mesh       catalog name, e.g. `traefik`, `gatewayapi:v1`, `kubernetes`
     name       base name S: Services S, S-primary, S-canary and the route object
     needs      abilities the Canary will use at some time: weight, match, mirror, sticky
+    ingress_prefix, ingress_class
+               the installation's: what nginx annotations begin with; the class of HTTPProxies
     """
 
     mesh: str
@@ -85,6 +87,8 @@ class Exposure(Struct, frozen=True, kw_only=True):
     match: tuple[HttpMatch, ...] = ()
     needs: tuple[str, ...] = ("weight",)
     annotations: dict[str, str] = {}
+    ingress_prefix: str = "nginx.ingress.kubernetes.io"
+    ingress_class: str = ""
 
     @property
     def primary(self) -> str:

@@ -29,6 +29,12 @@ class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields
     no_cross_namespace_refs: Annotated[
         bool, Meta(description="refuse templates and alert providers of other namespaces")
     ] = False
+    ingress_annotations_prefix: Annotated[
+        str, Meta(min_length=1, description="what the annotations of ingress-nginx begin with")
+    ] = "nginx.ingress.kubernetes.io"
+    ingress_class: Annotated[
+        str, Meta(description="ingressClassName of the HTTPProxies that are made for Contour")
+    ] = ""
     max_concurrent_asks: Annotated[
         int, Meta(ge=1, le=10_000, description="metric queries and hooks under way at one time")
     ] = 100
@@ -41,4 +47,6 @@ def policy_of(settings: Settings) -> Policy:
         metrics_server=settings.metrics_server,
         min_interval_s=settings.min_interval_s,
         no_cross_namespace=settings.no_cross_namespace_refs,
+        ingress_prefix=settings.ingress_annotations_prefix,
+        ingress_class=settings.ingress_class,
     )

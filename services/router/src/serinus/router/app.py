@@ -59,20 +59,25 @@ async def running(context: Context[Settings], cluster: Cluster) -> AsyncIterator
         task.add_done_callback(tasks.discard)
         return task
 
-    def watch(api_version: str, kind: str, store: Store) -> None:
+    def watch(api_version: str, kind: str, namespace: str, store: Store) -> None:
         follow = reflect(
             cluster,
             api_version,
             kind,
             store=store,
             clock=context.clock,
-            namespace=settings.namespace,
+            namespace=namespace,
             health=context.health,
             required=(api_version, kind) in ALWAYS,
         )
         context.spawn(follow, f"watch {kind}")
 
-    executor = Executor(cluster, watch=watch, on_change=lambda ref: desks.changed(ref))
+    executor = Executor(
+        cluster,
+        watch=watch,
+        on_change=lambda ref: desks.changed(ref),
+        namespace=settings.namespace,
+    )
     desks = Desks(
         executor, bus=context.bus, clock=context.clock, options=settings.options(), spawn=spawn
     )

@@ -23,6 +23,7 @@ from serinus.kube.errors import NoKind
 from serinus.kube.refs import Obj, Ref
 from serinus.router.core.objects import Refusal, merge_patch
 from serinus.router.core.plan import Report, next_step, report
+from serinus.router.core.releasing import orphans
 from serinus.router.core.scene import Scene, needs
 from serinus.router.core.steps import Next, Options, Read, Wait, World, Write
 from serinus.router.executor import Executor
@@ -137,6 +138,14 @@ class Desks:
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
 
+    async def _bury(self, desk: Desk) -> None:
+        """The Canary is gone: so is its desk, and what nobody would collect."""
+        intent = desk.intent
+        _log.info("no such canary", extra={"canary": intent.canary.key})
+        for orphan in orphans(intent, self._executor.live(desk.refs)):
+            await self._executor.delete(orphan)
+        self._forget(intent.canary.key)
+
     def _wake(self, desk: Desk) -> None:
         desk.is_dirty = True
         if desk.timer is not None:
@@ -202,8 +211,7 @@ class Desks:
                     if found.live is None and found.verb != "copy" and not is_alive:
                         is_alive = await self._executor.exists(intent.canary)
                         if not is_alive:
-                            _log.info("no such canary", extra={"canary": intent.canary.key})
-                            self._forget(intent.canary.key)
+                            await self._bury(desk)
                             return None
                     await self._write(desk, intent, found)
                     # A copy's content is in `copied` now; a secret is not kept any longer.

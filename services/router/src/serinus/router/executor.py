@@ -35,8 +35,9 @@ from serinus.runtime.errors import Refuse
 
 _log = logging.getLogger(__name__)
 
-# (apiVersion, kind, store): starts a watch that feeds the store for as long as the service runs.
-Watch = Callable[[str, str, Store], None]
+# (apiVersion, kind, namespace or "" for all, store): starts a watch that feeds the store for as
+# long as the service runs.
+Watch = Callable[[str, str, str, Store], None]
 
 
 class Executor:
@@ -44,39 +45,52 @@ class Executor:
 
     watch      starts following a kind; asked once per kind, when an object of it is first needed
     on_change  told the reference of every object that came, changed or went
+    namespace  the only one that the service works for, "" for all. What a canary of it refers to
+               elsewhere is followed there, one namespace at a time
     """
 
-    def __init__(self, cluster: Cluster, *, watch: Watch, on_change: Callable[[Ref], None]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        watch: Watch,
+        on_change: Callable[[Ref], None],
+        namespace: str = "",
+    ) -> None:
         self._cluster = cluster
         self._watch = watch
         self._on_change = on_change
-        self._stores: dict[tuple[str, str], Store] = {}
+        self._namespace = namespace
+        self._stores: dict[tuple[str, str, str], Store] = {}
         # What was applied last, and the version that came of it: see `_apply`.
         self._applied: dict[Ref, tuple[str, Obj]] = {}
 
     def follow(self, api_version: str, kind: str) -> Store:
         """The store of a kind; its watch begins with the first call."""
-        key = (api_version, kind)
+        return self._follow(api_version, kind, self._namespace)
+
+    def _follow(self, api_version: str, kind: str, namespace: str) -> Store:
+        key = (api_version, kind, namespace)
         if key not in self._stores:
             store = Store(transform=_trimmed, on_change=self._changed)
             self._stores[key] = store
-            self._watch(api_version, kind, store)
+            self._watch(api_version, kind, namespace, store)
         return self._stores[key]
 
     async def synced(self, refs: Iterable[Ref], within_s: float) -> list[str]:
         """Waits until the kinds of these objects were listed; the kinds that were not in time."""
-        stores = {ref.kind: self.follow(ref.api_version, ref.kind) for ref in refs}
+        stores = [(ref.kind, self._store(ref)) for ref in refs]
         try:
             async with asyncio.timeout(within_s):
-                for store in stores.values():
+                for _, store in stores:
                     await store.synced()
         except TimeoutError:
-            return [kind for kind, store in stores.items() if not store.is_synced]
+            return list(dict.fromkeys(kind for kind, store in stores if not store.is_synced))
         return []
 
     def live(self, refs: Iterable[Ref]) -> Live:
         """These objects as they are known now."""
-        found = {ref: self.follow(ref.api_version, ref.kind).get(ref) for ref in refs}
+        found = {ref: self._store(ref).get(ref) for ref in refs}
         return Live({ref: obj for ref, obj in found.items() if obj is not None})
 
     async def contents(self, key: str, namespace: str) -> Obj | None:
@@ -115,6 +129,8 @@ class Executor:
                     for key in step.stale:
                         await self._drop(configs.copy_ref(key, canary.namespace), canary)
                     self._keep(await self._patch(step))
+                case "delete":
+                    await self.delete(step.whole)
         except Conflict:
             # What we planned from is old. The watch will say so too, but not when.
             await self._refresh(step.ref)
@@ -125,6 +141,16 @@ class Executor:
         except Refuse as error:
             tried = "create" if step.live is None else "update"
             raise Refuse(f"{step.ref} {tried} error: {error.reason}") from error
+
+    async def delete(self, obj: Obj) -> None:
+        """Deletes this very object; one that is gone, or another of its name, is as good."""
+        ref, uid = ref_of(obj), obj["metadata"].get("uid", "")
+        try:
+            await self._cluster.delete(ref, uid=uid)
+        except (Conflict, NotFound):
+            await self._refresh(ref)
+        else:
+            self._store(ref).forget(ref)
 
     async def _patch(self, step: Write) -> Obj:
         assert step.live is not None
@@ -219,7 +245,7 @@ class Executor:
         self._store(ref_of(obj)).put_written(obj)
 
     def _store(self, ref: Ref) -> Store:
-        return self.follow(ref.api_version, ref.kind)
+        return self._follow(ref.api_version, ref.kind, ref.namespace if self._namespace else "")
 
     def _changed(self, before: Obj | None, after: Obj | None) -> None:
         found = after or before

@@ -172,4 +172,6 @@ def _exposure(rollout: Rollout) -> Exposure:
         match=analysis.match,
         needs=tuple(needs),
         annotations=seen.annotations,
+        ingress_prefix=rollout.policy.ingress_prefix,
+        ingress_class=rollout.policy.ingress_class,
     )

@@ -71,9 +71,15 @@ class NotYet(Struct, frozen=True):
 
 
 class Gone(Struct, frozen=True):
-    """This object shall not exist."""
+    """This object shall not exist.
+
+    shadows  it lies over something of the user's that serves again without it, or nothing would
+             collect it: deleted before the Canary goes. Others route until the very end and are
+             left to garbage collection
+    """
 
     ref: Ref
+    shadows: bool = False
 
 
 def in_the_way(obj: Obj, canary: CanaryRef) -> str:

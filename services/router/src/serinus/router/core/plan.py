@@ -116,7 +116,8 @@ def nothing_in_the_way(scene: Scene) -> Wait | None:
     backends: Sequence[Ref] = ()
     if scene.exposure.service is not None:
         backends = [services.ref_for(scene.exposure, r) for r in ("apex", "primary", "canary")]
-    for ref in (scene.primary_ref, *routes, *backends):
+    written = (ref for ref in routes if not row.only_reads(scene.exposure, ref))
+    for ref in (scene.primary_ref, *written, *backends):
         obj = scene.world.live.get(ref)
         if obj is None:
             continue
@@ -196,7 +197,8 @@ def _route(scene: Scene, found: Obj | None, whole: Obj, written: Collection[Ref]
     plain = scene.world.live.without(written)
     fresh = scene.mesh.mesh.render(scene.exposure, scene.routes, plain)
     (ours,) = (obj for obj in fresh if ref_of(obj) == ref)
-    if found is None or is_owned_by(found, scene.canary):
+    # An object without a namespace cannot be owned by one that has one.
+    if ref.namespace and (found is None or is_owned_by(found, scene.canary)):
         # Applying without it would give up the owner reference that the last apply set.
         ours["metadata"]["ownerReferences"] = [owner_reference(scene.canary)]
     if found is None:

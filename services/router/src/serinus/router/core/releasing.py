@@ -6,11 +6,13 @@ then may the Canary go, and with it the primary.
 
 from __future__ import annotations
 
-from serinus.kube.refs import ref_of
+from serinus.events import Intent
+from serinus.kube.refs import Obj, ref_of
 from serinus.router import services
-from serinus.router.core.objects import Gone, in_the_way
+from serinus.router.core.objects import Gone, Live, in_the_way
 from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Wait, Write
+from serinus.router.meshes import catalog as meshes
 
 
 def scaler_back(scene: Scene) -> Write | None:
@@ -54,16 +56,28 @@ def apex_back(scene: Scene) -> Write | None:
 
 
 def routes_back(scene: Scene) -> Write | None:
-    """Route objects of the user's are as they were. Ours are left to garbage collection: they
-    must route until the very end."""
+    """Route objects of the user's are as they were. Of ours those that lie over them go; others
+    are left to garbage collection: they must route until the very end."""
     for found in scene.mesh.mesh.release(scene.exposure, scene.world.live):
         if isinstance(found, Gone):
+            live = scene.world.live.get(found.ref)
+            if found.shadows and live is not None and not in_the_way(live, scene.canary):
+                return Write(verb="delete", ref=found.ref, why="canary route away", whole=live)
             continue
         live = scene.world.live.get(ref_of(found))
         if live is None or found == live or in_the_way(live, scene.canary):
             continue
         return Write(verb="patch", ref=ref_of(found), why="routes back", whole=found, live=live)
     return None
+
+
+def orphans(intent: Intent, live: Live) -> list[Obj]:
+    """Route objects of ours that outlive a Canary that is gone: those of no namespace, which it
+    could not own."""
+    row = meshes.row_of(intent.exposure.mesh)
+    released = row.mesh.release(intent.exposure, live)
+    gone = [live.get(one.ref) for one in released if isinstance(one, Gone)]
+    return [obj for obj in gone if obj is not None and not obj["metadata"].get("namespace")]
 
 
 def proxies_follow(scene: Scene) -> Wait | None:

@@ -21,10 +21,11 @@ class Write(Struct, frozen=True, kw_only=True):
           apply   server-side apply of `ours`: the fields that belong to us
           copy    a config's copy, whoever else owns it
           prune   the copies of `stale` are given up, then `whole` forgets them
+          delete  `whole`, as it is, shall go
     why   what this is for, for logs
     """
 
-    verb: Literal["create", "patch", "apply", "copy", "prune"]
+    verb: Literal["create", "patch", "apply", "copy", "prune", "delete"]
     ref: Ref
     why: str
     whole: Obj = {}
@@ -97,5 +98,5 @@ def after(world: World, step: Write) -> World:
         key = f"{step.ref.kind.lower()}/{step.ref.name.removesuffix(SUFFIX)}"
         return msgspec.structs.replace(world, copied={**world.copied, key: step.checksum})
     # Any write may have moved traffic; only looking tells, and plans must not assume.
-    live = world.live.with_(step.ref, step.whole)
+    live = world.live.with_(step.ref, None if step.verb == "delete" else step.whole)
     return msgspec.structs.replace(world, live=live, unchanged_s=0.0)

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from serinus.events import Exposure, Routes
+from serinus.events import Exposure, ObjectRef, Routes
 from serinus.kube.refs import Obj, Ref
+from serinus.router.core import ingresses
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal
-from serinus.router.meshes import gatewayapi, istio, kubernetes, smi, traefik
+from serinus.router.meshes import (
+    apisix,
+    appmesh,
+    contour,
+    gatewayapi,
+    gloo,
+    istio,
+    kubernetes,
+    kuma,
+    nginx,
+    skipper,
+    smi,
+    traefik,
+)
 
 
 class Ability(StrEnum):
@@ -50,6 +64,8 @@ class Row(Struct, frozen=True):
     """One mesh.
 
     api_version, kinds  what is watched and written; no kinds: there is nothing to split
+    more                further kinds by their API versions
+    reads               the field of the Exposure that names an object which is only read
     can                 abilities; an intent that needs another one is refused
     settle_s            seconds that proxies take to follow a change: a workload that lost its
                         traffic is kept running that long
@@ -61,6 +77,18 @@ class Row(Struct, frozen=True):
     kinds: tuple[str, ...]
     can: frozenset[Ability]
     settle_s: float
+    more: tuple[tuple[str, str], ...] = ()
+    reads: Literal["", "ingress", "route", "upstream"] = ""
+
+    @property
+    def objects(self) -> tuple[tuple[str, str], ...]:
+        """Everything that is watched and written: (apiVersion, kind)."""
+        return (*((self.api_version, kind) for kind in self.kinds), *self.more)
+
+    def only_reads(self, exposure: Exposure, ref: Ref) -> bool:
+        """Whether this object of the user's is looked at and never written."""
+        source: ObjectRef | None = getattr(exposure, self.reads) if self.reads else None
+        return source is not None and (source.kind, source.name) == (ref.kind, ref.name)
 
 
 def rows(*found: Row) -> Mapping[str, Row]:
@@ -70,8 +98,27 @@ def rows(*found: Row) -> Mapping[str, Row]:
 
 ALL = frozenset(Ability)
 WEIGHTS = frozenset({WEIGHT})
+SPLIT_AND_MATCH = frozenset({WEIGHT, MATCH})
 
 MESHES: Mapping[str, Row] = rows(
+    Row("apisix", apisix, apisix.API_VERSION, (apisix.KIND,), SPLIT_AND_MATCH, 3.0, reads="route"),
+    Row(
+        "appmesh",
+        appmesh.V1BETA1,
+        appmesh.V1BETA1.api_version,
+        (appmesh.NODE, appmesh.SERVICE),
+        SPLIT_AND_MATCH,
+        10.0,
+    ),
+    Row(
+        "appmesh:v1beta2",
+        appmesh.V1BETA2,
+        appmesh.V1BETA2.api_version,
+        (appmesh.NODE, appmesh.ROUTER, appmesh.SERVICE),
+        SPLIT_AND_MATCH,
+        10.0,
+    ),
+    Row("contour", contour, contour.API_VERSION, (contour.KIND,), SPLIT_AND_MATCH, 3.0),
     Row("gatewayapi:v1", gatewayapi.V1, gatewayapi.V1.api_version, ("HTTPRoute",), ALL, 3.0),
     Row(
         "gatewayapi:v1beta1",
@@ -81,6 +128,16 @@ MESHES: Mapping[str, Row] = rows(
         ALL,
         3.0,
     ),
+    Row(
+        "gloo",
+        gloo,
+        gloo.API_VERSION,
+        (gloo.KIND,),
+        SPLIT_AND_MATCH,
+        3.0,
+        more=((gloo.UPSTREAM_API_VERSION, gloo.UPSTREAM),),
+        reads="upstream",
+    ),
     Row("istio", istio, istio.API_VERSION, istio.KINDS, ALL, 5.0),
     Row("kubernetes", kubernetes, "v1", (), frozenset(), 2.0),
     Row("linkerd", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
@@ -89,6 +146,26 @@ MESHES: Mapping[str, Row] = rows(
     Row("smi:v1alpha2", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row("smi:v1alpha3", smi.V1ALPHA3, smi.V1ALPHA3.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), WEIGHTS, 3.0),
+    Row("kuma", kuma, kuma.API_VERSION, (kuma.KIND,), SPLIT_AND_MATCH, 3.0),
+    Row(
+        "nginx",
+        nginx,
+        ingresses.API_VERSION,
+        (ingresses.KIND,),
+        SPLIT_AND_MATCH,
+        5.0,
+        reads="ingress",
+    ),
+    Row(
+        "skipper",
+        skipper,
+        ingresses.API_VERSION,
+        (ingresses.KIND,),
+        SPLIT_AND_MATCH,
+        5.0,
+        reads="ingress",
+    ),
+    Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), frozenset({WEIGHT}), 3.0),
 )
 
 
