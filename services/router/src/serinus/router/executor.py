@@ -140,6 +140,7 @@ class Executor:
             self._store(step.ref).forget(step.ref)
         except Refuse as error:
             tried = "create" if step.live is None else "update"
+            tried = "delete" if step.verb == "delete" else tried
             raise Refuse(f"{step.ref} {tried} error: {error.reason}") from error
 
     async def delete(self, obj: Obj) -> None:
