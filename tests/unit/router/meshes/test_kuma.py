@@ -91,6 +91,16 @@ def test_a_route_without_our_services_routes_nothing_yet(conf: Obj) -> None:
 
 def test_it_goes_before_the_canary_does() -> None:
     """Flagger leaves it for ever: nothing of a namespace can own it."""
-    found = rendered(Routes())
+    found = rendered(AB, rendered(Routes()))
 
     assert (Gone(ref_of(found), shadows=True),) == kuma.release(EXPOSURE, live(found))
+
+
+def test_a_users_own_route_is_handed_back() -> None:
+    mine = rendered(Routes())
+    del mine["metadata"]["annotations"]
+    mine["spec"]["conf"] = {"destination": {"kuma.io/service": "web_shop_svc_80"}}
+
+    taken = rendered(AB, rendered(Routes(primary=50, canary=50), mine))
+
+    assert (mine,) == kuma.release(EXPOSURE, live(taken))

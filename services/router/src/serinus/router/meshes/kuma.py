@@ -16,7 +16,17 @@ from collections.abc import Sequence
 from serinus.events import Exposure, Routes
 from serinus.kube.refs import Obj, Ref
 from serinus.router.core.conditions import Condition, Form, conditions
-from serinus.router.core.objects import Gone, Live, NotYet, Refusal, apex_metadata, overlaid
+from serinus.router.core.objects import (
+    KEEP_FLUX_AWAY,
+    ORIGINAL,
+    Gone,
+    Live,
+    NotYet,
+    Refusal,
+    annotations_of,
+    apex_metadata,
+    overlaid,
+)
 from serinus.router.core.routes import seen
 from serinus.router.core.takeover import original_of, remembering
 
@@ -65,7 +75,8 @@ def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
     whole = overlaid(found, ours)
     for other in {"http", "destination"} - conf.keys():
         whole["spec"]["conf"].pop(other, None)
-    return (remembering(found, whole),)
+    # Without an owner only the annotations tell a route that was made for a canary.
+    return (whole if found and _is_made(found) else remembering(found, whole),)
 
 
 def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
@@ -113,6 +124,12 @@ def _is_about(route: Obj, exposure: Exposure) -> bool:
     """Whether a route is for requests to our S: its port may have changed, its namespace not."""
     prefix = f"{exposure.name}_{exposure.namespace}_svc_"
     return all(name.startswith(prefix) for name in _destinations(route))
+
+
+def _is_made(route: Obj) -> bool:
+    """Whether a route was made by us, or by Flagger, and not by the user."""
+    annotations = annotations_of(route)
+    return annotations.items() >= KEEP_FLUX_AWAY.items() and ORIGINAL not in annotations
 
 
 def _destinations(route: Obj) -> list[str]:
