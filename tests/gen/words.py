@@ -228,8 +228,9 @@ _OTHERS = {
     "AlertProviderSpec.channel": "Channel, where the service has channels.",
     "AlertProviderSpec.username": "Name of the sender, where the service shows one.",
     "AlertProviderSpec.address": "Its address; better kept in the Secret.",
+    "AlertProviderSpec.headers": "HTTP headers of type webhook; what is secret belongs elsewhere.",
     "AlertProviderSpec.proxy": "Address of an HTTP proxy on the way.",
-    "AlertProviderSpec.secretRef": "Secret with the keys `address` and, where needed, `token`.",
+    "AlertProviderSpec.secretRef": "Secret with `address`, `token`, `signingKey`, as needed.",
 }
 
 WORDS: dict[str, str] = {**_REFS, **_SERVICE, **_ANALYSIS, **_CANARY, **_OTHERS}

@@ -21,6 +21,7 @@ from serinus.events import (
 from serinus.events.facts import Alert
 from serinus.kube.errors import Conflict, NotFound
 from serinus.kube.refs import Obj, Ref, ref_of
+from serinus.notifier.core.alerts import Field, Notice
 from serinus.runtime.http import HttpRequest, HttpResponse, Unanswered
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -160,3 +161,30 @@ def provider(name: str, namespace: str = "prod", **spec: Any) -> Obj:
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"type": "webhook", "address": f"http://{name}.test/", **spec},
     }
+
+
+def a_notice(**fields: Any) -> Notice:
+    """A rollback with everything that a notice can hold, unless a field says otherwise."""
+    defaults: dict[str, Any] = {
+        "id": "fact-7",
+        "kind": "rollout.condemned",
+        "canary": WEB,
+        "severity": "error",
+        "message": "Failed checks threshold reached 5",
+        "fields": (Field("Failed check latency", "700 ms, must be <= 500"),),
+        "details": (Field("What next", "look"),),
+        "cluster": "east-1",
+        "phase": "Failed",
+        "revision": "r2",
+        "link": "https://grafana.test/d/x",
+        "at": T0,
+    }
+    return Notice(**{**defaults, **fields})
+
+
+PROMOTED = {
+    "kind": "rollout.promoted",
+    "severity": "info",
+    "message": "Canary analysis completed successfully, promotion finished.",
+    "phase": "Succeeded",
+}

@@ -28,9 +28,11 @@ from serinus.events import (
     CheckFailed,
     Fact,
     Measurement,
+    Promoted,
     RollbackDecided,
 )
 from serinus.kube.errors import Unreachable
+from serinus.kube.refs import Obj, ref_of
 from serinus.notifier.core.audience import Target
 from serinus.notifier.core.outcomes import Known, Outcome, Refused, Sent
 from serinus.notifier.stages import Courier
@@ -343,3 +345,46 @@ def test_its_own_facts_are_not_heard() -> None:
 )
 def test_of_a_url_only_the_host_is_named(url: str, host: str) -> None:
     assert host_of(url) == host
+
+
+PROMOTED = Promoted(
+    canary=WEB,
+    id="fact-9",
+    at=T0,
+    alert=Alert("info", "Canary analysis completed successfully, promotion finished."),
+)
+
+
+async def test_an_incident_ends_with_the_release_whatever_its_provider_asked_for(
+    world: World,
+) -> None:
+    """A pager that wants errors only would never learn that all is well again."""
+    spec = a_spec(
+        alerts=[
+            {"name": n, "severity": "error", "providerRef": {"name": n}} for n in ("pager", "chat")
+        ]
+    )
+    pager = provider("pager", type="pagerduty", address="http://pd.test/")
+    pager["spec"]["secretRef"] = {"name": "key"}
+    secret: Obj = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "key", "namespace": "prod"},
+        "data": {"token": "a2V5"},
+    }
+    for obj in (pager, provider("chat"), secret):
+        world.cluster.objects[ref_of(obj)] = obj
+
+    outcomes = await tell(world.knows(spec), PROMOTED)
+
+    assert outcomes == [Sent(), Known()]
+    assert [request.url for request in world.http.asked] == ["http://pd.test/"]
+    assert world.http.bodies()[0]["event_action"] == "resolve"
+
+
+async def test_an_incident_channel_without_an_incident_to_end_costs_no_failure(
+    world: World,
+) -> None:
+    spec = a_spec(alerts=[{"name": "x", "severity": "error", "providerRef": {"name": "x"}}])
+
+    assert await tell(world.knows(spec), PROMOTED) == [Known()]

@@ -13,8 +13,9 @@ from serinus.events import (
     Measurement,
     PromotionFailed,
     RollbackDecided,
+    RolloutStarted,
 )
-from serinus.notifier.core.alerts import Field, notice, said, traffic_routing
+from serinus.notifier.core.alerts import Field, cut, notice, said, traffic_routing
 
 INFO = Alert("info", "New revision detected, progressing canary analysis.", True)
 ERROR = Alert("error", "Failed checks threshold reached 5")
@@ -160,3 +161,37 @@ def test_a_promotion_that_failed_is_not_blamed_on_a_check() -> None:
 )
 def test_a_measurement_is_said_as_people_say_it(measurement: Measurement, text: str) -> None:
     assert said(measurement) == text
+
+
+def test_a_release_says_which_images_it_brings() -> None:
+    fact = RolloutStarted(canary=WEB, id="f", at=T0, alert=INFO, images={"web": "web:2"})
+
+    found = notice(fact, id="f", spec=None)
+
+    assert found is not None
+    assert (Field("Image web", "web:2"),) == found.details
+    assert {"web": "web:2"} == found.images
+
+
+def test_trouble_says_what_to_do_next() -> None:
+    found = notice(condemned(BAD), id="f", spec=None)
+
+    assert found is not None
+    [field] = found.details
+    assert "What next" == field.name
+    assert "Push a fixed revision" in field.value
+    assert "kubectl -n prod describe canary web" in field.value
+    assert field not in found.fields, "Flagger's own messages stay as they are"
+
+
+def test_the_dashboards_address_is_filled_in() -> None:
+    link = "https://g.test/d/x?ns={namespace}&name={name}&c={cluster}"
+
+    found = notice(condemned(BAD), id="f", spec=None, cluster="east 1", link=link)
+
+    assert found is not None
+    assert "https://g.test/d/x?ns=prod&name=web&c=east%201" == found.link
+
+
+def test_what_is_cut_says_so() -> None:
+    assert ("abc", "ab…") == (cut("abc", 3), cut("abcd", 3))

@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 
 from serinus.events import AlertProviderSpec
-from serinus.events.canary import AlertRef, ProviderRef
+from serinus.events.canary import AlertProviderType, AlertRef, ProviderRef
 from serinus.notifier.core.alerts import Severity
-from serinus.notifier.core.audience import ProviderKey, Target, audience, is_url, target_of
+from serinus.notifier.core.audience import (
+    Needs,
+    ProviderKey,
+    Target,
+    audience,
+    is_url,
+    target_of,
+    uninvited,
+)
 
 
 def wants(name: str, severity: str, namespace: str = "") -> AlertRef:
@@ -117,3 +125,47 @@ def test_a_target_shows_neither_address_nor_token() -> None:
 )
 def test_only_absolute_http_urls_are_addresses(text: str, good: bool) -> None:
     assert is_url(text) is good
+
+
+def test_those_who_wanted_less_are_known_for_what_ends_an_incident() -> None:
+    assert [key.name for key in uninvited("info", ALL, "prod")] == ["w", "e"]
+    assert uninvited("error", ALL, "prod") == ()
+    assert uninvited("info", (), "prod") == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs", "secret", "expected"),
+    [
+        (
+            "pagerduty",
+            Needs(address="https://pd.test/", token=True),
+            {"token": "k"},
+            "https://pd.test/",
+        ),
+        ("slack", Needs(token_address="https://api.test/"), {"token": "k"}, "https://api.test/"),
+        ("apprise", Needs(schemes=()), {"address": "tgram://bot/chat"}, "tgram://bot/chat"),
+        ("email", Needs(schemes=("smtp",)), {"address": "smtp://mail.test"}, "smtp://mail.test"),
+    ],
+)
+def test_each_kind_has_needs_of_its_own(
+    kind: AlertProviderType, needs: Needs, secret: dict[str, str], expected: str
+) -> None:
+    target = target_of(AlertProviderSpec(type=kind), secret, needs)
+
+    assert isinstance(target, Target)
+    assert target.address == expected
+
+
+@pytest.mark.parametrize(
+    ("needs", "secret", "why"),
+    [
+        (Needs(address="https://pd.test/", token=True), {}, "it has no token"),
+        (Needs(token_address="https://api.test/"), {}, "it has no address"),
+        (Needs(schemes=("smtp", "smtps")), {"address": "http://x"}, "smtp:// or smtps://"),
+    ],
+)
+def test_what_is_missing_is_said(needs: Needs, secret: dict[str, str], why: str) -> None:
+    answer = target_of(AlertProviderSpec(type="email"), secret, needs)
+
+    assert isinstance(answer, str)
+    assert why in answer

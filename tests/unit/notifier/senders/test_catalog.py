@@ -23,6 +23,12 @@ def dressed(said: Said, cluster: str = "") -> Notice:
     return found
 
 
+def rendered(kind: AlertProviderType, found: Notice, target: Target) -> HttpRequest:
+    render = SENDERS[kind].render
+    assert render is not None
+    return render(found, target)
+
+
 def requests(said: Said) -> list[HttpRequest]:
     """What goes out for an alert to the canary's own providers."""
     found = dressed(said)
@@ -33,7 +39,7 @@ def requests(said: Said) -> list[HttpRequest]:
         secret = said.secrets[spec.secret_ref.name] if spec.secret_ref else {}
         target = target_of(spec, secret)
         assert isinstance(target, Target)
-        made.append(SENDERS[target.type].render(found, target))
+        made.append(rendered(target.type, found, target))
     return made
 
 
@@ -64,7 +70,7 @@ def test_the_global_slack_channel_names_the_cluster_first(said: Said) -> None:
         type="slack", address="http://chat.test/slack", channel="deploys", username="robot"
     )
 
-    request = SENDERS["slack"].render(dressed(said, "east-1"), target)
+    request = rendered("slack", dressed(said, "east-1"), target)
 
     assert [json.loads(request.body)] == said.bodies("/slack")
 
@@ -73,21 +79,26 @@ def test_there_is_a_row_for_every_type_that_the_manifest_allows() -> None:
     assert set(SENDERS) == set(get_args(AlertProviderType))
 
 
-@pytest.mark.parametrize("kind", list(SENDERS))
+BY_HTTP = [kind for kind, row in SENDERS.items() if row.render is not None]
+
+
+@pytest.mark.parametrize("kind", BY_HTTP)
 def test_every_sender_goes_through_the_providers_proxy(kind: AlertProviderType) -> None:
     target = Target(type=kind, address="http://chat.test/x", proxy="http://proxy.test:3128")
 
-    request = SENDERS[kind].render(dressed(OWN[0]), target)
+    request = rendered(
+        kind, msgspec.structs.replace(dressed(OWN[0]), kind="rollout.promoted"), target
+    )
 
     assert request.proxy == "http://proxy.test:3128"
     assert request.method == "POST"
-    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["Content-Type"] in ("application/json", "application/cloudevents+json")
 
 
 @pytest.mark.parametrize("kind", ["msteams", "discord", "rocket", "gchat"])
 def test_only_senders_that_have_a_use_for_a_token_send_it(kind: AlertProviderType) -> None:
     target = Target(type=kind, address="http://chat.test/x", token="xoxb-1")
 
-    request = SENDERS[kind].render(dressed(OWN[0]), target)
+    request = rendered(kind, dressed(OWN[0]), target)
 
     assert "xoxb-1" not in str(msgspec.to_builtins(request))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from tests.unit.notifier.helpers import WEB, FakeHttp
+from tests.unit.notifier.helpers import WEB
 
 from serinus.notifier.core.alerts import Field, Notice
 from serinus.notifier.core.audience import Target
@@ -65,7 +65,7 @@ async def test_the_message_arrives_with_the_token(slack: tuple[Slack, TestServer
     stand_in, server = slack
     request = render(NOTICE, target(server, token="xoxb-1"))
 
-    answer = await post(FakeHttp(), request)
+    answer = await post(request)
 
     assert (answer.status, answer.text) == (200, "ok")
     [(path, headers, body)] = stand_in.asked
@@ -79,7 +79,7 @@ async def test_a_refusal_is_asked_about_once(slack: tuple[Slack, TestServer]) ->
     stand_in, server = slack
     stand_in.status, stand_in.body, stand_in.headers = 429, "slow down", {"Retry-After": "7"}
 
-    answer = await post(FakeHttp(), render(NOTICE, target(server)))
+    answer = await post(render(NOTICE, target(server)))
 
     assert answer.status == 429
     assert answer.headers["Retry-After"] == "7"
@@ -101,7 +101,7 @@ async def test_an_error_inside_a_200_is_an_error(
     stand_in, server = slack
     stand_in.body = body
 
-    answer = await post(FakeHttp(), render(NOTICE, target(server, token="xoxb-1")))
+    answer = await post(render(NOTICE, target(server, token="xoxb-1")))
 
     assert (answer.status, answer.text) == (status, text)
 
@@ -114,7 +114,7 @@ async def test_nobody_there_is_unanswered_and_the_address_stays_secret(
     await server.close()
 
     with pytest.raises(Unanswered) as raised:
-        await post(FakeHttp(), request)
+        await post(request)
 
     assert "secret" not in str(raised.value)
     assert "cannot connect" in str(raised.value)
@@ -132,7 +132,7 @@ async def test_a_connection_that_breaks_is_not_tried_again_by_the_sdk() -> None:
         port = server.sockets[0].getsockname()[1]
         request = render(NOTICE, Target(type="slack", address=f"http://127.0.0.1:{port}/"))
         with pytest.raises(Unanswered):
-            await post(FakeHttp(), request)
+            await post(request)
 
     assert came == [1]
 
@@ -145,7 +145,7 @@ async def test_neither_address_nor_token_reach_the_log(
     stand_in.status = 429
     caplog.set_level(logging.DEBUG)
 
-    await post(FakeHttp(), render(NOTICE, target(server, token="xoxb-1")))
+    await post(render(NOTICE, target(server, token="xoxb-1")))
 
     ours = [r.getMessage() for r in caplog.records if not r.name.startswith("aiohttp.")]
     assert not any("xoxb-1" in text or "services/T0/B0" in text for text in ours)

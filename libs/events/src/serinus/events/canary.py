@@ -90,7 +90,20 @@ MetricProviderType = Literal[
     "scrape",
     "http",
 ]
-AlertProviderType = Literal["slack", "msteams", "discord", "rocket", "gchat", "webhook"]
+AlertProviderType = Literal[
+    "slack",
+    "msteams",
+    "discord",
+    "rocket",
+    "gchat",
+    "pagerduty",
+    "opsgenie",
+    "email",
+    "grafana",
+    "cdevents",
+    "apprise",
+    "webhook",
+]
 
 
 class _Part(Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
@@ -408,6 +421,7 @@ class AlertProviderSpec(_Part, frozen=True, kw_only=True):
     username: str = ""
     address: str = ""
     proxy: str = ""
+    headers: dict[str, str] = {}
     secret_ref: SecretRef | None = None
 
 

@@ -41,6 +41,7 @@ STREAMS: tuple[Stream, ...] = (
 # KV buckets: name -> (owner, time to live of an entry in seconds, 0: for ever)
 BUCKETS: dict[str, tuple[ServiceName, int]] = {
     "serinus-told": ("notifier", 2 * DAY_S),
+    "serinus-threads": ("notifier", 30 * DAY_S),
     "serinus-gates": ("loadtester", 0),
 }
 

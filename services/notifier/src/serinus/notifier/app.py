@@ -33,6 +33,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
         chat=global_target(settings),
         event_webhook=settings.event_webhook.reveal(),
         own_namespace_only=settings.no_cross_namespace_refs,
+        dashboard_url=settings.dashboard_url,
     )
     async with connect(settings.kubeconfig, count=counting(context.metrics)) as cluster:
         courier = Courier(

@@ -14,6 +14,7 @@ from serinus.kube.errors import NotFound
 from serinus.kube.refs import Ref
 from serinus.notifier.core.audience import ProviderKey, Target, target_of
 from serinus.notifier.core.outcomes import Again, Refused
+from serinus.notifier.senders.catalog import SENDERS
 from serinus.runtime.errors import Refuse, Retry
 
 
@@ -34,7 +35,7 @@ async def find(cluster: Cluster, key: ProviderKey) -> Target | Again | Refused:
         return Again(f"alert provider {key}: {error.reason}", error.after_s)
     except Refuse as error:
         return Refused(f"alert provider {key}: {error.reason}")
-    target = target_of(spec, secret)
+    target = target_of(spec, secret, SENDERS[spec.type].needs)
     return target if isinstance(target, Target) else Refused(f"alert provider {key}: {target}")
 
 

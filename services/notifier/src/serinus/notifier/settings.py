@@ -28,6 +28,10 @@ class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields
     event_webhook: Annotated[
         Secret, Meta(description="gets the events of canaries without event hooks of their own")
     ] = Secret()
+    dashboard_url: Annotated[
+        str,
+        Meta(description="linked in messages; {namespace}, {name} and {cluster} are filled in"),
+    ] = ""
     no_cross_namespace_refs: Annotated[
         bool, Meta(description="refuse alert providers of other namespaces")
     ] = False

@@ -27,24 +27,26 @@ from serinus.events.canary import analysis_of
 from serinus.kube.cluster import Cluster
 from serinus.notifier import providers
 from serinus.notifier.core.alerts import Notice, needs_blame, notice
-from serinus.notifier.core.audience import GLOBAL, ProviderKey, Target, audience
-from serinus.notifier.core.outcomes import Again, Outcome, Refused, Sent, outcome
+from serinus.notifier.core.audience import GLOBAL, ProviderKey, Target, audience, uninvited
+from serinus.notifier.core.outcomes import Again, Known, Outcome, Refused, Sent, outcome
 from serinus.notifier.events import EventWriter
 from serinus.notifier.senders import eventhook
-from serinus.notifier.senders.catalog import SENDERS
+from serinus.notifier.senders.catalog import SENDERS, Tools
 from serinus.notifier.stages import Courier, Job
 from serinus.notifier.told import mark
 from serinus.runtime.bus import Bus
 from serinus.runtime.clock import Clock
+from serinus.runtime.errors import Retry
 from serinus.runtime.http import Http, HttpRequest, HttpResponse, Unanswered
 
 # Its own facts are no news to it.
 HEARD: tuple[type[Fact], ...] = tuple(t for t in FACTS if t not in (AlertSent, AlertFailed))
 _DEPARTED = 256
+THREADS = "serinus-threads"
 HOOK_AGE_S = 120.0  # a receiver that was away is not flooded with what happened meanwhile
 
 
-class Known(Struct, frozen=True):
+class Acquainted(Struct, frozen=True):
     """What the voice keeps of a snapshot."""
 
     uid: str
@@ -59,6 +61,7 @@ class Channels:
     chat: Target | None = None
     event_webhook: str = ""
     own_namespace_only: bool = False
+    dashboard_url: str = ""
 
 
 class Voice:
@@ -77,17 +80,17 @@ class Voice:
     ) -> None:
         self._bus = bus
         self._cluster = cluster
-        self._http = http
+        self._tools = Tools(http=http, threads=bus.bucket(THREADS))
         self._clock = clock
         self._courier = courier
         self._channels = channels
         self._events = EventWriter(cluster, clock, on_reach=on_reach)
-        self._known: dict[str, Known] = {}
-        self._departed: OrderedDict[str, Known] = OrderedDict()
+        self._known: dict[str, Acquainted] = {}
+        self._departed: OrderedDict[str, Acquainted] = OrderedDict()
 
     def observe(self, seen: CanaryObserved) -> None:
         """Learns who wants to hear of a canary."""
-        self._known[seen.canary.key] = Known(seen.canary.uid, seen.spec)
+        self._known[seen.canary.key] = Acquainted(seen.canary.uid, seen.spec)
         self._departed.pop(seen.canary.key, None)
 
     def forget(self, gone: CanaryGone) -> None:
@@ -115,7 +118,7 @@ class Voice:
         jobs.extend(await self._alerts(fact, known))
         return [self._courier.put(job) for job in jobs]
 
-    async def _about(self, canary: CanaryRef) -> Known | None:
+    async def _about(self, canary: CanaryRef) -> Acquainted | None:
         known = self._known.get(canary.key) or self._departed.get(canary.key)
         if known is None:
             latest = await self._bus.latest(CanaryObserved, canary)
@@ -124,7 +127,7 @@ class Voice:
                 known = self._known[canary.key]
         return known
 
-    def _sentences(self, fact: Fact, known: Known | None) -> list[Job]:
+    def _sentences(self, fact: Fact, known: Acquainted | None) -> list[Job]:
         """A Kubernetes Event, and a POST for each event hook."""
         fact_id = message_id(fact)
         uid = known.uid if known else ""
@@ -162,7 +165,7 @@ class Voice:
         """A hook's `retries` count requests it answered; the global hook has no such number."""
         return 0 if hook.url == self._event_webhook else 1 + hook.retries
 
-    async def _alerts(self, fact: Fact, known: Known | None) -> list[Job]:
+    async def _alerts(self, fact: Fact, known: Acquainted | None) -> list[Job]:
         blame = await self._blame(fact) if needs_blame(fact) else None
         said = notice(
             fact,
@@ -170,13 +173,20 @@ class Voice:
             spec=known.spec if known else None,
             cluster=self._channels.cluster_name,
             blame=blame,
+            link=self._channels.dashboard_url,
         )
         if said is None:
             return []
         alerts = analysis_of(known.spec).alerts if known else ()
         keys = audience(said.severity, alerts, fact.canary.namespace)
         if keys is not None:
-            return [self._alert(said, str(key), self._to_provider(said, key)) for key in keys]
+            jobs = [self._alert(said, str(key), self._to_provider(said, key)) for key in keys]
+            if said.resolves:
+                jobs += [
+                    self._alert(said, str(key), self._to_provider(said, key, only_to_resolve=True))
+                    for key in uninvited(said.severity, alerts, fact.canary.namespace)
+                ]
+            return jobs
         chat = self._channels.chat
         if chat is None:
             return []
@@ -205,7 +215,9 @@ class Voice:
             cause=said.id,
         )
 
-    def _to_provider(self, said: Notice, key: ProviderKey) -> Callable[[], Awaitable[Outcome]]:
+    def _to_provider(
+        self, said: Notice, key: ProviderKey, *, only_to_resolve: bool = False
+    ) -> Callable[[], Awaitable[Outcome]]:
         async def send() -> Outcome:
             if self._channels.own_namespace_only and key.namespace != said.canary.namespace:
                 return Refused(
@@ -213,25 +225,29 @@ class Voice:
                 )
             found = await providers.find(self._cluster, key)
             if not isinstance(found, Target):
-                return found
+                return Known() if only_to_resolve else found
+            if only_to_resolve and not SENDERS[found.type].resolves:
+                return Known()
             return await self._to_target(said, found)
 
         return send
 
     async def _to_target(self, said: Notice, target: Target) -> Outcome:
         row = SENDERS[target.type]
-        return await self._post(row.post, row.render(said, target))
+        if not row.hears(said):
+            return Known()
+        return await self._outcome(row.send(self._tools, said, target))
 
     def _posting(self, request: HttpRequest) -> Callable[[], Awaitable[Outcome]]:
-        return lambda: self._post(SENDERS["webhook"].post, request)
+        return lambda: self._outcome(self._tools.http.send(request))
 
-    async def _post(
-        self, post: Callable[[Http, HttpRequest], Awaitable[HttpResponse]], request: HttpRequest
-    ) -> Outcome:
+    async def _outcome(self, attempt: Awaitable[HttpResponse]) -> Outcome:
         try:
-            answer = await post(self._http, request)
+            answer = await attempt
         except Unanswered as error:
             return Again(str(error))
+        except Retry as error:
+            return Again(error.reason, error.after_s)
         return outcome(answer.status, answer.headers, answer.text, self._clock.now())
 
 

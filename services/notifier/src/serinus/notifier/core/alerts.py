@@ -6,15 +6,34 @@ each with metric, value, bound and interval.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
+from urllib.parse import quote
 
 from msgspec import Struct
 
-from serinus.events import CanaryRef, CanarySpec, CheckFailed, Fact, Measurement, RollbackDecided
+from serinus.events import (
+    CanaryRef,
+    CanarySpec,
+    CheckFailed,
+    Fact,
+    Measurement,
+    RollbackDecided,
+    RolloutRestarted,
+    RolloutStarted,
+)
 from serinus.events.canary import analysis_of, progress_deadline_s, strategy, threshold
 
 Severity = Literal["info", "warn", "error"]
+# After these facts nothing is wrong with a canary any more.
+WELL = frozenset({"rollout.initialized", "rollout.promoted"})
+# What a person can do about it; shown with the notice.
+NEXT = {
+    "rollout.condemned": "Traffic is back on the primary. Push a fixed revision to try again.",
+    "rollout.failed": "The canary serves all traffic. Push a revision that the primary can start.",
+    "rollout.awaited": "The release waits for its gate; open it to go on.",
+    "rollout.refused": "Traffic stays as it is. Correct the manifest.",
+}
 
 
 class Field(Struct, frozen=True):
@@ -28,21 +47,49 @@ class Notice(Struct, frozen=True, kw_only=True):
     """One thing to be told, before it is dressed for a channel.
 
     id        of the fact it is about
+    kind      of the fact, e.g. `rollout.promoted`
     at        Unix seconds of the fact
+    fields    what Flagger's messages have, and the checks that failed
+    details   what else is worth knowing, for channels whose messages are not Flagger's
     evidence  the measurements that failed; `fields` shows them to people, this to programs
+    link      a dashboard's address, "" where none is set
     """
 
     id: str
     canary: CanaryRef
     severity: Severity
     message: str
+    kind: str = ""
     fields: tuple[Field, ...] = ()
+    details: tuple[Field, ...] = ()
+    images: dict[str, str] = {}
+    link: str = ""
     evidence: tuple[Measurement, ...] = ()
     cluster: str = ""
     phase: str = ""
     checksum: str = ""
     revision: str = ""
     at: float = 0.0
+
+    @property
+    def resolves(self) -> bool:
+        """Whether the canary is well again, so that an incident about it is over."""
+        return self.kind in WELL
+
+    @property
+    def incident(self) -> str:
+        """Names the trouble of one canary, from the first notice of it to its end."""
+        return "/".join(filter(None, ("serinus", self.cluster, *self.canary.key.split("/"))))
+
+    @property
+    def thread(self) -> str:
+        """Names one release of one canary."""
+        return f"{self.canary.uid}.{self.revision}"
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Fields and details as lines of plain text."""
+        return tuple(f"{f.name}: {f.value}" for f in (*self.fields, *self.details))
 
 
 def notice(
@@ -52,11 +99,13 @@ def notice(
     spec: CanarySpec | None,
     cluster: str = "",
     blame: CheckFailed | None = None,
+    link: str = "",
 ) -> Notice | None:
     """The notice that a fact calls for, or None where it carries no alert.
 
     spec   the canary's; None where it is not known (any more): the settings are left out
     blame  the last failed check of the canary, for facts that do not carry measurements themselves
+    link   a dashboard's address with `{namespace}`, `{name}` and `{cluster}` in it, or ""
     """
     if fact.alert is None:
         return None
@@ -71,12 +120,18 @@ def notice(
         if blame.hook:
             fields.append(Field("Failed hook", blame.hook))
     fields.extend(Field(f"Failed check {m.metric}", said(m)) for m in evidence)
+    images = fact.images if isinstance(fact, RolloutStarted | RolloutRestarted) else {}
+    kind = kind_of(fact)
     return Notice(
         id=id,
+        kind=kind,
         canary=fact.canary,
         severity=fact.alert.severity,
         message=fact.alert.message,
         fields=tuple(fields),
+        details=(*images_of(images), *_what_next(fact, kind)),
+        images=images,
+        link=linked(link, fact.canary, cluster),
         evidence=evidence,
         cluster=cluster,
         phase=fact.phase,
@@ -84,6 +139,41 @@ def notice(
         revision=fact.revision,
         at=fact.at,
     )
+
+
+def kind_of(fact: Fact) -> str:
+    """`rollout.promoted` for `fact.rollout.promoted.v1`."""
+    tag = str(type(fact).__struct_config__.tag)
+    return tag.removeprefix("fact.").rpartition(".v")[0]
+
+
+def images_of(images: Mapping[str, str]) -> tuple[Field, ...]:
+    """What is being released, a line per container."""
+    return tuple(Field(f"Image {name}", image) for name, image in images.items())
+
+
+def _what_next(fact: Fact, kind: str) -> tuple[Field, ...]:
+    advice = NEXT.get(kind)
+    if advice is None:
+        return ()
+    show = f"kubectl -n {fact.canary.namespace} describe canary {fact.canary.name}"
+    return (Field("What next", f"{advice} {show} tells the whole story."),)
+
+
+def linked(link: str, canary: CanaryRef, cluster: str) -> str:
+    """A dashboard's address for one canary."""
+    for word, value in (
+        ("{namespace}", canary.namespace),
+        ("{name}", canary.name),
+        ("{cluster}", cluster),
+    ):
+        link = link.replace(word, quote(value, safe=""))
+    return link
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters; what was longer ends with an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def needs_blame(fact: Fact) -> bool:

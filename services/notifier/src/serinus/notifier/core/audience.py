@@ -34,7 +34,7 @@ class ProviderKey(Struct, frozen=True, order=True):
 class Target(Struct, frozen=True, kw_only=True):
     """A channel with everything needed to post to it.
 
-    Address and token are secrets: they are in no repr, so they reach no log.
+    Address, token and signing key are secrets: they are in no repr, so they reach no log.
     """
 
     type: AlertProviderType
@@ -43,9 +43,23 @@ class Target(Struct, frozen=True, kw_only=True):
     username: str = DEFAULT_USERNAME
     token: str = ""
     proxy: str = ""
+    headers: Mapping[str, str] = {}
+    signing_key: str = ""
 
     def __repr__(self) -> str:
         return f"Target({self.type}, channel={self.channel!r})"
+
+
+def uninvited(
+    severity: Severity, alerts: Sequence[AlertRef], namespace: str
+) -> tuple[ProviderKey, ...]:
+    """The canary's providers that a notice of this severity does not reach.
+
+    Those among them that keep an incident open must hear that it is over all the same.
+    """
+    heard = audience(severity, alerts, namespace) or ()
+    named = audience("error", alerts, namespace) or ()
+    return tuple(key for key in named if key not in heard)
 
 
 def audience(
@@ -65,30 +79,61 @@ def audience(
     return tuple(dict.fromkeys(keys))
 
 
-def target_of(spec: AlertProviderSpec, secret: Mapping[str, str]) -> Target | str:
+WEB = ("http", "https")
+
+
+class Needs(Struct, frozen=True, kw_only=True):
+    """What a kind of channel needs to know.
+
+    address  where the service lives when nobody says so; "": somebody must
+    schemes  of its addresses; none: any
+    token    whether nothing goes without one
+    token_address  where it lives for those who have a token and name no address
+    """
+
+    address: str = ""
+    schemes: tuple[str, ...] = WEB
+    token: bool = False
+    token_address: str = ""
+
+
+def target_of(
+    spec: AlertProviderSpec, secret: Mapping[str, str], needs: Needs | None = None
+) -> Target | str:
     """The channel that a provider describes, or why it cannot be used.
 
     secret  the decoded keys of its Secret; `address` and `token` there win over the spec
     """
-    address = secret.get("address", spec.address).strip()
+    needs = needs or Needs()
+    token = secret.get("token", "").strip()
+    address = (
+        secret.get("address", spec.address).strip()
+        or (token and needs.token_address)
+        or needs.address
+    )
     if not address:
         return "it has no address: set spec.address, or the key `address` of its Secret"
-    if not is_url(address):
-        return f"invalid {spec.type} hook URL: it must start with http:// or https://"
+    if needs.schemes and not is_url(address, needs.schemes):
+        schemes = " or ".join(f"{scheme}://" for scheme in needs.schemes)
+        return f"invalid {spec.type} hook URL: it must start with {schemes}"
+    if needs.token and not token:
+        return "it has no token: set spec.secretRef to a Secret with the key `token`"
     return Target(
         type=spec.type,
         address=address,
         channel=spec.channel or DEFAULT_CHANNEL,
         username=spec.username or DEFAULT_USERNAME,
-        token=secret.get("token", "").strip(),
+        token=token,
         proxy=spec.proxy,
+        headers=spec.headers,
+        signing_key=secret.get("signingKey", "").strip(),
     )
 
 
-def is_url(address: str) -> bool:
-    """Whether it is an absolute http(s) URL with a host."""
+def is_url(address: str, schemes: Sequence[str] = WEB) -> bool:
+    """Whether it is an absolute URL of one of these schemes, with a host."""
     try:
         parts = urlsplit(address)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    return parts.scheme in schemes and bool(parts.hostname)

@@ -17,7 +17,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from serinus.notifier.core.alerts import Notice
 from serinus.notifier.core.audience import Target
-from serinus.runtime.http import Http, HttpRequest, HttpResponse, Unanswered
+from serinus.runtime.http import HttpRequest, HttpResponse, Unanswered
 
 # The SDK writes addresses and tokens at debug and info level, and they are secrets.
 _quiet = logging.getLogger("serinus.notifier.slack-sdk")
@@ -70,13 +70,12 @@ def render(notice: Notice, target: Target) -> HttpRequest:
     )
 
 
-async def post(http: Http, request: HttpRequest) -> HttpResponse:
+async def post(request: HttpRequest) -> HttpResponse:
     """Posts by slack-sdk, once: when to try again is decided in one place for all senders.
 
     Slack's Web API answers 200 with `ok: false` to a wrong token or channel; that is turned into
     the 4xx that it means. Raises Unanswered.
     """
-    del http
     client = AsyncWebhookClient(
         request.url,
         timeout=max(1, round(request.timeout_s)),

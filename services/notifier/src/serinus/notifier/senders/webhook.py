@@ -1,15 +1,20 @@
 """A webhook of one's own: the whole notice as JSON, for programs rather than for eyes.
 
-`id` is the same for every repeat of a notice, so a receiver can tell one from news.
+`id` is the same for every repeat of a notice, so a receiver can tell one from news. With the key
+`signingKey` in the provider's Secret every body is signed, so a receiver can tell it from forgery.
 """
 
 from __future__ import annotations
+
+import hmac
 
 import msgspec
 
 from serinus.notifier.core.alerts import Notice
 from serinus.notifier.core.audience import Target
 from serinus.runtime.http import HttpRequest
+
+SIGNATURE = "X-Serinus-Signature-256"
 
 
 def render(notice: Notice, target: Target) -> HttpRequest:
@@ -25,6 +30,9 @@ def render(notice: Notice, target: Target) -> HttpRequest:
         "revision": notice.revision,
         "timestamp": str(round(notice.at * 1000)),
         "fields": [{"name": f.name, "value": f.value} for f in notice.fields],
+        "details": [{"name": f.name, "value": f.value} for f in notice.details],
+        "kind": notice.kind,
+        "images": notice.images,
         "failedChecks": [
             {
                 "metric": m.metric,
@@ -38,13 +46,17 @@ def render(notice: Notice, target: Target) -> HttpRequest:
             for m in notice.evidence
         ],
     }
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", **target.headers}
     if target.token:
         headers["Authorization"] = f"Bearer {target.token}"
+    encoded = msgspec.json.encode(body)
+    if target.signing_key:
+        digest = hmac.digest(target.signing_key.encode(), encoded, "sha256")
+        headers[SIGNATURE] = f"sha256={digest.hex()}"
     return HttpRequest(
         url=target.address,
         method="POST",
         headers=headers,
-        body=msgspec.json.encode(body),
+        body=encoded,
         proxy=target.proxy,
     )

@@ -1,0 +1,54 @@
+"""PagerDuty's Events API v2: an incident per canary, triggered and resolved.
+
+Limits and field names: PagerDuty's reference of "Send an Alert Event"
+(POST /v2/enqueue). The routing key is the token of the provider's Secret.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from serinus.notifier.core.alerts import Notice, cut
+from serinus.notifier.core.audience import Target
+from serinus.runtime.http import HttpRequest
+
+ADDRESS = "https://events.pagerduty.com/v2/enqueue"
+SUMMARY_MAX, KEY_MAX = 1024, 255
+SEVERITIES = {"info": "info", "warn": "warning", "error": "error"}
+
+
+def render(notice: Notice, target: Target) -> HttpRequest:
+    """A trigger for trouble, a resolve once the canary is well again."""
+    event: dict[str, object] = {
+        "routing_key": target.token,
+        "event_action": "resolve" if notice.resolves else "trigger",
+        "dedup_key": cut(notice.incident, KEY_MAX),
+    }
+    if not notice.resolves:
+        event |= {"payload": _payload(notice), "client": "Serinus", "links": _links(notice)}
+    return HttpRequest(
+        url=target.address,
+        method="POST",
+        headers={"Content-Type": "application/json"},
+        body=msgspec.json.encode(event),
+        proxy=target.proxy,
+    )
+
+
+def _payload(notice: Notice) -> dict[str, object]:
+    return {
+        "summary": cut(f"{notice.canary}: {notice.message}", SUMMARY_MAX),
+        "source": str(notice.canary),
+        "severity": SEVERITIES[notice.severity],
+        "timestamp": datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds"),
+        "component": notice.canary.name,
+        "group": notice.cluster or notice.canary.namespace,
+        "class": notice.phase,
+        "custom_details": {field.name: field.value for field in notice.fields},
+    }
+
+
+def _links(notice: Notice) -> list[dict[str, str]]:
+    return [{"href": notice.link, "text": "dashboard"}] if notice.link else []
