@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from serinus.analyzer.core.rollout import Policy, Rollout
+from serinus.analyzer.core.status import reported
 from serinus.events import (
     API_VERSION,
     Analysis,
@@ -90,7 +91,10 @@ def a_status(phase: str = "Progressing", **fields: Any) -> CanaryStatus:
         "last_promoted_spec": promoted,
         "last_transition_time": AT_T0,
     }
-    return CanaryStatus(**{**defaults, **fields})
+    status = CanaryStatus(**{**defaults, **fields})
+    if fields.get("conditions") is not None or not phase:
+        return status
+    return reported(status, T0, "Deployment", (), dry_run=False)
 
 
 def a_hook(name: str = "gate", **fields: Any) -> Webhook:

@@ -32,6 +32,44 @@ _SERVICE_NEEDS_PORT = {
     "rule": "(size(self.group) == 0 && self.kind == 'Service') ? has(self.port) : true",
 }
 
+
+def _rule(message: str, rule: str) -> Schema:
+    return {"message": message, "rule": rule}
+
+
+# Rules about fields that Flagger does not have, or that its own schema asks for in another way:
+# what its API server accepts ours accepts, too.
+_RULES: Mapping[str, list[Schema]] = {
+    "CanarySpec": [
+        _rule(
+            "analysis is missing: set interval, threshold and stepWeight",
+            "has(self.analysis) || has(self.canaryAnalysis)",
+        ),
+    ],
+    "Analysis": [
+        _rule(
+            "stepMirrorWeight needs maxMirrorWeight, the percentage at which mirroring is complete",
+            "!has(self.stepMirrorWeight) || has(self.maxMirrorWeight)",
+        ),
+        _rule(
+            "maxMirrorWeight must not be less than mirrorWeight",
+            "!has(self.maxMirrorWeight) || !has(self.mirrorWeight)"
+            " || self.maxMirrorWeight >= self.mirrorWeight",
+        ),
+    ],
+    "Webhook": [
+        _rule(
+            "expiry is for hooks that wait for approval: confirm-rollout, confirm-traffic-increase"
+            " and confirm-promotion",
+            "!has(self.expiry) || (has(self.type) && self.type.startsWith('confirm-'))",
+        ),
+        _rule(
+            "a GET has no body; use POST, or put it into the url",
+            "!(has(self.method) && self.method == 'GET' && has(self.body))",
+        ),
+    ],
+}
+
 # What the Structs cannot say, by `Struct.field`: it is laid over the schema that they yield.
 MORE: Mapping[str, Schema] = {
     "ServiceSpec.targetPort": {"x-kubernetes-int-or-string": True},
@@ -59,6 +97,11 @@ MORE: Mapping[str, Schema] = {
     "CanaryStatus.lastTransitionTime": _WHEN,
     "Condition.lastUpdateTime": _WHEN,
     "Condition.lastTransitionTime": _WHEN,
+    "CanaryStatus.observedGeneration": {"type": "integer", "format": "int64"},
+    "Checks.beginsAt": _WHEN,
+    "Check.time": _WHEN,
+    "Release.startedAt": _WHEN,
+    "Release.endedAt": _WHEN,
 }
 
 # What the API server asks of a whole Struct beyond its required fields.
@@ -107,6 +150,8 @@ class Writer:
         properties = {f.encode_name: self._field(name, f) for f in node.fields}
         required = [f.encode_name for f in node.fields if f.required]
         schema = {"type": "object", "required": required, **WHOLE.get(name, {})}
+        if name in _RULES:
+            schema["x-kubernetes-validations"] = _RULES[name]
         told = {key: value for key, value in schema.items() if value != []}
         return {**told, "properties": properties}
 

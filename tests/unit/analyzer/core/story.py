@@ -24,6 +24,7 @@ from serinus.analyzer.core.rollout import (
     Look,
     MetricAsk,
     Policy,
+    ProbeAsk,
     Rollout,
     Value,
 )
@@ -85,6 +86,7 @@ class Story:
         self.seen = CanaryObserved(
             canary=CanaryRef("test", "web", "uid-1"),
             resource_version="1",
+            generation=1,
             spec=self.spec,
             target=WorkloadSeen(
                 name="web",
@@ -107,8 +109,12 @@ class Story:
         self.statuses: list[CanaryStatus] = []
         self.due_at: float | None = None
         self.metric: Callable[[MetricAsk], Answer] = lambda ask: Value(key=ask.key, value=100.0)
+        self.probe: Callable[[ProbeAsk], Answer] = lambda ask: Value(key=ask.key, value=1.0)
         self.hook: Callable[[HookAsk], HookAnswer] = lambda a: HookAnswer(key=a.key, passed=True)
         self.obedient = True
+        self.entropy: Callable[[], str] = lambda: "abcdefghijklmnopqrst"
+        # "flagger": the cluster has Flagger's resource definition, which drops fields of ours.
+        self.kept_fields = "all"
 
     # --- what the world does --------------------------------------------------------------------
 
@@ -124,7 +130,13 @@ class Story:
 
     def edit(self, **changes: Any) -> Story:
         self.spec = msgspec.structs.replace(self.spec, **changes)
-        return self.see(spec=self.spec)
+        return self.see(spec=self.spec, generation=self.seen.generation + 1)
+
+    def annotate(self, **values: str) -> Story:
+        """kubectl annotate: `abort="alice"` is `flagger.app/abort: alice`; "" takes it away."""
+        named = {f"flagger.app/{name.replace('_', '-')}": v for name, v in values.items()}
+        kept = {k: v for k, v in {**self.seen.annotations, **named}.items() if v}
+        return self.see(annotations=kept)
 
     def push(self, version: str) -> Story:
         """The user gives the target another image; looked at once, as when the watcher saw it."""
@@ -179,20 +191,21 @@ class Story:
         for _ in range(100):
             decision = decide(
                 self.rollout,
-                Look(at=self.now, answers=self.answers, entropy="abcdefghijklmnopqrst"),
+                Look(at=self.now, answers=self.answers, entropy=self.entropy()),
             )
             self.decisions.append(decision)
             self._tell(decision.facts)
             self.due_at = decision.due_at
             changed = decision.status != self.status
             if changed:
-                self.status = decision.status
+                self.status = self._kept(decision.status)
                 self.statuses.append(decision.status)
                 self.answers = {}
+            failed: set[str] = set()
             for ask in decision.after:
-                self.asked.append(ask)
-                if not self.hook(ask).passed:
-                    break
+                if ask.hook.type not in failed:
+                    self.asked.append(ask)
+                    failed |= set() if self.hook(ask).passed else {ask.hook.type}
             self._tell(decision.after_facts)
             for ask in decision.asks:
                 self.asked.append(ask)
@@ -226,12 +239,19 @@ class Story:
             self.tick()
         return self
 
+    def _kept(self, status: CanaryStatus) -> CanaryStatus:
+        if self.kept_fields == "all":
+            return status
+        ours = ("observed_generation", "canary_analysis", "history", "requests")
+        blank = {name: getattr(CanaryStatus(), name) for name in ours}
+        return msgspec.structs.replace(status, **blank)
+
     def _answer(self, ask: Ask) -> Answer:
         if isinstance(ask, HookAsk):
             return self.hook(ask)
         if isinstance(ask, MetricAsk):
             return self.metric(ask)
-        return Value(key=ask.key, value=1.0)
+        return self.probe(ask)
 
     def _tell(self, facts: tuple[Fact, ...]) -> None:
         for fact in facts:

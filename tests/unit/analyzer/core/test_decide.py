@@ -492,7 +492,7 @@ def test_the_cure_of_a_manifest_takes_the_complaint_away():
     story.look()
     story.edit(analysis=a_spec(step_weight=10).analysis)
     story.settle().look()
-    assert ["Promoted"] == [c.type for c in story.status.conditions]
+    assert ["Promoted", "Ready"] == [c.type for c in story.status.conditions]
     assert "Initialized" == story.status.phase
 
 

@@ -1,6 +1,7 @@
-"""Questions under way: bounded, one per canary, dropped when superseded."""
+"""Questions under way: bounded, side by side, dropped when superseded."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,7 +20,7 @@ from serinus.analyzer.core.rollout import (
 from serinus.analyzer.shell.asks import Asks
 from serinus.analyzer.shell.sources import Sources
 from serinus.events import MetricTemplateSpec, Webhook
-from serinus.events.canary import MetricProvider
+from serinus.events.canary import MetricProvider, SecretRef
 
 pytestmark = pytest.mark.looptime
 
@@ -33,8 +34,9 @@ class Bench:
     def __init__(self, limit: int = 3) -> None:
         self.http = FakeHttp(in_turn(reply(200, ONE)), delay_s=10.0)
         self.answers: list[tuple[str, Answer]] = []
+        self.cluster = FakeCluster()
         self.sources = Sources(
-            cluster=FakeCluster(), tools=toolbox(self.http), clock=self.http.clock
+            cluster=self.cluster, tools=toolbox(self.http), clock=self.http.clock
         )
         self.asks = Asks(
             sources=self.sources,
@@ -49,7 +51,10 @@ class Bench:
 
     def ask(self, canary: str, key: str = "k") -> None:
         hook = Webhook(name="h", url=f"http://hooks.test/{canary}", timeout="1m")
-        self.asks.start(canary, HookAsk(key=key, hook=hook, phase="", checksum=""), a_rollout())
+        self.start(canary, HookAsk(key=key, hook=hook, phase="", checksum=""))
+
+    def start(self, canary: str, *asks: HookAsk) -> None:
+        self.asks.start(canary, asks, a_rollout())
 
 
 @pytest.fixture
@@ -113,6 +118,48 @@ async def test_an_answer_may_lead_to_the_next_question(bench: Bench) -> None:
     await asyncio.sleep(31)
 
     assert [answer.key for _, answer in bench.answers] == ["k0", "k1", "k2"]
+
+
+async def test_questions_of_one_canary_are_put_side_by_side(bench: Bench) -> None:
+    hook = Webhook(name="h", url="http://hooks.test/a", timeout="1m")
+    bench.start("a", *(HookAsk(key=k, hook=hook, phase="", checksum="") for k in ("k0", "k1")))
+    await asyncio.sleep(10.5)
+
+    assert sorted(answer.key for _, answer in bench.answers) == ["k0", "k1"]
+    assert len(bench.asks) == 0
+
+
+async def test_a_question_that_is_no_longer_wanted_is_dropped_and_the_others_go_on(
+    bench: Bench,
+) -> None:
+    hook = Webhook(name="h", url="http://hooks.test/a", timeout="1m")
+    asks = [HookAsk(key=k, hook=hook, phase="", checksum="") for k in ("k0", "k1")]
+    bench.start("a", *asks)
+    await asyncio.sleep(5)
+    bench.start("a", asks[1])
+    await asyncio.sleep(5.5)
+
+    assert [answer.key for _, answer in bench.answers] == ["k1"]
+
+
+async def test_a_hook_gets_the_bearer_token_of_its_secret(bench: Bench) -> None:
+    token = base64.b64encode(b"abc\n").decode()
+    secret = {"apiVersion": "v1", "kind": "Secret", "data": {"token": token}}
+    bench.cluster.put({**secret, "metadata": {"name": "gate", "namespace": "shop"}})
+    hook = Webhook(name="h", url="http://hooks.test/a", secret_ref=SecretRef(name="gate"))
+    ask = HookAsk(key="k", hook=hook, phase="", checksum="")
+
+    assert await bench.asks.answer(ask, a_rollout()) == HookAnswer(key="k", passed=True)
+    assert bench.http.sent[-1].headers["Authorization"] == "Bearer abc"
+
+
+async def test_a_hook_whose_secret_is_missing_fails_with_its_name(bench: Bench) -> None:
+    hook = Webhook(name="h", url="http://hooks.test/a", secret_ref=SecretRef(name="gone"))
+    ask = HookAsk(key="k", hook=hook, phase="", checksum="")
+    answer = await bench.asks.answer(ask, a_rollout())
+
+    assert answer == HookAnswer(key="k", passed=False, text='secrets "gone" not found')
+    assert bench.http.sent == []
 
 
 async def test_every_kind_of_question_finds_its_answer(bench: Bench) -> None:

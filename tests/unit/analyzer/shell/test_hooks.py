@@ -34,21 +34,38 @@ def test_the_body_is_the_one_receivers_know() -> None:
     assert with_metadata["metadata"] == {"type": "cmd"}
 
 
-@pytest.mark.parametrize("status", [200, 201, 202])
-async def test_200_to_202_pass(status: int) -> None:
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 204, 299])
+async def test_every_2xx_passes(status: int) -> None:
     assert await asked(FakeHttp(in_turn(reply(status)))) == HookAnswer(key="k", passed=True)
 
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(404, "no such test"), (204, ""), (301, "moved"), (501, "c"), (400, "not good")],
+    [(404, "no such test"), (301, "moved"), (501, "c"), (400, "not good")],
 )
 async def test_other_statuses_fail_with_the_body_as_text(status: int, body: str) -> None:
-    """As recorded: a 204 fails with an empty text, a 501 is not tried again."""
+    """As recorded: a 501 is not tried again."""
     http = FakeHttp(in_turn(reply(status, body)))
 
     assert await asked(http, retries=3) == HookAnswer(key="k", passed=False, text=body)
     assert len(http.sent) == 1
+
+
+async def test_a_hook_may_have_a_method_headers_and_a_body_of_its_own() -> None:
+    http = FakeHttp(in_turn(reply(200)))
+    await asked(http, method="PUT", headers={"X-Flag": "on"}, body="enabled=true")
+
+    (sent,) = http.sent
+    assert (sent.method, sent.body) == ("PUT", b"enabled=true")
+    assert sent.headers == {"Content-Type": "application/json", "X-Flag": "on"}
+
+
+async def test_a_get_has_no_body_and_fails_in_its_own_words() -> None:
+    http = FakeHttp(in_turn(reply(503)))
+    answer = await asked(http, method="GET")
+
+    assert http.sent[0].body in (b"", None)
+    assert answer.text == f"GET {URL} giving up after 1 attempt(s)"
 
 
 async def test_retries_wait_one_two_four_seconds() -> None:

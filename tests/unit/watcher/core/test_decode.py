@@ -59,7 +59,7 @@ def test_a_sound_manifest_has_no_problems() -> None:
                 "spec.analysis.webhooks[0].type",
                 "unknown value 'post'",
                 "use one of confirm-promotion, confirm-rollout, confirm-traffic-increase, event, "
-                "post-rollout, pre-rollout, rollback, rollout",
+                "on-rollback, post-rollout, pre-rollout, rollback, rollout",
             ),
         ),
         (

@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 GROUP = "flagger.app"
@@ -72,6 +73,12 @@ HookType = Literal[
     "post-rollout",
     "event",
     "rollback",
+    "on-rollback",
+]
+HookMethod = Literal["", "GET", "POST", "PUT", "PATCH", "DELETE"]
+CheckVerdict = Literal["passed", "failed", "no-data", "unreachable"]
+ReleaseOutcome = Literal[
+    "", "promoted", "skipped", "rolled-back", "aborted", "promotion-failed", "superseded"
 ]
 Severity = Literal["", "info", "warn", "error"]
 Strategy = Literal["canary", "ab-testing", "blue-green"]
@@ -279,8 +286,16 @@ class Metric(_Part, frozen=True, kw_only=True):
     template_variables: dict[str, str] = {}
 
 
+class SecretRef(_Part, frozen=True, kw_only=True):
+    name: str = ""
+
+
 class Webhook(_Part, frozen=True, kw_only=True):
-    """A hook: asked by POST at a moment of the rollout that its type names (reference 6)."""
+    """A hook: asked by POST at a moment of the rollout that its type names (reference 6).
+
+    Everything from `method` on goes beyond Flagger. In `metadata`, `headers` and `body` the words
+    of `serinus.analyzer.core.hooktext` are filled in: `{{ canaryWeight }}`.
+    """
 
     name: str
     url: str
@@ -290,6 +305,11 @@ class Webhook(_Part, frozen=True, kw_only=True):
     disable_tls: bool = field(default=False, name="disableTLS")
     mute_alert: bool = False
     metadata: dict[str, str] | None = None
+    method: HookMethod = ""
+    headers: dict[str, str] = {}
+    body: str = ""
+    secret_ref: SecretRef | None = None
+    expiry: Duration | Literal[""] = ""
 
 
 class ProviderRef(_Part, frozen=True, kw_only=True):
@@ -315,6 +335,14 @@ class SessionAffinity(_Part, frozen=True, kw_only=True):
     secure: bool = False
 
 
+class MoreAnalysis(_Part, frozen=True, kw_only=True):
+    """The guide's block inside an analysis; `stepWeightPromotion` is there the mirror's step."""
+
+    iterations: Annotated[int, Meta(ge=0)] = 0
+    step_weight_promotion: Percent = 0
+    max_mirror_weight: Percent = 0
+
+
 class Analysis(_Part, frozen=True, kw_only=True):
     """What is checked, how often, and how far each step goes (reference 1.4)."""
 
@@ -327,6 +355,9 @@ class Analysis(_Part, frozen=True, kw_only=True):
     step_weight_promotion: Percent = 0
     mirror: bool = False
     mirror_weight: Percent = 0
+    step_mirror_weight: Percent = 0
+    max_mirror_weight: Percent = 0
+    delay: Duration | Literal[""] = ""
     primary_ready_threshold: Percent | None = None
     canary_ready_threshold: Percent | None = None
     match: tuple[HttpMatch, ...] = ()
@@ -334,6 +365,7 @@ class Analysis(_Part, frozen=True, kw_only=True):
     alerts: tuple[AlertRef, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     session_affinity: SessionAffinity | None = None
+    canary_analysis: MoreAnalysis | None = None
 
 
 class CanarySpec(_Part, frozen=True, kw_only=True):
@@ -351,6 +383,8 @@ class CanarySpec(_Part, frozen=True, kw_only=True):
     skip_analysis: bool = False
     revert_on_deletion: bool = False
     suspend: bool = False
+    paused: bool = False
+    dry_run: bool = False
     analysis: Analysis | None = None
     canary_analysis: Analysis | None = None
 
@@ -364,11 +398,58 @@ class Condition(_Part, frozen=True, kw_only=True, omit_defaults=False):
     last_transition_time: str = ""
 
 
+class Check(_Part, frozen=True, kw_only=True):
+    """What one metric or hook said, and what came of it.
+
+    value    in the metric's own unit; left out where there was none
+    bound    the rule it was held against, e.g. `>= 99`
+    verdict  passed, failed, no-data, unreachable; `cause` says why there is no value
+    weight   the canary's share at that time, in percent
+    """
+
+    metric: str = ""
+    hook: str = ""
+    value: float | None = None
+    unit: str = ""
+    bound: str = ""
+    verdict: CheckVerdict = "passed"
+    cause: str = ""
+    weight: int = 0
+    time: str = ""
+
+
+class Checks(_Part, frozen=True, kw_only=True):
+    """The evidence of the run that is under way, or was last: newest checks first.
+
+    passed, failed  rounds, not metrics
+    begins_at       when the canary has warmed up (`analysis.delay`)
+    """
+
+    passed: int = 0
+    failed: int = 0
+    begins_at: str = ""
+    checks: tuple[Check, ...] = ()
+
+
+class Release(_Part, frozen=True, kw_only=True):
+    """One revision's run; without `outcome` it is under way."""
+
+    revision: str
+    images: dict[str, str] = {}
+    started_at: str = ""
+    ended_at: str = ""
+    outcome: ReleaseOutcome = ""
+    reason: str = ""
+    by: str = ""
+
+
 class CanaryStatus(_Part, frozen=True, kw_only=True, omit_defaults=False):
     """What is remembered about a canary; the only record of a rollout (reference 1.5).
 
     `last_transition_time` is written with every status, to the millisecond: it is when the last
-    step or check was decided, and the next one is due one interval later.
+    step or check was decided, and the next one is due one interval later. Everything behind
+    `conditions` goes beyond Flagger; `requests` are annotations that were acted upon, with the
+    value they had.
     """
 
     phase: Phase = ""
@@ -383,10 +464,10 @@ class CanaryStatus(_Part, frozen=True, kw_only=True, omit_defaults=False):
     previous_session_affinity_cookie: str = ""
     last_transition_time: str = ""
     conditions: tuple[Condition, ...] = ()
-
-
-class SecretRef(_Part, frozen=True, kw_only=True):
-    name: str = ""
+    observed_generation: int = 0
+    canary_analysis: Checks | None = None
+    history: tuple[Release, ...] = ()
+    requests: dict[str, str] | None = None
 
 
 class HttpSource(_Part, frozen=True, kw_only=True):
@@ -439,9 +520,29 @@ def duration_s(text: str) -> float | None:
     return sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(text))
 
 
+_NO_ANALYSIS = Analysis()
+
+
 def analysis_of(spec: CanarySpec) -> Analysis:
-    """The analysis that counts: `analysis`, else its old spelling, else an empty one."""
-    return spec.analysis or spec.canary_analysis or Analysis()
+    """The analysis that counts: `analysis`, else its old spelling, else an empty one.
+
+    What the guide writes into `analysis.canaryAnalysis` is taken where the field itself is missing.
+    """
+    found = spec.analysis or spec.canary_analysis or _NO_ANALYSIS
+    more = found.canary_analysis
+    if more is None:
+        return found
+    mirrors = more.max_mirror_weight > 0
+    return msgspec.structs.replace(
+        found,
+        iterations=found.iterations or more.iterations,
+        max_mirror_weight=found.max_mirror_weight or more.max_mirror_weight,
+        step_mirror_weight=found.step_mirror_weight
+        or (more.step_weight_promotion if mirrors else 0),
+        step_weight_promotion=found.step_weight_promotion
+        or (0 if mirrors else more.step_weight_promotion),
+        canary_analysis=None,
+    )
 
 
 def interval_s(spec: CanarySpec, minimum_s: float = 10.0) -> float:
@@ -469,6 +570,11 @@ def strategy(spec: CanarySpec) -> Strategy:
     if analysis.iterations > 0:
         return "ab-testing" if analysis.match else "blue-green"
     return "canary"
+
+
+def delay_s(spec: CanarySpec) -> float:
+    """Seconds that a ready canary warms up before its first step; 0 unless `delay` says so."""
+    return duration_s(analysis_of(spec).delay) or 0.0
 
 
 def progress_deadline_s(spec: CanarySpec) -> int:

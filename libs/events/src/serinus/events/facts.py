@@ -154,6 +154,17 @@ class RolloutNoted(Fact, frozen=True, tag="fact.rollout.noted.v1"):
     """Worth knowing, nothing to do."""
 
 
+class RequestTaken(Fact, frozen=True, tag="fact.rollout.requested.v1"):
+    """Somebody asked for something by hand, and it is being done.
+
+    verb  approve, promote, abort, retry, reset
+    by    who asked, and when, as far as it can be known
+    """
+
+    verb: str = ""
+    by: str = ""
+
+
 class RolloutTerminating(Fact, frozen=True, tag="fact.rollout.terminating.v1"):
     """The Canary is being deleted and its work undone."""
 

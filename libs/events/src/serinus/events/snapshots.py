@@ -90,6 +90,7 @@ class CanaryObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     """Everything the watcher knows about one canary.
 
     resource_version  of the Canary: the precondition of the next status write
+    annotated_by      who wrote annotations of ours, and when: key -> `<field manager> at <time>`
     same_template     target and primary run the same template once our renames are undone
                       (the adoption test of reference 11.5); None where either is missing
     configs           tracked ConfigMaps and Secrets: `configmap/<name>` -> checksum; None where
@@ -110,6 +111,7 @@ class CanaryObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
     annotations: dict[str, str] = {}
+    annotated_by: dict[str, str] = {}
     spec: CanarySpec
     status: CanaryStatus = CanaryStatus()
     target: WorkloadSeen = WorkloadSeen()

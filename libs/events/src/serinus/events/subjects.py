@@ -63,6 +63,7 @@ _ANALYZER_FACTS: tuple[type[f.Fact], ...] = (
     f.ManifestRefused,
     f.RolloutWarned,
     f.RolloutNoted,
+    f.RequestTaken,
     f.RolloutTerminating,
     f.RolloutTerminated,
     f.CheckPassed,

@@ -35,6 +35,9 @@ class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields
     ingress_class: Annotated[
         str, Meta(description="ingressClassName of the HTTPProxies that are made for Contour")
     ] = ""
+    dry_run: Annotated[
+        bool, Meta(description="decide, record and tell everything, change nothing in the cluster")
+    ] = False
     max_concurrent_asks: Annotated[
         int, Meta(ge=1, le=10_000, description="metric queries and hooks under way at one time")
     ] = 100
@@ -49,4 +52,5 @@ def policy_of(settings: Settings) -> Policy:
         no_cross_namespace=settings.no_cross_namespace_refs,
         ingress_prefix=settings.ingress_annotations_prefix,
         ingress_class=settings.ingress_class,
+        dry_run=settings.dry_run,
     )

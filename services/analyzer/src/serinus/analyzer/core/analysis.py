@@ -2,7 +2,7 @@
 
 Order of a round, as in the reference (2.3, 5.1): rollback hooks; at the beginning the pre-rollout
 hooks, later the rollout hooks and the metrics, one after another, up to the first failure; then the
-step with its gates.
+step with its gates. What was found goes into the status with the step that follows from it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import msgspec
 
 from serinus.analyzer.core import messages as say
+from serinus.analyzer.core import polls, record
 from serinus.analyzer.core.desired import KUBERNETES
 from serinus.analyzer.core.ends import roll_back
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.questions import judged, questions
-from serinus.analyzer.core.rollout import Decision, HookAsk, Sample
+from serinus.analyzer.core.rollout import Decision, Sample
 from serinus.analyzer.core.steps import step
+from serinus.analyzer.core.times import rfc3339, unix_s
 from serinus.events import (
     AnalysisBegun,
     CheckFailed,
@@ -23,10 +25,11 @@ from serinus.events import (
     Fact,
     HookAnswered,
     Measurement,
+    RolloutNoted,
     RolloutWarned,
     Webhook,
 )
-from serinus.events.canary import threshold
+from serinus.events.canary import delay_s, threshold
 
 Facts = tuple[Fact, ...]
 
@@ -34,7 +37,7 @@ Facts = tuple[Fact, ...]
 def analyse(m: Moment, troubles: Facts) -> Decision:
     """This round's questions, or what their answers amount to."""
     primary = m.seen.primary.readiness
-    if primary.state != "ready" and m.status.canary_weight < 100:
+    if primary.state != "ready" and m.status.canary_weight < 100 and not m.dry_run:
         # Judging a canary against nothing, and with nothing to go back to, helps nobody.
         why = say.primary_not_ready(m.kind, m.target, m.namespace, primary.text)
         told = (m.tell(RolloutWarned, why, warning=True),) if m.round else ()
@@ -44,64 +47,39 @@ def analyse(m: Moment, troubles: Facts) -> Decision:
     at_once = m.beginning and m.status.failed_checks == 0
     if m.round < 1 and not at_once:
         return m.stand_still("not_due", due_at=m.next_round_at)
-    asked, facts = _rollback_hooks(m)
-    if asked is not None:
-        return asked
-    if m.beginning:
-        return _begin(m, facts)
-    return _check(m, facts)
+    if asks := polls.unanswered(m):
+        return Decision(reason="rollback", status=m.status, asks=asks)
+    if at_once and (warming := _warm_up(m)) is not None:
+        return warming
+    return _begin(m) if m.beginning else _check(m)
 
 
-def _rollback_hooks(m: Moment) -> tuple[Decision | None, Facts]:
-    facts: Facts = ()
-    for index, hook in enumerate(m.hooks("rollback")):
-        ask = m.hook_ask(hook, index)
-        answer = m.hook_answer(ask)
-        if answer is None:
-            return Decision(reason="rollback", status=m.status, asks=(ask,), facts=facts), facts
-        if answer.passed:
-            told = m.tell(
-                HookAnswered,
-                say.rollback_passed(hook.name),
-                warning=True,
-                hook=hook.name,
-                hook_type="rollback",
-            )
-            ended = roll_back(
-                m,
-                "rollback_requested",
-                say.manual_rollback(m.n),
-                alert=say.ALERT_MANUAL_ROLLBACK,
-                severity="warn",
-                say_why=True,
-                before=(*facts, told),
-            )
-            return ended, facts
-        told = m.tell(
-            HookAnswered,
-            say.no_rollback(hook.name),
-            hook=hook.name,
-            hook_type="rollback",
-            passed=False,
-            once=str(m.round),
-        )
-        facts = (*facts, told)
-    return None, facts
+def _warm_up(m: Moment) -> Decision | None:
+    """A ready canary gets `analysis.delay` before anything is asked of it."""
+    seconds = delay_s(m.spec)
+    if not seconds:
+        return None
+    begins_at = m.status.canary_analysis.begins_at if m.status.canary_analysis else ""
+    if not m.status.observed_generation:
+        # The resource definition drops what is ours: the time counts from the start of the run.
+        begins_at = rfc3339(m.changed_at + seconds)
+    if not begins_at:
+        status = m.remembered(**record.warming(m.status, m.at + seconds))
+        told = m.tell(RolloutNoted, say.warming_up(m.t, seconds))
+        return Decision(reason="warming_up", status=status, facts=(told,))
+    if m.at < unix_s(begins_at):
+        return m.stand_still("warming_up", due_at=unix_s(begins_at))
+    return None
 
 
-def _begin(m: Moment, facts: Facts) -> Decision:
+def _begin(m: Moment) -> Decision:
     """The first round: nobody has been served yet, so there is nothing to measure."""
-    facts = (*facts, m.tell(AnalysisBegun, say.starting(m.t)))
+    facts: Facts = (m.tell(AnalysisBegun, say.starting(m.t)),)
     for index, hook in enumerate(m.hooks("pre-rollout")):
         # The key has no round: a hook that passed is not asked again while a gate holds the step.
-        ask = HookAsk(
-            key=f"{m.epoch}/pre-rollout/{index}"
-            if not m.status.failed_checks
-            else m.key("pre-rollout", index),
-            hook=hook,
-            phase=m.status.phase,
-            checksum=m.hook_ask(hook, index).checksum,
-        )
+        ask = m.hook_ask(hook, index)
+        if not m.status.failed_checks:
+            ask = msgspec.structs.replace(ask, key=f"{m.epoch}/pre-rollout/{index}")
         answer = m.hook_answer(ask)
         if answer is None:
             return Decision(reason="pre_rollout", status=m.status, asks=(ask,), facts=facts)
@@ -124,7 +102,8 @@ def _coercions(m: Moment) -> Facts:
     return tuple(m.tell(RolloutWarned, text, warning=True) for text in texts)
 
 
-def _check(m: Moment, facts: Facts) -> Decision:
+def _check(m: Moment) -> Decision:
+    facts: Facts = ()
     for index, hook in enumerate(m.hooks("rollout")):
         ask = m.hook_ask(hook, index)
         answer = m.hook_answer(ask)
@@ -145,6 +124,10 @@ def _check(m: Moment, facts: Facts) -> Decision:
             return _failed(m, found.text, facts, measured=measured, samples=samples)
     passed = m.tell(CheckPassed, measurements=measured, once=str(m.round))
     decision = step(m, (*facts, passed))
+    if decision.status != m.status:
+        evidence = record.checked(m.status, m.at, measured, passed=True)
+        status = msgspec.structs.replace(decision.status, **evidence)
+        decision = msgspec.structs.replace(decision, status=status)
     return _with_samples(decision, samples)
 
 
@@ -183,8 +166,11 @@ def _failed(
         failed_checks=failed,
         once=str(m.round),
     )
+    evidence = record.checked(
+        m.status, m.at, measured, passed=False, hook=hook.name if hook else ""
+    )
     if failed < threshold(m.spec):
-        status = m.remembered(failed_checks=failed)
+        status = m.remembered(failed_checks=failed, **evidence)
         return Decision(reason="check_failed", status=status, facts=(*facts, told), samples=samples)
     ended = roll_back(
         m,
@@ -196,4 +182,5 @@ def _failed(
         measurements=tuple(x for x in measured if x.outcome != "passed"),
         failed_checks=failed,
     )
-    return _with_samples(ended, samples)
+    status = msgspec.structs.replace(ended.status, **evidence)
+    return _with_samples(msgspec.structs.replace(ended, status=status), samples)

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
-from serinus.analyzer.core.desired import RUNNING_PHASES
+from serinus.analyzer.core.affinity import retired
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision
-from serinus.analyzer.core.status import stalled
+from serinus.analyzer.core.status import is_dry
 from serinus.events import ManifestRefused
 from serinus.events.canary import REVISION_PREFIX
 
 
 def refused(m: Moment) -> Decision | None:
-    """A manifest that cannot work is left alone and says so; the cure takes the complaint away."""
-    found = m.problems
-    status = stalled(m.status, m.at, found)
+    """A manifest that cannot work is left alone and says so, in `Stalled`, too."""
+    found = m.blocking
     if not found:
-        if status == m.status:
-            return None
-        return Decision(reason="refused", status=status)
-    if m.status.phase in RUNNING_PHASES:
-        blocking = tuple(p for p in found if not p.path.startswith("spec.analysis.metrics"))
-        if not blocking:
-            return None
+        return None
     told = tuple(
         m.tell(
             ManifestRefused,
@@ -34,7 +27,25 @@ def refused(m: Moment) -> Decision | None:
         )
         for p in found
     )
-    return Decision(reason="refused", status=status, facts=told)
+    return m.stand_still("refused", *told)
+
+
+def left_dry_run(m: Moment) -> Decision | None:
+    """What was only thought is forgotten: the cluster says what is live."""
+    if m.dry_run or not is_dry(m.status):
+        return None
+    live = m.seen.primary.promoted or (m.seen.target.revision if m.seen.same_template else "")
+    known = m.seen.primary.found
+    status = m.remembered(
+        phase="Initialized" if known else "Initializing",
+        canary_weight=0,
+        iterations=0,
+        failed_checks=0,
+        last_applied_spec=live if known else "",
+        last_promoted_spec=live if known else "",
+        **retired(m.status),
+    )
+    return Decision(reason="left_dry_run", status=status)
 
 
 def foreign_hash(m: Moment) -> Decision | None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from serinus.analyzer.core.requests import PREFIX, is_dry_run, skips_analysis
 from serinus.analyzer.core.rollout import Rollout
 from serinus.analyzer.core.times import unix_s
-from serinus.analyzer.core.validate import problems
-from serinus.analyzer.core.weights import reached_weight
+from serinus.analyzer.core.validate import RUNNING_PHASES, holding, problems
+from serinus.analyzer.core.weights import mirror_weight, reached_weight
 from serinus.events import (
     CanarySpec,
     CanaryStatus,
@@ -33,7 +34,6 @@ from serinus.events.canary import (
 
 KUBERNETES = "kubernetes"
 
-RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
 # Where the applied revision is the promoted one, or has earned it: a primary that is missing may be
 # made from the target. In all other phases the target runs what nobody judged yet, or what failed.
 MAY_INITIALISE = frozenset(
@@ -62,11 +62,18 @@ def desired(rollout: Rollout, found: Sequence[Problem] | None = None) -> Intent:
         workload=_workload(rollout),
         exposure=_exposure(rollout),
         routes=routes(spec, status, mesh_of(rollout)),
-        hold=spec.suspend or (seen.deleting and status.phase != "Terminating") or bool(found),
+        hold=_holds(rollout, found),
         release=status.phase == "Terminating",
         version=seen.resource_version,
         stamp=unix_s(status.last_transition_time),
     )
+
+
+def _holds(rollout: Rollout, found: Sequence[Problem]) -> bool:
+    """Whether nothing is to be changed, whatever is wanted."""
+    left_alone = rollout.seen.deleting and rollout.status.phase != "Terminating"
+    wrong = holding(rollout.status.phase, found)
+    return rollout.spec.suspend or left_alone or bool(wrong) or is_dry_run(rollout)
 
 
 def failed_promotion(status: CanaryStatus) -> bool:
@@ -97,7 +104,7 @@ def routes(spec: CanarySpec, status: CanaryStatus, mesh: str) -> Routes:
         primary=100 - weight,
         canary=weight,
         mirror=mirror,
-        mirror_weight=analysis.mirror_weight if mirror else 0,
+        mirror_weight=mirror_weight(analysis, status.iterations) if mirror else 0,
         cookies=cookies,
     )
 
@@ -112,7 +119,9 @@ def _iterated(status: CanaryStatus, analysis: Analysis, cookies: Cookies | None)
         return Routes(primary=0, canary=100, cookies=cookies)
     mirror = analysis.mirror and done > 0
     return Routes(
-        mirror=mirror, mirror_weight=analysis.mirror_weight if mirror else 0, cookies=cookies
+        mirror=mirror,
+        mirror_weight=mirror_weight(analysis, done) if mirror else 0,
+        cookies=cookies,
     )
 
 
@@ -141,7 +150,7 @@ def _workload(rollout: Rollout) -> Workload:
         initialise=status.phase in MAY_INITIALISE,
         promote=status.phase == "Promoting",
         canary="running" if running else "parked" if parked else "as-is",
-        wait_ready=not spec.skip_analysis,
+        wait_ready=not skips_analysis(rollout),
         primary_ready_threshold=primary_ready_threshold(spec),
         canary_ready_threshold=canary_ready_threshold(spec),
         progress_deadline_s=progress_deadline_s(spec),
@@ -171,7 +180,7 @@ def _exposure(rollout: Rollout) -> Exposure:
         upstream=spec.upstream_ref,
         match=analysis.match,
         needs=tuple(needs),
-        annotations=seen.annotations,
         ingress_prefix=rollout.policy.ingress_prefix,
         ingress_class=rollout.policy.ingress_class,
+        annotations={k: v for k, v in seen.annotations.items() if not k.startswith(PREFIX)},
     )

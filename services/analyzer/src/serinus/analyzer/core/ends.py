@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from serinus.analyzer.core import messages as say
+from serinus.analyzer.core import record
 from serinus.analyzer.core.affinity import retired
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision, HookAnswer, HookAsk, Sample
@@ -19,11 +20,13 @@ from serinus.events import (
     TemplateCopied,
 )
 
+Facts = tuple[Fact, ...]
 
-def copy_to_primary(m: Moment, reason: str, facts: tuple[Fact, ...]) -> Decision:
+
+def copy_to_primary(m: Moment, reason: str, facts: Facts) -> Decision:
     """The analysed revision goes to the primary; traffic stays where it is until that is ready."""
     told = m.tell(TemplateCopied, say.copying(m.target, m.namespace))
-    changes: dict[str, object] = {"canary_weight": 0} if m.spec.skip_analysis else {}
+    changes: dict[str, object] = {"canary_weight": 0} if m.skips_analysis else {}
     status = m.remembered(phase="Promoting", **changes)
     return Decision(reason=reason, status=status, facts=(*facts, told))
 
@@ -33,16 +36,22 @@ def skip(m: Moment) -> Decision:
     return copy_to_primary(m, "skipping_analysis", ())
 
 
+def is_copied(m: Moment) -> bool:
+    """Whether the primary was given the revision under analysis."""
+    return m.seen.primary.promoted == m.status.last_applied_spec != ""
+
+
 def finish(m: Moment) -> Decision:
     """Everybody is served by the new revision; the canary may go."""
+    skipped = m.skips_analysis
     status = m.remembered(
         phase="Succeeded",
         canary_weight=0,
         iterations=0,
         last_promoted_spec=m.status.last_applied_spec,
         **retired(m.status),
+        **record.closed(m.status, m.at, "skipped" if skipped else "promoted"),
     )
-    skipped = m.spec.skip_analysis
     text = say.promoted_without_analysis(m.t) if skipped else say.promoted(m.t)
     message = say.ALERT_SKIPPED if skipped else say.ALERT_PROMOTED
     told = m.tell(
@@ -52,14 +61,14 @@ def finish(m: Moment) -> Decision:
         skipped_analysis=skipped,
         alert=Alert("info", message),
     )
-    after = _post_rollout(m, "Succeeded")
+    after = _hooks_after(m, "Succeeded", "post-rollout")
     return Decision(
         reason="promoted",
         status=status,
         facts=() if after else (told,),
         after=after,
         after_facts=(told,) if after else (),
-        samples=(_ended(m, "success", "skipped" if skipped else "completed"),),
+        samples=_ended(m, "success", "skipped" if skipped else "completed"),
     )
 
 
@@ -69,26 +78,31 @@ def roll_back(
     why: str,
     *,
     alert: str,
-    before: tuple[Fact, ...] = (),
+    before: Facts = (),
     say_why: bool = False,
     severity: str = "error",
     measurements: tuple[Measurement, ...] = (),
     failed_checks: int = 0,
+    by: str = "",
 ) -> Decision:
     """Traffic back to the primary, then the canary goes.
 
     why           the reason as a sentence; told as an event of its own with `say_why`
     alert         what people are told
+    by            who asked for it, where somebody did
     A primary that is broken itself gets no traffic: the canary keeps what it had (reference 2.9).
+    What was refused is not tried again by itself, whether it was begun or still waited.
     """
     broken = m.seen.primary.readiness.state == "stuck" and m.status.canary_weight == 100
+    begun = m.status.phase != "Waiting" and m.status.last_applied_spec
     status = m.remembered(
         phase="Failed",
         canary_weight=100 if broken else 0,
         iterations=0,
         failed_checks=0,
         **({} if broken else retired(m.status)),
-        **({} if m.status.last_applied_spec else _first_revision(m)),
+        **({} if begun else _this_revision(m)),
+        **record.closed(m.status, m.at, "rolled-back", why, by),
     )
     decided = m.tell(
         RollbackDecided,
@@ -104,19 +118,20 @@ def roll_back(
         reason=reason,
         status=status,
         facts=(*before, decided, ended),
-        after=_post_rollout(m, "Failed"),
-        samples=(_ended(m, "failure", "completed"),),
+        after=_hooks_after(m, "Failed", "on-rollback", "post-rollout"),
+        samples=_ended(m, "failure", "completed"),
     )
 
 
-def _first_revision(m: Moment) -> dict[str, object]:
-    """A primary that never came up still has a revision that is not to be tried again by itself."""
+def _this_revision(m: Moment) -> dict[str, object]:
+    """A revision that was never begun is still one that is not to be tried again by itself."""
     return {"last_applied_spec": m.seen.target.revision, "tracked_configs": m.seen.configs}
 
 
 def abort(m: Moment) -> Decision:
     """The promoted revision is back on the target: withdraw the run, release nothing."""
     was_waiting = m.status.phase == "Waiting"
+    text = say.set_back(m.n)
     status = m.remembered(
         phase="Initialized" if was_waiting else "Failed",
         canary_weight=0,
@@ -126,29 +141,30 @@ def abort(m: Moment) -> Decision:
         last_promoted_spec=m.seen.target.revision,
         tracked_configs=m.seen.configs,
         **retired(m.status),
+        **({} if was_waiting else record.closed(m.status, m.at, "aborted", text)),
     )
-    text = say.set_back(m.n)
-    facts: tuple[Fact, ...] = (
-        m.tell(RolloutAborted, text, warning=True, alert=Alert("warn", text)),
-    )
-    if not was_waiting:
-        facts = (
-            *facts,
-            m.tell(RolledBack, say.canary_failed(m.n), warning=True, phase="Failed", reason=text),
-        )
+    facts: Facts = (m.tell(RolloutAborted, text, warning=True, alert=Alert("warn", text)),)
+    if was_waiting:
+        return Decision(reason="set_back", status=status, facts=facts)
+    ended = m.tell(RolledBack, say.canary_failed(m.n), warning=True, phase="Failed", reason=text)
     return Decision(
         reason="set_back",
         status=status,
-        facts=facts,
-        after=() if was_waiting else _post_rollout(m, "Failed"),
-        samples=() if was_waiting else (_ended(m, "failure", "completed"),),
+        facts=(*facts, ended),
+        after=_hooks_after(m, "Failed", "on-rollback", "post-rollout"),
+        samples=_ended(m, "failure", "completed"),
     )
 
 
 def fail_promotion(m: Moment) -> Decision:
     """The primary does not come up with the new revision: everybody stays on the canary."""
     why = say.primary_not_ready(m.kind, m.target, m.namespace, m.seen.primary.readiness.text)
-    status = m.remembered(phase="Failed", canary_weight=100, iterations=0)
+    status = m.remembered(
+        phase="Failed",
+        canary_weight=100,
+        iterations=0,
+        **record.closed(m.status, m.at, "promotion-failed", why),
+    )
     told = m.tell(
         PromotionFailed,
         say.promotion_failed(m.t, why),
@@ -159,40 +175,39 @@ def fail_promotion(m: Moment) -> Decision:
         reason="promotion_failed",
         status=status,
         facts=(told,),
-        after=_post_rollout(m, "Failed"),
-        samples=(_ended(m, "failure", "completed"),),
+        after=_hooks_after(m, "Failed", "post-rollout"),
+        samples=_ended(m, "failure", "completed"),
     )
 
 
-def _post_rollout(m: Moment, phase: str) -> tuple[HookAsk, ...]:
-    return tuple(m.hook_ask(h, i, phase) for i, h in enumerate(m.hooks("post-rollout")))
+def _hooks_after(m: Moment, phase: str, *types: say.AfterHook) -> tuple[HookAsk, ...]:
+    """Hooks of these types, one type after the other."""
+    return tuple(m.hook_ask(h, i, phase) for t in types for i, h in enumerate(m.hooks(t)))
 
 
-def post_rollout_told(m: Moment, phase: str, ask: HookAsk, answer: HookAnswer) -> Fact:
-    """What a post-rollout hook answered, as a fact. After a failure the rest is not asked."""
-    name = ask.hook.name
-    text = (
-        say.PASSED["post-rollout"].format(name)
-        if answer.passed
-        else say.post_rollout_failed(name, answer.text)
-    )
+def hook_told(m: Moment, ask: HookAsk, answer: HookAnswer) -> Fact:
+    """What a hook answered that is asked after the end. Then the rest of its type is not asked."""
+    name, kind = ask.hook.name, ask.hook.type
+    passed = say.PASSED[kind].format(name)
     return m.tell(
         HookAnswered,
-        text,
+        passed if answer.passed else say.after_hook_failed(kind, name, answer.text),
         warning=not answer.passed,
-        phase=phase,
+        phase=ask.phase,
         hook=name,
-        hook_type="post-rollout",
+        hook_type=kind,
         passed=answer.passed,
         answer=answer.text,
     )
 
 
-def _ended(m: Moment, kind: str, analysis: str) -> Sample:
+def _ended(m: Moment, kind: str, analysis: str) -> tuple[Sample, ...]:
+    if m.dry_run:
+        return ()
     labels = {
         "name": m.target,
         "namespace": m.namespace,
         "deployment_strategy": m.strategy,
         "analysis_status": analysis,
     }
-    return Sample(kind="success" if kind == "success" else "failure", labels=labels)
+    return (Sample(kind="success" if kind == "success" else "failure", labels=labels),)

@@ -6,6 +6,9 @@ of the contract.
 
 from __future__ import annotations
 
+from typing import Literal
+
+PAUSED = "paused: no step is taken until it is resumed"
 SUSPENDED = "skipping canary run as object is suspended"
 PROVIDERS_AVAILABLE = "all the metrics providers are available!"
 NO_AB_ON_KUBERNETES = "A/B testing is not supported when using the kubernetes provider"
@@ -22,7 +25,10 @@ PASSED = {
     "confirm-promotion": "Confirm-promotion check {} passed",
     "confirm-traffic-increase": "Confirm-traffic-increase check {} passed",
     "post-rollout": "Post-rollout check {} passed",
+    "on-rollback": "On-rollback check {} passed",
 }
+AfterHook = Literal["post-rollout", "on-rollback"]
+"""Hooks that are told of an end; they decide nothing."""
 
 ALERT_INITIALIZED = "New {kind} detected, initialization completed."
 ALERT_PROGRESSING = "New revision detected, progressing canary analysis."
@@ -31,7 +37,14 @@ ALERT_SKIPPED = "Canary analysis was skipped, promotion finished."
 ALERT_WAITING = "Canary is waiting for approval."
 ALERT_WAITING_PROMOTION = "Canary promotion is waiting for approval."
 ALERT_WAITING_TRAFFIC = "Canary traffic increase is waiting for approval."
+ALERT_WAITED_TOO_LONG = "Approval did not come in time"
+ALERT_ABORTED = "Rolling back on request"
 ALERT_MANUAL_ROLLBACK = "Rolling back manual webhook invoked"
+
+
+def dry(text: str) -> str:
+    """What would be said, had it been done."""
+    return f"Dry run: {text}" if text else ""
 
 
 def initialized(n: str) -> str:
@@ -128,8 +141,8 @@ def rollout_hook_failed(n: str, hook: str, why: str) -> str:
     return f"Halt {n} advancement external check {hook} failed {why}"
 
 
-def post_rollout_failed(hook: str, why: str) -> str:
-    return f"Post-rollout hook {hook} failed {why}"
+def after_hook_failed(kind: str, hook: str, why: str) -> str:
+    return f"{kind.capitalize()} hook {hook} failed {why}"
 
 
 def no_rollback(hook: str) -> str:
@@ -138,6 +151,34 @@ def no_rollback(hook: str) -> str:
 
 def rollback_passed(hook: str) -> str:
     return f"Rollback check {hook} passed"
+
+
+def expired(n: str, hook: str, after: str) -> str:
+    return f"Rolling back {n} approval {hook} did not come within {after}"
+
+
+def aborted(n: str, who: str) -> str:
+    return f"Rolling back {n} on request" + (f" of {who}" if who else "")
+
+
+def requested(verb: str, n: str, who: str) -> str:
+    return f"{verb.capitalize()} of {n} requested" + (f" by {who}" if who else "")
+
+
+def approved(gate: str, who: str) -> str:
+    return f"{gate.capitalize()} approved" + (f" by {who}" if who else "")
+
+
+def unused(verb: str, n: str) -> str:
+    return f"Nothing to {verb} for {n}"
+
+
+def warming_up(t: str, seconds: float) -> str:
+    return f"Warming up {t} for {seconds:g}s"
+
+
+def copied_after_all(t: str) -> str:
+    return f"{t} was copied to its primary before the rollback; the primary keeps it"
 
 
 def terminating(n: str) -> str:

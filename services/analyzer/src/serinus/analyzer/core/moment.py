@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import cached_property
-from typing import TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from serinus.analyzer.core import messages as say
+from serinus.analyzer.core import requests
 from serinus.analyzer.core.desired import KUBERNETES, desired, mesh_of
+from serinus.analyzer.core.hooktext import filled
 from serinus.analyzer.core.rollout import Answer, Decision, HookAnswer, HookAsk, Look, Rollout
 from serinus.analyzer.core.status import remembered
 from serinus.analyzer.core.times import unix_s
-from serinus.analyzer.core.validate import problems
-from serinus.events import CanaryStatus, Fact, Problem, RoutesObserved, Webhook
+from serinus.analyzer.core.validate import blocking, problems
+from serinus.events import Alert, CanaryStatus, Fact, Problem, RoutesObserved, Webhook
 from serinus.events.canary import (
     REVISION_PREFIX,
     HookType,
@@ -27,6 +28,31 @@ from serinus.events.canary import (
 GRACE_S = 0.05
 
 FactT = TypeVar("FactT", bound=Fact)
+ValueT = TypeVar("ValueT")
+
+
+class once(Generic[ValueT]):
+    """A property that is worked out when it is first asked for.
+
+    functools.cached_property takes a lock each time, which costs more than most of these.
+    """
+
+    def __init__(self, work: Callable[[Any], ValueT]) -> None:
+        self._work = work
+        self._name = work.__name__
+        self.__doc__ = work.__doc__
+
+    @overload
+    def __get__(self, moment: None, owner: type) -> once[ValueT]: ...
+
+    @overload
+    def __get__(self, moment: object, owner: type) -> ValueT: ...
+
+    def __get__(self, moment: object | None, owner: type) -> ValueT | once[ValueT]:
+        if moment is None:
+            return self
+        found = moment.__dict__[self._name] = self._work(moment)
+        return found
 
 
 def checksum(status: CanaryStatus) -> str:
@@ -53,19 +79,22 @@ class Moment:
         self.namespace = rollout.seen.canary.namespace
         self.n = f"{rollout.seen.canary.name}.{self.namespace}"
         self.t = f"{self.target}.{self.namespace}"
+        self.dry_run = requests.is_dry_run(rollout)
+        self.skips_analysis = requests.skips_analysis(rollout)
+        self.pending = requests.pending(rollout.seen, rollout.status)
 
     # --- time -----------------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def interval_s(self) -> float:
         return interval_s(self.spec, self.rollout.policy.min_interval_s)
 
-    @cached_property
+    @once
     def changed_at(self) -> float:
         """When the last step or check was decided."""
         return unix_s(self.status.last_transition_time)
 
-    @cached_property
+    @once
     def round(self) -> int:
         """How many whole intervals have passed since then; a clock set back counts as none."""
         # Stamps are rounded, and grow by a millisecond where several are written at once.
@@ -78,14 +107,14 @@ class Moment:
 
     # --- strategy -------------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def iterations(self) -> int:
         """Iterations asked for; provider kubernetes knows nothing else (reference 1.10)."""
         if self.mesh == KUBERNETES and self.analysis.iterations < 1:
             return say.KUBERNETES_ITERATIONS
         return self.analysis.iterations
 
-    @cached_property
+    @once
     def strategy(self) -> Strategy:
         return "blue-green" if self.mesh == KUBERNETES else strategy(self.spec)
 
@@ -96,7 +125,7 @@ class Moment:
 
     # --- what was seen --------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def answered(self) -> RoutesObserved | None:
         """The router's report on exactly what is wanted now, or None."""
         routes = self.rollout.routes
@@ -104,14 +133,21 @@ class Moment:
             return None
         return routes
 
-    @cached_property
+    @once
     def problems(self) -> tuple[Problem, ...]:
         """What keeps the manifest from working."""
         return problems(self.rollout)
 
+    @once
+    def blocking(self) -> tuple[Problem, ...]:
+        """Those of them that nothing can go on with."""
+        return blocking(self.status.phase, self.problems)
+
     @property
     def settled(self) -> bool:
-        """Everything wanted now is true and was read back."""
+        """Everything wanted now is true and was read back; in a dry run it is taken for true."""
+        if self.dry_run:
+            return True
         return self.answered is not None and self.answered.settled
 
     @property
@@ -135,7 +171,7 @@ class Moment:
         """Names a question of this moment: the same while status and round are the same."""
         return f"{self.epoch}/{self.round}/{kind}/{index}"
 
-    @cached_property
+    @once
     def epoch(self) -> str:
         status = self.status
         return (
@@ -144,14 +180,21 @@ class Moment:
         )
 
     def hooks(self, *types: HookType) -> tuple[Webhook, ...]:
-        return hooks(self.spec, *types)
+        """Hooks may act, so a dry run asks none."""
+        return () if self.dry_run else hooks(self.spec, *types)
+
+    @property
+    def paused(self) -> bool:
+        """People want no further step; what is under way is watched on."""
+        return requests.is_paused(self.rollout)
 
     def hook_ask(self, hook: Webhook, index: int, phase: str | None = None) -> HookAsk:
         kind = hook.type or "rollout"
+        phase = self.status.phase if phase is None else phase
         return HookAsk(
             key=self.key(kind, index),
-            hook=hook,
-            phase=self.status.phase if phase is None else phase,
+            hook=filled(hook, self.seen, self.status, phase),
+            phase=phase,
             checksum=checksum(self.status),
         )
 
@@ -182,6 +225,11 @@ class Moment:
         phase  as event webhooks report it; the current one unless given
         once   what makes it news again, instead of the text: e.g. the round
         """
+        if self.dry_run:
+            text = say.dry(text)
+            alert = fields.get("alert")
+            if isinstance(alert, Alert):
+                fields["alert"] = Alert(alert.severity, say.dry(alert.message), alert.metadata)
         tag = getattr(make, "__struct_config__").tag  # noqa: B009 - mypy sees a callable
         identity = f"{self.seen.canary.uid}|{self.epoch}|{tag}|{once}|{text}"
         return make(

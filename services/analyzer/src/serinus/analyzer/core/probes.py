@@ -14,7 +14,7 @@ FAILED = "Error checking metric providers: {}"
 def probe(m: Moment) -> Decision:
     """Asks every source once per initialisation; the answers decide nothing but what is said."""
     quiet = Decision(reason="initialising", status=m.status)
-    if m.spec.skip_analysis:
+    if m.skips_analysis:
         return quiet
     for missing in _missing(m):
         told = m.tell(RolloutWarned, FAILED.format(missing), warning=True)

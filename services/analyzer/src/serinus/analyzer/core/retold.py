@@ -71,7 +71,7 @@ def plainly(rollout: Rollout, at: float) -> Fact | None:
     m = Moment(rollout, Look(at=at))
     match m.status.phase:
         case "Succeeded":
-            skipped = m.spec.skip_analysis
+            skipped = m.skips_analysis
             text = say.promoted_without_analysis(m.t) if skipped else say.promoted(m.t)
             alert = Alert("info", say.ALERT_SKIPPED if skipped else say.ALERT_PROMOTED)
             return m.tell(Promoted, text, skipped_analysis=skipped, alert=alert)

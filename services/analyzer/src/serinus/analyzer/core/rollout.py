@@ -32,6 +32,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     no_cross_namespace      templates and alert providers must live in the canary's namespace
     ingress_prefix          what the annotations of ingress-nginx begin with
     ingress_class           class of the HTTPProxies that are made for Contour
+    dry_run                 decide and tell, change nothing
     """
 
     mesh: str = "istio"
@@ -40,6 +41,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     no_cross_namespace: bool = False
     ingress_prefix: str = "nginx.ingress.kubernetes.io"
     ingress_class: str = ""
+    dry_run: bool = False
 
 
 class Rollout(Struct, frozen=True, kw_only=True):
@@ -61,7 +63,10 @@ class Rollout(Struct, frozen=True, kw_only=True):
 
 
 class HookAsk(Struct, frozen=True, kw_only=True, tag="hook"):
-    """POST the reference's payload (6.2) to a hook. Passed means status 200 to 202."""
+    """Ask a hook, by the reference's payload (6.2) unless it has a body of its own.
+
+    Passed means a status from 200 to 299.
+    """
 
     key: str
     hook: Webhook
@@ -168,13 +173,14 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     reason      which rule decided, for logs and replays
     status      remember this, stamped; equal to the old one: nothing to remember
-    asks        find these out, one after another, and look again with the answers
+    asks        find these out, side by side, and look again with every answer
     facts       tell these once the status is remembered; each has an id that makes repeats harmless
     after       hooks to ask once all that is done; they decide nothing any more
     after_facts tell these when they have been asked, behind what they answered
     due_at      look again at this time even if nothing happens; None: only when something does
     finalizer   True: must be on the object; False: must go; None: leave it
     samples     for the exported metrics
+    takes       requests (`core.requests`) that this answers
     """
 
     reason: str
@@ -186,3 +192,4 @@ class Decision(Struct, frozen=True, kw_only=True):
     due_at: float | None = None
     finalizer: bool | None = None
     samples: tuple[Sample, ...] = ()
+    takes: tuple[str, ...] = ()

@@ -1,34 +1,43 @@
 """The ordered list of small rules that `decide` consults. First answer wins.
 
 A rule looks at one moment and returns a decision or None; its name is the reason in logs, replays
-and tests. What happens inside a running analysis is in `analysis.py` and `steps.py`, how runs end
-in `ends.py`.
+and tests. How runs begin is in `starts.py`, what happens inside a running analysis in `analysis.py`
+and `steps.py`, how runs end in `ends.py`, what people ask for in `byhand.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from serinus.analyzer.core import messages as say
-from serinus.analyzer.core.affinity import retired
 from serinus.analyzer.core.analysis import analyse
-from serinus.analyzer.core.contact import foreign_hash, refused
-from serinus.analyzer.core.desired import UNDER_ANALYSIS, failed_promotion
-from serinus.analyzer.core.ends import abort, fail_promotion, finish, roll_back, skip
+from serinus.analyzer.core.byhand import (
+    abort_requested,
+    promotion_requested,
+    reset_requested,
+    unused,
+)
+from serinus.analyzer.core.contact import foreign_hash, left_dry_run, refused
+from serinus.analyzer.core.desired import UNDER_ANALYSIS
+from serinus.analyzer.core.ends import fail_promotion, finish, is_copied, roll_back, skip
 from serinus.analyzer.core.moment import Moment
+from serinus.analyzer.core.polls import rollback_requested
 from serinus.analyzer.core.probes import probe
 from serinus.analyzer.core.rollout import Decision
-from serinus.analyzer.core.steps import shift_to_primary
+from serinus.analyzer.core.starts import (
+    QUIET_PHASES,
+    copied_after_all,
+    diverged,
+    new_revision,
+    reverted_after_failure,
+    revision_changed,
+    set_back,
+)
+from serinus.analyzer.core.steps import paused, shift_to_primary
 from serinus.events import (
     Alert,
-    ApprovalAwaited,
-    HookAnswered,
     RolloutInitialized,
     RolloutNoted,
-    RolloutRestarted,
-    RolloutStarted,
     RolloutTerminated,
     RolloutTerminating,
     RolloutWarned,
@@ -37,7 +46,7 @@ from serinus.events.canary import FINALIZER
 
 Rule = Callable[[Moment], Decision | None]
 
-QUIET_PHASES = frozenset({"Initialized", "Succeeded", "Failed"})
+PARKED = "the canary is parked and nothing of it can be measured; start its pods to try a release"
 ROUTER_SILENT = "waiting for the router: it has not answered for two intervals"
 
 
@@ -103,7 +112,7 @@ def initialising(m: Moment) -> Decision | None:
         )
         return Decision(reason="initialising", status=status, facts=(*probed.facts, done))
     primary = m.seen.primary
-    if primary.found and primary.readiness.state == "stuck" and not m.spec.skip_analysis:
+    if primary.found and primary.readiness.state == "stuck" and not m.skips_analysis:
         why = say.primary_not_ready(m.kind, m.target, m.namespace, primary.readiness.text)
         warned = m.tell(RolloutWarned, why, warning=True)
         return roll_back(
@@ -116,127 +125,6 @@ def initialising(m: Moment) -> Decision | None:
     return m.stand_still("initialising", *probed.facts, *_troubles(m), due_at=_next_word(m))
 
 
-def set_back(m: Moment) -> Decision | None:
-    """The target went back to the promoted revision in mid-run: an abort, not a release."""
-    if m.status.phase not in UNDER_ANALYSIS or not m.seen.target.revision:
-        return None
-    if m.status.last_applied_spec == m.seen.target.revision or not m.is_promoted:
-        return None
-    return abort(m)
-
-
-def diverged(m: Moment) -> Decision | None:
-    """A template pushed while promoting, before the copy: the router refused it, start again."""
-    if m.status.phase != "Promoting" or m.answered is None or m.answered.refused != "Diverged":
-        return None
-    if m.is_promoted:
-        return abort(m)
-    if m.seen.target.revision == m.status.last_applied_spec and not m.configs_changed:
-        return None  # the watcher has not seen it yet
-    return _restart(m)
-
-
-def revision_changed(m: Moment) -> Decision | None:
-    """A newer revision or config replaces the one under analysis: start again from no traffic."""
-    if m.status.phase not in UNDER_ANALYSIS or not m.seen.target.revision:
-        return None
-    if m.seen.target.revision == m.status.last_applied_spec and not m.configs_changed:
-        return None
-    return _restart(m)
-
-
-def _restart(m: Moment) -> Decision:
-    keeps = 100 if m.seen.primary.readiness.state == "stuck" and m.status.canary_weight else 0
-    status = m.remembered(
-        phase="Progressing",
-        canary_weight=keeps,
-        iterations=0,
-        failed_checks=0,
-        last_applied_spec=m.seen.target.revision,
-        tracked_configs=m.seen.configs,
-        **retired(m.status),
-    )
-    told = m.tell(RolloutRestarted, say.restarting(m.t), images=m.seen.target.images)
-    return Decision(reason="revision_changed", status=status, facts=(told,))
-
-
-def reverted_after_failure(m: Moment) -> Decision | None:
-    """Failed, and the user put the promoted revision back: the failed one may be tried again."""
-    if m.status.phase != "Failed" or not m.is_promoted or failed_promotion(m.status):
-        return None
-    if m.status.last_applied_spec == m.seen.target.revision:
-        return None
-    status = msgspec.structs.replace(
-        m.status, last_applied_spec=m.seen.target.revision, tracked_configs=m.seen.configs
-    )
-    return Decision(reason="reverted_after_failure", status=status)
-
-
-def new_revision(m: Moment) -> Decision | None:
-    """A change of the target, or of what it mounts, begins a rollout once the gates agree."""
-    waiting = m.status.phase == "Waiting"
-    if m.status.phase not in QUIET_PHASES and not waiting:
-        return None
-    changed = m.seen.target.revision not in (
-        m.status.last_applied_spec,
-        m.status.last_promoted_spec,
-    )
-    if not waiting and not (changed and not m.is_promoted) and not m.configs_changed:
-        return None
-    if waiting and m.is_promoted and not m.configs_changed:
-        return abort(m)
-    if waiting and m.round < 1:
-        return m.stand_still("new_revision", due_at=m.next_round_at)
-    facts: list[HookAnswered] = []
-    for index, hook in enumerate(m.hooks("confirm-rollout")):
-        ask = m.hook_ask(hook, index)
-        answer = m.hook_answer(ask)
-        if answer is None:
-            return Decision(
-                reason="new_revision",
-                status=m.status,
-                asks=(ask,),
-                facts=tuple(facts),
-                due_at=m.next_round_at,
-            )
-        if not answer.passed:
-            return _await_approval(m, hook.name, muted=hook.mute_alert)
-        text = say.PASSED["confirm-rollout"].format(hook.name)
-        facts.append(m.tell(HookAnswered, text, hook=hook.name, hook_type="confirm-rollout"))
-    return _start(m, tuple(facts))
-
-
-def _await_approval(m: Moment, hook: str, *, muted: bool) -> Decision:
-    if m.status.phase == "Waiting":
-        return m.stand_still("new_revision", due_at=m.next_round_at)
-    alert = None if muted else Alert("warn", say.ALERT_WAITING)
-    told = m.tell(ApprovalAwaited, say.awaiting(m.n, hook), warning=True, hook=hook, alert=alert)
-    status = m.remembered(phase="Waiting")
-    return Decision(reason="new_revision", status=status, facts=(told,), due_at=m.at + m.interval_s)
-
-
-def _start(m: Moment, before: tuple[HookAnswered, ...]) -> Decision:
-    # After a failed promotion the canary serves everybody and the primary is broken: the fixing
-    # revision is judged where the traffic is, not behind a switch back to the broken one.
-    serving = failed_promotion(m.status) and m.seen.primary.readiness.state != "ready"
-    status = m.remembered(
-        phase="Progressing",
-        canary_weight=m.status.canary_weight if serving else 0,
-        iterations=0,
-        failed_checks=0,
-        last_applied_spec=m.seen.target.revision,
-        tracked_configs=m.seen.configs,
-    )
-    told = m.tell(
-        RolloutStarted,
-        say.scaling_up(m.t),
-        phase="Progressing",
-        images=m.seen.target.images,
-        alert=Alert("info", say.ALERT_PROGRESSING, metadata=True),
-    )
-    return Decision(reason="new_revision", status=status, facts=(*before, told))
-
-
 def canary_not_ready(m: Moment) -> Decision | None:
     """The canary's pods are not there yet, will never be, or crash while they serve."""
     if m.status.phase not in UNDER_ANALYSIS:
@@ -246,7 +134,8 @@ def canary_not_ready(m: Moment) -> Decision | None:
     if readiness.state == "ready" and started:
         return None
     if not started or not readiness.text:
-        return m.stand_still("canary_not_ready", *_troubles(m), due_at=_next_word(m))
+        parked = (m.tell(RolloutNoted, PARKED),) if m.dry_run and not started else ()
+        return m.stand_still("canary_not_ready", *parked, *_troubles(m), due_at=_next_word(m))
     text = say.not_ready(m.kind, m.t, readiness.text)
     serving = m.status.canary_weight > 0 or (m.status.iterations > 0 and m.strategy != "canary")
     if readiness.crash and serving:
@@ -281,10 +170,10 @@ def _next_word(m: Moment, stuck_at: float | None = None) -> float:
 
 
 def skipping_analysis(m: Moment) -> Decision | None:
-    """spec.skipAnalysis: promote what is ready, without steps."""
-    if not m.spec.skip_analysis or m.status.phase not in UNDER_ANALYSIS:
+    """spec.skipAnalysis or its annotation: promote what is ready, without steps."""
+    if not m.skips_analysis or m.status.phase not in UNDER_ANALYSIS:
         return None
-    return skip(m)
+    return paused(m) if m.paused else skip(m)
 
 
 def promoting(m: Moment) -> Decision | None:
@@ -292,12 +181,11 @@ def promoting(m: Moment) -> Decision | None:
     if m.status.phase != "Promoting":
         return None
     primary = m.seen.primary
-    given = primary.promoted == m.status.last_applied_spec
     stuck_at = primary.readiness.stuck_at
-    if given and (primary.readiness.state == "stuck" or _expired(m, stuck_at)):
+    if is_copied(m) and (primary.readiness.state == "stuck" or _expired(m, stuck_at)):
         return fail_promotion(m)
     if m.settled:
-        return finish(m) if m.spec.skip_analysis else shift_to_primary(m)
+        return finish(m) if m.skips_analysis else shift_to_primary(m)
     return m.stand_still("promoting", *_troubles(m), due_at=_next_word(m, stuck_at))
 
 
@@ -328,6 +216,8 @@ def _troubles(m: Moment) -> tuple[RolloutWarned, ...]:
     Plain waiting is told when it lasts longer than an interval, the router's silence after two.
     """
     routes = m.answered
+    if m.dry_run:
+        return ()
     if routes is None:
         if m.round < 2 or m.status.phase in QUIET_PHASES:
             return ()
@@ -343,14 +233,21 @@ RULES: tuple[Rule, ...] = (
     suspended,
     first_seen,
     refused,
+    left_dry_run,
     foreign_hash,
     initialising,
     set_back,
+    abort_requested,
+    rollback_requested,
     diverged,
     revision_changed,
+    reset_requested,
     reverted_after_failure,
+    copied_after_all,
+    unused,
     new_revision,
     canary_not_ready,
+    promotion_requested,
     skipping_analysis,
     promoting,
     finalising,

@@ -1,8 +1,14 @@
-"""Writing down what was decided: the next status, its condition, its time (reference 1.5, 1.7)."""
+"""Writing down what was decided: the next status, its conditions, its time (reference 1.5, 1.7).
+
+`Promoted` is Flagger's condition and always the first. `Ready`, `Reconciling` and `Stalled` say the
+same to kstatus, and through it to Flux, Helm and `kubectl wait`; as kstatus wants it the last two
+are there only while they are true.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,8 +17,12 @@ from serinus.analyzer.core.times import rfc3339, unix_s
 from serinus.events import CanaryStatus, Condition, Problem
 
 PROMOTED = "Promoted"
+READY = "Ready"
+RECONCILING = "Reconciling"
 STALLED = "Stalled"
+DRY_RUN = "DryRun"
 
+_DRY_RUN_MESSAGE = "Everything is decided and told, nothing is changed."
 _PROMOTED_BY_PHASE = {
     "Initializing": ("Unknown", "New {kind} detected, starting initialization."),
     "Initialized": ("True", "{kind} initialization completed."),
@@ -36,17 +46,68 @@ def remembered(status: CanaryStatus, at: float, kind: str, **changes: Any) -> Ca
     at = max(at, unix_s(status.last_transition_time) + 0.001)
     new = msgspec.structs.replace(status, **changes, last_transition_time=rfc3339(at))
     others = tuple(c for c in new.conditions if c.type != PROMOTED)
-    promoted = _promoted(status, new.phase, at, kind)
+    promoted = _condition(status, at, _promoted(new.phase, kind))
     return msgspec.structs.replace(new, conditions=(promoted, *others))
 
 
-def _promoted(status: CanaryStatus, phase: str, at: float, kind: str) -> Condition:
-    default = _PROMOTED_BY_PHASE["Initializing"]
-    value, message = _PROMOTED_BY_PHASE.get(phase, default)
-    return _condition(
-        status,
-        at,
-        Condition(type=PROMOTED, status=value, reason=phase, message=message.format(kind=kind)),
+def reported(
+    status: CanaryStatus, at: float, kind: str, problems: Sequence[Problem], *, dry_run: bool
+) -> CanaryStatus:
+    """`status` with what kstatus reads; the very same object where nothing is to be said anew.
+
+    The pacing stamp is left alone: a problem is no step.
+    """
+    why = "; ".join(str(p) for p in problems)
+    wanted = _standing(status.phase, kind, why, dry_run)
+    known = status.conditions
+    begun = known[:1] if known and known[0].type == PROMOTED else ()
+    if len(known) == len(begun) + len(wanted) and all(map(_says, known[len(begun) :], wanted)):
+        return status
+    new = tuple(_condition(status, at, condition) for condition in wanted)
+    return msgspec.structs.replace(status, conditions=(*begun, *new))
+
+
+def is_dry(status: CanaryStatus) -> bool:
+    """Whether what this status tells was only thought."""
+    return any(c.type == DRY_RUN for c in status.conditions)
+
+
+def since(status: CanaryStatus) -> float:
+    """When the phase was entered, in Unix seconds."""
+    entered = next((c.last_update_time for c in status.conditions if c.type == PROMOTED), "")
+    return unix_s(entered or status.last_transition_time)
+
+
+@lru_cache(maxsize=256)
+def _promoted(phase: str, kind: str) -> Condition:
+    value, message = _PROMOTED_BY_PHASE.get(phase, _PROMOTED_BY_PHASE["Initializing"])
+    message = message.format(kind=kind)
+    return Condition(type=PROMOTED, status=value, reason=phase, message=message)
+
+
+@lru_cache(maxsize=1024)
+def _standing(phase: str, kind: str, why: str, dry_run: bool) -> tuple[Condition, ...]:
+    """The conditions beside Promoted, without their times."""
+    message = why or _promoted(phase, kind).message
+    reason = "InvalidSpec" if why else phase
+    ready = not why and phase in ("Initialized", "Succeeded")
+    found = [Condition(type=READY, status=str(ready), reason=reason, message=message)]
+    if why or phase == "Failed":
+        found.append(Condition(type=STALLED, status="True", reason=reason, message=message))
+    elif not ready:
+        found.append(Condition(type=RECONCILING, status="True", reason=reason, message=message))
+    if dry_run:
+        dry = Condition(type=DRY_RUN, status="True", reason=DRY_RUN, message=_DRY_RUN_MESSAGE)
+        found.append(dry)
+    return tuple(found)
+
+
+def _says(known: Condition, wanted: Condition) -> bool:
+    return (
+        known.type == wanted.type
+        and known.status == wanted.status
+        and known.reason == wanted.reason
+        and known.message == wanted.message
     )
 
 
@@ -59,21 +120,9 @@ def _condition(status: CanaryStatus, at: float, wanted: Condition) -> Condition:
         and (old.message == wanted.message or wanted.type == PROMOTED)
     ):
         return old
-    since = old.last_transition_time if old and old.status == wanted.status else rfc3339(at)
+    same = old if old is not None and old.status == wanted.status else None
     return msgspec.structs.replace(
-        wanted, last_update_time=rfc3339(at), last_transition_time=since or rfc3339(at)
+        wanted,
+        last_update_time=rfc3339(at),
+        last_transition_time=(same.last_transition_time if same else "") or rfc3339(at),
     )
-
-
-def stalled(status: CanaryStatus, at: float, problems: Sequence[Problem]) -> CanaryStatus:
-    """`status` saying what keeps the manifest from working; without problems the condition goes.
-
-    `Stalled` is the condition that kstatus, and with it Flux and Argo CD, read as "needs a person".
-    The pacing stamp is left alone: a problem is no step.
-    """
-    others = tuple(c for c in status.conditions if c.type != STALLED)
-    if not problems:
-        return msgspec.structs.replace(status, conditions=others)
-    message = "; ".join(str(p) for p in problems)
-    wanted = Condition(type=STALLED, status="True", reason="InvalidSpec", message=message)
-    return msgspec.structs.replace(status, conditions=(*others, _condition(status, at, wanted)))

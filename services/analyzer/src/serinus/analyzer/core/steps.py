@@ -6,25 +6,26 @@ from serinus.analyzer.core import messages as say
 from serinus.analyzer.core.affinity import chosen, retired
 from serinus.analyzer.core.desired import KUBERNETES
 from serinus.analyzer.core.ends import copy_to_primary
+from serinus.analyzer.core.gates import gate
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision
-from serinus.analyzer.core.weights import next_weight, promotion_weight
+from serinus.analyzer.core.weights import mirror_is_complete, next_weight, promotion_weight
 from serinus.events import (
-    Alert,
-    ApprovalAwaited,
     Fact,
-    HookAnswered,
     IterationAdvanced,
+    RolloutNoted,
     TrafficRouted,
     WeightAdvanced,
 )
-from serinus.events.canary import HookType, max_weight
+from serinus.events.canary import max_weight
 
 Facts = tuple[Fact, ...]
 
 
 def step(m: Moment, facts: Facts) -> Decision:
     """Move on by one, or wait for a gate."""
+    if m.paused:
+        return paused(m, facts)
     if m.strategy == "canary":
         return _step_weight(m, facts)
     if m.strategy == "ab-testing":
@@ -32,35 +33,41 @@ def step(m: Moment, facts: Facts) -> Decision:
     return _step_blue_green(m, facts)
 
 
+def paused(m: Moment, facts: Facts = ()) -> Decision:
+    """No step; the checks go on, and what is wrong is rolled back."""
+    noted = m.tell(RolloutNoted, say.PAUSED)
+    return m.stand_still("paused", *facts, noted, due_at=m.next_round_at)
+
+
 def _step_weight(m: Moment, facts: Facts) -> Decision:
-    weight = m.status.canary_weight
-    mirroring = m.analysis.mirror and weight == 0 and m.status.iterations > 0
+    weight, rounds = m.status.canary_weight, max(0, m.status.iterations)
+    mirroring = m.analysis.mirror and weight == 0 and rounds > 0
     if m.status.phase == "Progressing" and not mirroring:
-        held, facts = _gate(m, "confirm-traffic-increase", facts)
+        held, facts = gate(m, "confirm-traffic-increase", facts)
         if held is not None:
             return held
     if weight >= max_weight(m.spec):
         return _promote(m, facts)
-    cookies = chosen(m.status, m.analysis.session_affinity, m.look)
-    if m.analysis.mirror and weight == 0 and not mirroring:
-        status = m.remembered(iterations=1)
+    if m.analysis.mirror and weight == 0 and not mirror_is_complete(m.analysis, rounds):
+        status = m.remembered(iterations=rounds + 1)
         told = m.tell(WeightAdvanced, say.advance_canary(m.n, 0), canary_weight=0)
         return Decision(reason="mirror", status=status, facts=(*facts, told))
     following = next_weight(m.spec, weight)
+    cookies = chosen(m.status, m.analysis.session_affinity, m.look, rotate=True)
     status = m.remembered(canary_weight=following, iterations=0, **cookies)
     told = m.tell(WeightAdvanced, say.advance_canary(m.n, following), canary_weight=following)
     return Decision(reason="step", status=status, facts=(*facts, told))
 
 
 def _iterate(m: Moment, facts: Facts) -> Decision:
-    done = m.status.iterations + 1
+    done = max(0, m.status.iterations) + 1
     told = m.tell(
         IterationAdvanced,
         say.advance_iteration(m.n, done, m.iterations),
         iteration=done,
         iterations=m.iterations,
     )
-    cookies = chosen(m.status, m.analysis.session_affinity, m.look)
+    cookies = chosen(m.status, m.analysis.session_affinity, m.look, rotate=False)
     status = m.remembered(iterations=done, **cookies)
     return Decision(reason="iterate", status=status, facts=(*facts, told))
 
@@ -81,7 +88,7 @@ def _step_blue_green(m: Moment, facts: Facts) -> Decision:
         return _iterate(m, facts)
     if done > m.iterations:
         return copy_to_primary(m, "promote", facts)
-    held, facts = _gate(m, "confirm-promotion", facts)
+    held, facts = gate(m, "confirm-promotion", facts)
     if held is not None:
         return held
     status = m.remembered(iterations=m.iterations + 1)
@@ -93,39 +100,8 @@ def _step_blue_green(m: Moment, facts: Facts) -> Decision:
 
 
 def _promote(m: Moment, facts: Facts) -> Decision:
-    held, facts = _gate(m, "confirm-promotion", facts)
+    held, facts = gate(m, "confirm-promotion", facts)
     return held if held is not None else copy_to_primary(m, "promote", facts)
-
-
-def _gate(m: Moment, kind: HookType, facts: Facts) -> tuple[Decision | None, Facts]:
-    """Asks the hooks of a gate in order; a decision to ask or to wait, or None when all agree."""
-    for index, hook in enumerate(m.hooks(kind)):
-        ask = m.hook_ask(hook, index, "Progressing")
-        answer = m.hook_answer(ask)
-        if answer is None:
-            return Decision(reason=kind, status=m.status, asks=(ask,), facts=facts), facts
-        if not answer.passed:
-            return _held(m, kind, hook.name, facts, muted=hook.mute_alert), facts
-        text = say.PASSED[kind].format(hook.name)
-        told = m.tell(HookAnswered, text, hook=hook.name, hook_type=kind, once=str(m.round))
-        facts = (*facts, told)
-    return None, facts
-
-
-def _held(m: Moment, kind: HookType, hook: str, facts: Facts, *, muted: bool) -> Decision:
-    if kind == "confirm-traffic-increase":
-        text, message = say.awaiting_traffic(m.n, hook), say.ALERT_WAITING_TRAFFIC
-    else:
-        text, message = say.awaiting_promotion(m.n, hook), say.ALERT_WAITING_PROMOTION
-    alert = None if muted else Alert("warn", message)
-    told = m.tell(ApprovalAwaited, text, warning=True, hook=hook, alert=alert)
-    if kind == "confirm-promotion" and m.status.phase != "WaitingPromotion":
-        # The weight stays true: it is what the traffic gets while people make up their minds.
-        status = m.remembered(phase="WaitingPromotion")
-        return Decision(reason=kind, status=status, facts=(*facts, told))
-    if m.status.phase == "WaitingPromotion":
-        return m.stand_still(kind, *facts, due_at=m.next_round_at)
-    return m.stand_still(kind, *facts, told, due_at=m.next_round_at)
 
 
 def shift_to_primary(m: Moment) -> Decision:
@@ -140,6 +116,8 @@ def shift_to_primary(m: Moment) -> Decision:
         )
         told = m.tell(TrafficRouted, say.TO_PRIMARY, to="primary")
         return Decision(reason="routed", status=status, facts=(told,))
+    if m.paused:
+        return paused(m)
     if weight < max_weight(m.spec) and m.round < 1:
         return m.stand_still("routed", due_at=m.next_round_at)
     following = promotion_weight(m.spec, weight)

@@ -7,12 +7,14 @@ broken metric counts as a failed check, as with Flagger.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from serinus.analyzer.core.requests import skips_analysis
 from serinus.analyzer.core.rollout import Rollout
 from serinus.events import Problem
 from serinus.events.canary import Metric, analysis_of
 
+RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
 BUILTIN_METRICS = ("request-success-rate", "request-duration")
 
 
@@ -26,6 +28,23 @@ def problems(rollout: Rollout) -> tuple[Problem, ...]:
         *_references(rollout),
         *_refused(rollout),
     )
+
+
+def blocking(phase: str, found: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """The problems that a canary in this phase cannot go on with.
+
+    A metric that cannot be asked stops what would begin; what runs counts it as a failed check.
+    """
+    if phase not in RUNNING_PHASES:
+        return found
+    return holding(phase, found)
+
+
+def holding(phase: str, found: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The problems that leave the cluster untouched: metrics are not among them, once it works."""
+    if phase in ("", "Initializing"):
+        return tuple(found)
+    return tuple(p for p in found if not p.path.startswith("spec.analysis.metrics"))
 
 
 def _target(rollout: Rollout) -> Iterator[Problem]:
@@ -74,7 +93,7 @@ def _analysis(rollout: Rollout) -> Iterator[Problem]:
         yield Problem("spec.analysis", "is missing", "set interval, threshold and stepWeight")
         return
     steps = analysis.iterations or analysis.step_weight or analysis.step_weights
-    if not steps and not spec.skip_analysis and mesh != "kubernetes":
+    if not steps and not skips_analysis(rollout) and mesh != "kubernetes":
         cure = "set stepWeight or stepWeights (canary), or iterations (blue/green, A/B)"
         yield Problem("spec.analysis", "has no steps", cure)
     affinity = analysis.session_affinity

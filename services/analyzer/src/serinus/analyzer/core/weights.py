@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serinus.events.canary import CanarySpec, analysis_of, max_weight
+from serinus.events.canary import Analysis, CanarySpec, analysis_of, max_weight
 
 
 def step_width(spec: CanarySpec, current: int) -> int:
@@ -49,3 +49,24 @@ def promotion_weight(spec: CanarySpec, current: int) -> int:
     """The canary's weight after one more step of traffic back to the promoted primary."""
     width = analysis_of(spec).step_weight_promotion
     return max(0, current - width) if width else 0
+
+
+def mirror_weight(analysis: Analysis, rounds: int) -> int:
+    """Percent of requests to copy in the `rounds`-th round of mirroring; 0: the mesh's default.
+
+    With maxMirrorWeight the share grows by its step each round; without it, it stays.
+    """
+    if not analysis.max_mirror_weight:
+        return analysis.mirror_weight
+    step = analysis.step_mirror_weight
+    first = analysis.mirror_weight or step or analysis.max_mirror_weight
+    return min(analysis.max_mirror_weight, first + max(0, rounds - 1) * step)
+
+
+def mirror_is_complete(analysis: Analysis, rounds: int) -> bool:
+    """Whether requests were mirrored for long enough to go on with real ones."""
+    if rounds < 1:
+        return False
+    if not analysis.max_mirror_weight or not analysis.step_mirror_weight:
+        return True
+    return mirror_weight(analysis, rounds) >= analysis.max_mirror_weight

@@ -1,4 +1,4 @@
-"""Finds answers: one question per canary at a time, many canaries side by side, bounded.
+"""Finds answers: the questions of a canary and of all canaries side by side, bounded.
 
 An ask that is superseded is cancelled; its answer could only count for a moment that has passed.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import assert_never
-
-from msgspec import Struct
 
 from serinus.analyzer.core.rollout import (
     Answer,
@@ -33,11 +31,6 @@ Answered = Callable[[str, Answer], Awaitable[None]]
 """Called with the canary's key and the answer, outside of any limit."""
 
 
-class _Pending(Struct, frozen=True):
-    key: str
-    task: asyncio.Task[None]
-
-
 class Asks:
     """The questions under way.
 
@@ -52,30 +45,32 @@ class Asks:
         self._clock = clock
         self._answered = answered
         self._slots = asyncio.Semaphore(limit)
-        self._pending: dict[str, _Pending] = {}
+        self._pending: dict[str, dict[str, asyncio.Task[None]]] = {}
 
     def __len__(self) -> int:
-        return len(self._pending)
+        return sum(len(tasks) for tasks in self._pending.values())
 
-    def start(self, canary: str, ask: Ask, rollout: Rollout) -> None:
-        """Asks, unless this very question is under way; any other of the canary is dropped."""
-        pending = self._pending.get(canary)
-        if pending is not None:
-            if pending.key == ask.key:
-                return
-            self.drop(canary)
-        task = asyncio.create_task(self._run(canary, ask, rollout), name=f"ask {canary}")
-        self._pending[canary] = _Pending(ask.key, task)
+    def start(self, canary: str, asks: Iterable[Ask], rollout: Rollout) -> None:
+        """Asks what is not under way already; any other question of the canary is dropped."""
+        wanted = {ask.key: ask for ask in asks}
+        tasks = self._pending.setdefault(canary, {})
+        for key in [key for key in tasks if key not in wanted]:
+            _cancel(tasks.pop(key))
+        for key, ask in wanted.items():
+            if key not in tasks:
+                work = self._run(canary, ask, rollout)
+                tasks[key] = asyncio.create_task(work, name=f"ask {canary}")
+        if not tasks:
+            del self._pending[canary]
 
     def drop(self, canary: str) -> None:
-        """Nobody waits for this canary's answer any more."""
-        pending = self._pending.pop(canary, None)
-        if pending is not None and pending.task is not asyncio.current_task():
-            pending.task.cancel()
+        """Nobody waits for this canary's answers any more."""
+        for task in self._pending.pop(canary, {}).values():
+            _cancel(task)
 
     async def close(self) -> None:
         """Drops everything and waits until it is gone."""
-        tasks = [pending.task for pending in self._pending.values()]
+        tasks = [task for found in self._pending.values() for task in found.values()]
         for canary in list(self._pending):
             self.drop(canary)
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -86,7 +81,7 @@ class Asks:
             try:
                 match ask:
                     case HookAsk():
-                        return await ask_hook(ask, rollout.seen.canary, self._http, self._clock)
+                        return await self._hook(ask, rollout)
                     case MetricAsk():
                         return await self._sources.measure(ask, rollout)
                     case ProbeAsk():
@@ -100,10 +95,27 @@ class Asks:
                     return HookAnswer(key=ask.key, passed=False, text=why)
                 return Unreachable(key=ask.key, why=why)
 
+    async def _hook(self, ask: HookAsk, rollout: Rollout) -> HookAnswer:
+        canary, secret = rollout.seen.canary, ask.hook.secret_ref
+        token = ""
+        if secret is not None:
+            try:
+                token = await self._sources.token(canary.namespace, secret.name)
+            except LookupError as error:
+                return HookAnswer(key=ask.key, passed=False, text=str(error))
+        return await ask_hook(ask, canary, self._http, self._clock, token)
+
     async def _run(self, canary: str, ask: Ask, rollout: Rollout) -> None:
         found = await self.answer(ask, rollout)
-        pending = self._pending.get(canary)
-        if pending is None or pending.task is not asyncio.current_task():
+        tasks = self._pending.get(canary, {})
+        if tasks.get(ask.key) is not asyncio.current_task():
             return
-        del self._pending[canary]
+        del tasks[ask.key]
+        if not tasks:
+            del self._pending[canary]
         await self._answered(canary, found)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    if task is not asyncio.current_task():
+        task.cancel()

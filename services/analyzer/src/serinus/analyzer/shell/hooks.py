@@ -1,4 +1,7 @@
-"""Asking a hook: the POST of the reference (6.1, 6.2), its retries, and its failure texts."""
+"""Asking a hook: the POST of the reference (6.1, 6.2), its retries, and its failure texts.
+
+A hook may have a method, headers, a body and a bearer token of its own; Flagger knows none of them.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +35,19 @@ def payload(ask: HookAsk, canary: CanaryRef) -> bytes:
     return msgspec.json.encode(body)
 
 
-def request(ask: HookAsk, canary: CanaryRef) -> HttpRequest:
-    """The POST. Raises ValueError for a timeout that is no duration."""
+def request(ask: HookAsk, canary: CanaryRef, token: str = "") -> HttpRequest:
+    """What is sent, with `token` as bearer. Raises ValueError for a timeout that is no duration."""
+    hook = ask.hook
+    body = hook.body.encode() if hook.body else payload(ask, canary)
+    method = hook.method or "POST"
+    headers = {"Content-Type": "application/json", **hook.headers}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     return HttpRequest(
-        method="POST",
+        method=method,
         url=ask.hook.url,
-        headers={"Content-Type": "application/json"},
-        body=payload(ask, canary),
+        headers=headers,
+        body=b"" if method == "GET" else body,
         timeout_s=_timeout_s(ask.hook),
         verify_tls=not ask.hook.disable_tls,
         redirects=True,
@@ -55,8 +64,8 @@ def _timeout_s(hook: Webhook) -> float:
 
 
 def passed(status: int) -> bool:
-    """200 to 202, as in the reference; a 204 is a failure there, with an empty text."""
-    return 200 <= status <= 202
+    """Any 2xx; Flagger takes a 204, which says that there is nothing to say, for a failure."""
+    return 200 <= status < 300
 
 
 def is_retried(status: int) -> bool:
@@ -79,21 +88,23 @@ def retry_after_s(answer: HttpResponse) -> float | None:
     return min(float(wish), RETRY_AFTER_MAX_S) if wish.isdigit() else None
 
 
-def gave_up(url: str, attempts: int, error: Unanswered | None) -> str:
+def gave_up(method: str, url: str, attempts: int, error: Unanswered | None) -> str:
     """Why nobody will ask again, in the reference's words."""
-    text = f"POST {url} giving up after {attempts} attempt(s)"
+    text = f"{method} {url} giving up after {attempts} attempt(s)"
     if error is None:
         return text
-    why = str(error).removeprefix(f"POST {url}: ")
+    why = str(error).removeprefix(f"{method} {url}: ")
     # Flagger's words for a timeout, which people search for.
     cause = "context deadline exceeded" if why.startswith("no answer within") else why
-    return f'{text}: Post "{url}": {cause}'
+    return f'{text}: {method.capitalize()} "{url}": {cause}'
 
 
-async def ask_hook(ask: HookAsk, canary: CanaryRef, http: Http, clock: Clock) -> HookAnswer:
+async def ask_hook(
+    ask: HookAsk, canary: CanaryRef, http: Http, clock: Clock, token: str = ""
+) -> HookAnswer:
     """What the hook says, after its retries. Never raises: no answer is a failure with a text."""
     try:
-        wanted = request(ask, canary)
+        wanted = request(ask, canary, token)
     except ValueError as error:
         return HookAnswer(key=ask.key, passed=False, text=str(error))
     url, attempts = redact.url(ask.hook.url), 0
@@ -112,4 +123,6 @@ async def ask_hook(ask: HookAsk, canary: CanaryRef, http: Http, clock: Clock) ->
         if attempts > ask.hook.retries:
             break
         await clock.sleep(wait)
-    return HookAnswer(key=ask.key, passed=False, text=gave_up(url, attempts, failure))
+    return HookAnswer(
+        key=ask.key, passed=False, text=gave_up(wanted.method, url, attempts, failure)
+    )

@@ -5,7 +5,7 @@ The order is the whole protocol (what a crash leaves undone is found again, not 
     remember   the status, by compare-and-swap; without it nothing else happened
     intend     the router is told what the cluster shall look like
     tell       the facts; what could not be published stays owed and goes first next time
-    ask        one question; its answer makes us look again
+    ask        questions; each answer makes us look again
 
 Everything that happens to a canary ends in `turn`. Turns of one canary never overlap.
 """
@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from serinus.analyzer.core.decide import decide
 from serinus.analyzer.core.desired import UNDER_ANALYSIS, desired
-from serinus.analyzer.core.ends import post_rollout_told
+from serinus.analyzer.core.ends import hook_told
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import (
     Answer,
@@ -326,25 +326,31 @@ class Life:
     # --- ask -------------------------------------------------------------------------------------
 
     def _ask(self, decision: Decision, rollout: Rollout) -> None:
-        """Asks the first question that has no answer yet; the next one is decided on with it."""
+        """Asks what has no answer yet, side by side; the next decision is made with each answer."""
         world, key = self._world, self.canary.key
-        ask = next((a for a in decision.asks if a.key not in self._answers), None)
-        if ask is None:
+        asks = [ask for ask in decision.asks if ask.key not in self._answers]
+        if not asks:
             self._turn_at = None
             world.asks.drop(key)
             return
         if self._turn_at is None:
             self._turn_at = world.clock.now()
-        world.asks.start(key, ask, rollout)
+        world.asks.start(key, asks, rollout)
 
     async def _afterwards(self, decision: Decision, rollout: Rollout) -> None:
-        """Hooks that come after the end: told about, but they decide nothing any more."""
+        """Hooks that come after the end: told about, but they decide nothing any more.
+
+        Those of one type are asked in order, up to the first that fails.
+        """
         facts: list[Fact] = []
+        failed: set[str] = set()
         for ask in decision.after:
+            if ask.hook.type in failed:
+                continue
             fact = await self._after(ask, rollout)
             facts.append(fact)
             if fact.severity == "Warning":
-                break
+                failed.add(ask.hook.type)
         async with self._turning:
             self._owe((*facts, *decision.after_facts))
             await self._turn()
@@ -353,7 +359,7 @@ class Life:
         answer = await self._world.asks.answer(ask, rollout)
         assert isinstance(answer, HookAnswer)
         moment = Moment(rollout, Look(at=self._world.clock.now()))
-        return post_rollout_told(moment, ask.phase, ask, answer)
+        return hook_told(moment, ask, answer)
 
     async def _read_live(self) -> None:
         """A conflict that no snapshot explained: the object itself is asked, once."""

@@ -25,6 +25,8 @@ from serinus.events import (
 from serinus.kube.cluster import Cluster
 from serinus.kube.refs import Obj, Ref
 
+NUMBERS = ("canaryWeight", "failedChecks", "iterations")
+MAPS = frozenset({"trackedConfigs", "canaryAnalysis", "requests"})
 MANAGER = "serinus-analyzer"
 MAX_SUPERSEDED = 32
 # Behind columns of kubectl: written with every status, so that a zero is not a blank.
@@ -124,26 +126,28 @@ def status_patch(old: CanaryStatus, new: CanaryStatus) -> dict[str, Any]:
     Times must be times: an empty one is left out, as the resource definition wants it.
     """
     before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
-    patch: dict[str, Any] = {}
+    # Argo CD's health check reads Flagger's numbers without asking whether they are there.
+    first = not old.last_transition_time
+    patch: dict[str, Any] = {name: after[name] for name in NUMBERS if first}
     for field, value in after.items():
         if value == before.get(field) and field not in NUMBERS:
             continue
         patch[field] = value if value != "" else None
     # A patch without it would have the API server accept a write that changes nothing.
     patch.setdefault("lastTransitionTime", after["lastTransitionTime"] or None)
-    if "trackedConfigs" in patch:
-        patch["trackedConfigs"] = _map_patch(before["trackedConfigs"], after["trackedConfigs"])
+    for field in MAPS & patch.keys():
+        patch[field] = _map_patch(before[field], after[field])
     if "conditions" in patch:
         patch["conditions"] = [_without_empty(c) for c in after["conditions"]]
     return patch
 
 
 def _map_patch(
-    old: Mapping[str, str] | None, new: Mapping[str, str] | None
-) -> dict[str, str | None] | None:
+    old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
     if new is None:
         return None
-    gone: dict[str, str | None] = {key: None for key in old or () if key not in new}
+    gone: dict[str, Any] = {key: None for key in old or () if key not in new}
     return {**gone, **new}
 
 

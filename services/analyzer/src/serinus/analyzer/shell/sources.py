@@ -84,6 +84,19 @@ class Sources:
             return Unreachable(key=ask.key, why=why)
         return msgspec.structs.replace(found, key=ask.key)
 
+    async def token(self, namespace: str, secret: str) -> str:
+        """The key `token` of a Secret. Raises LookupError, fit for people, where there is none."""
+        try:
+            found = await self._get(Ref("v1", "Secret", namespace, secret))
+        except NotFound:
+            raise LookupError(f'secrets "{secret}" not found') from None
+        except SerinusError as error:
+            raise LookupError(f'secrets "{secret}": {error}') from None
+        token = _decoded(found.get("data") or {}).get("token", b"").decode("utf-8", "replace")
+        if not token.strip():
+            raise LookupError(f'secrets "{secret}" has no key token')
+        return token.strip()
+
     def warm(self, rollout: Rollout) -> None:
         """While a canary is analysed, its proxy is watched where there is no metrics server."""
         address = rollout.spec.metrics_server or rollout.policy.metrics_server

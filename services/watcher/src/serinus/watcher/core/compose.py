@@ -35,6 +35,7 @@ from serinus.watcher.core.index import (
     template_topic,
     workload_topic,
 )
+from serinus.watcher.core.trim import ANNOTATED_BY
 from serinus.watcher.core.workloads import (
     WITH_PODS,
     Policy,
@@ -98,6 +99,7 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
         deleting=bool(meta.get("deletionTimestamp")),
         finalizers=tuple(meta.get("finalizers") or ()),
         annotations=dict(meta.get("annotations") or {}),
+        annotated_by=dict(meta.get(ANNOTATED_BY) or {}),
         spec=spec,
         status=status,
         target=target,

@@ -5,20 +5,42 @@ Memory is the watcher's budget: a cluster has many more pods and configs than ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from serinus.kube import configs
 from serinus.kube.refs import Obj, controller_of
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+OURS = "flagger.app/"
+ANNOTATED_BY = "annotatedBy"
 _POD_LABELS = ("pod-template-hash", "controller-revision-hash")
 
 
 def slim(obj: Obj) -> Obj:
-    """The object without the two large fields that are about other people's writes."""
+    """The object without the two large fields that are about other people's writes.
+
+    Who wrote the annotations that ask something of us is kept, under `annotatedBy`.
+    """
     meta = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
     annotations = meta.get("annotations")
+    if annotations and any(key.startswith(OURS) for key in annotations):
+        meta[ANNOTATED_BY] = _writers(obj["metadata"].get("managedFields") or ())
     if annotations and LAST_APPLIED in annotations:
         meta["annotations"] = {k: v for k, v in annotations.items() if k != LAST_APPLIED}
     return {**obj, "metadata": meta}
+
+
+def _writers(managed: Sequence[Obj]) -> dict[str, str]:
+    """Annotation key of ours -> `<field manager> at <time>`."""
+    found = {}
+    for entry in managed:
+        fields = entry.get("fieldsV1") or {}
+        written = (fields.get("f:metadata") or {}).get("f:annotations") or {}
+        for key in written:
+            name = key.removeprefix("f:")
+            if name.startswith(OURS):
+                found[name] = f"{entry.get('manager', '')} at {entry.get('time', '')}"
+    return found
 
 
 def pod(obj: Obj) -> Obj:

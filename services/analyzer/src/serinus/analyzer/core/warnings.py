@@ -1,0 +1,64 @@
+"""What a manifest says and its author may not mean: told once for each version of the spec.
+
+Where the guide and Flagger's contract contradict each other Flagger's meaning holds; these say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from serinus.analyzer.core.moment import Moment
+from serinus.analyzer.core.validate import BUILTIN_METRICS
+from serinus.events import RolloutWarned
+from serinus.events.canary import Analysis, CanarySpec, duration_s
+
+TASK_WORDS = frozenset({"cmd", "type", "method", "body"})
+"""Metadata of a hook that does something; a rollback hook only asks."""
+ROLLBACK_ASKS = (
+    "a rollback hook is asked at every interval, and any success rolls back at once; "
+    "to do something after a rollback use type on-rollback"
+)
+
+
+def warned(m: Moment) -> tuple[RolloutWarned, ...]:
+    """The warnings as facts."""
+    once = str(m.seen.generation)
+    return tuple(
+        m.tell(RolloutWarned, f"{path}: {text}", warning=True, once=f"{once}/{path}/{text}")
+        for path, text in warnings(m.spec, m.analysis)
+    )
+
+
+def warnings(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:
+    """(where, what) of everything worth a second look, in the manifest's order."""
+    yield from _pace(spec, analysis)
+    for index, metric in enumerate(analysis.metrics):
+        where = f"spec.analysis.metrics[{index}]"
+        if metric.name in BUILTIN_METRICS and (metric.query or metric.template_ref):
+            also = "query" if metric.query else "templateRef"
+            yield where, f"{metric.name} is built in and is asked beside the {also}"
+    for index, hook in enumerate(analysis.webhooks):
+        where = f"spec.analysis.webhooks[{index}]"
+        data = hook.metadata or {}
+        if hook.type == "rollback" and not TASK_WORDS.isdisjoint(data):
+            yield where, ROLLBACK_ASKS
+        elif {"method", "body"} & set(data):
+            yield where, "method and body in metadata are only sent along; the hook has its own"
+
+
+def _pace(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:
+    path = "spec.analysis"
+    if analysis.interval and duration_s(analysis.interval) is None:
+        yield f"{path}.interval", f"{analysis.interval!r} is no duration; 60s is used"
+    weights = bool(analysis.step_weight or analysis.step_weights)
+    if analysis.iterations and weights:
+        kind = "A/B" if analysis.match else "blue/green"
+        yield f"{path}.iterations", f"iterations decide: this is {kind}, and no weight is stepped"
+    if analysis.match and not analysis.iterations and spec.provider != "kubernetes":
+        yield f"{path}.match", "without iterations this is no A/B analysis, and match is not used"
+    if analysis.step_weights and analysis.max_weight:
+        yield f"{path}.maxWeight", "stepWeights are given, so their last weight is the maximum"
+    if analysis.step_weight and analysis.step_weights:
+        yield f"{path}.stepWeight", "it is used instead of stepWeights, but for the maximum"
+    if analysis.mirror_weight and not analysis.mirror:
+        yield f"{path}.mirrorWeight", "nothing is mirrored unless mirror is true"

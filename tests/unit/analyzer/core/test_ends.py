@@ -1,0 +1,108 @@
+"""How runs end, and who is told of it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.analyzer.core.story import Story, a_spec, revision
+
+from serinus.analyzer.core.rollout import HookAnswer, HookAsk, Value
+from serinus.events import Readiness, RolloutAborted
+
+
+def hook(name: str, kind: str) -> dict[str, str]:
+    return {"name": name, "type": kind, "url": f"http://h/{name}"}
+
+
+AFTER = [hook("undo", "on-rollback"), hook("notify", "post-rollout"), hook("again", "on-rollback")]
+
+
+def bad(story: Story) -> Story:
+    story.metric = lambda ask: Value(key=ask.key, value=0.0)
+    return story
+
+
+def asked(story: Story) -> list[tuple[str, str]]:
+    return [(a.hook.name, a.phase) for a in story.asked if isinstance(a, HookAsk)]
+
+
+def test_on_rollback_hooks_are_called_when_a_rollback_happens_before_the_post_rollout_ones() -> (
+    None
+):
+    story = bad(Story(step_weight=20, threshold=1, webhooks=AFTER).initialised().push("v2")).run()
+    assert asked(story) == [("undo", "Failed"), ("again", "Failed"), ("notify", "Failed")]
+
+
+def test_a_promotion_calls_no_on_rollback_hook() -> None:
+    story = Story(step_weight=50, max_weight=50, webhooks=AFTER).initialised().push("v2").run()
+    assert asked(story) == [("notify", "Succeeded")]
+
+
+def test_an_on_rollback_hook_that_fails_keeps_the_others_of_its_type_only() -> None:
+    story = Story(step_weight=20, threshold=1, webhooks=AFTER).initialised().push("v2")
+    story.hook = lambda ask: HookAnswer(key=ask.key, passed=ask.hook.name != "undo")
+    bad(story).run()
+    assert [name for name, _ in asked(story)] == ["undo", "notify"]
+
+
+def test_setting_the_target_back_is_a_rollback_for_the_hooks_too() -> None:
+    story = Story(step_weight=20, webhooks=AFTER).initialised().push("v2").push("v1")
+    assert [name for name, _ in asked(story)] == ["undo", "again", "notify"]
+    assert any(isinstance(fact, RolloutAborted) for fact in story.facts)
+    assert story.status.history[0].outcome == "aborted"
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [("success", "completed"), ("failure", "completed")],
+)
+def test_the_end_is_counted_once_with_flaggers_labels(kind: str, labels: str) -> None:
+    story = Story(step_weight=50, max_weight=50, threshold=1).initialised().push("v2")
+    if kind == "failure":
+        bad(story)
+    story.run()
+    ended = [s for d in story.decisions for s in d.samples if s.kind == kind]
+    assert [s.labels for s in ended] == [
+        {
+            "name": "web",
+            "namespace": "test",
+            "deployment_strategy": "canary",
+            "analysis_status": labels,
+        }
+    ]
+
+
+def test_a_skipped_analysis_is_counted_and_recorded_as_skipped() -> None:
+    story = Story(a_spec(skip_analysis=True, step_weight=20)).initialised().push("v2")
+    ended = [s for d in story.decisions for s in d.samples if s.kind == "success"]
+    assert [s.labels["analysis_status"] for s in ended] == ["skipped"]
+    assert story.status.history[0].outcome == "skipped"
+
+
+def test_the_skip_annotation_is_an_alias_in_mid_run_too() -> None:
+    story = Story(step_weight=20).initialised().push("v2").annotate(skip_analysis="true")
+    story.settle().look()
+    assert story.status.phase == "Succeeded"
+    assert "Promotion completed! Canary analysis was skipped for web.test" in story.texts
+
+
+def test_a_primary_that_is_broken_gets_no_traffic_from_a_rollback() -> None:
+    story = Story(step_weight=50, max_weight=50, threshold=1).initialised().push("v2")
+    story.obedient = False
+    story.tick()
+    stuck = Readiness(state="stuck", text="exceeded its progress deadline")
+    story.see_primary(promoted=revision("v2"), readiness=stuck).look()
+    story.obedient = True
+    bad(story.settle().push("v3")).tick().tick()
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 100)
+    assert story.intent.workload.canary == "running"
+
+
+def test_a_failed_promotion_is_recorded_with_its_cause() -> None:
+    story = Story(step_weight=50, max_weight=50).initialised().push("v2")
+    story.obedient = False
+    story.tick()
+    stuck = Readiness(state="stuck", text="exceeded its progress deadline")
+    story.see_primary(promoted=revision("v2"), readiness=stuck).look()
+    (release,) = story.status.history
+    assert release.outcome == "promotion-failed"
+    assert "exceeded its progress deadline" in release.reason

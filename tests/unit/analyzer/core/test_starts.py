@@ -1,0 +1,120 @@
+"""How runs begin: by a change, by a request, after a failure; and what keeps them from it."""
+
+from __future__ import annotations
+
+from tests.unit.analyzer.core.story import Story, revision
+
+from serinus.analyzer.core.rollout import HookAnswer, Value
+from serinus.events import Readiness
+
+START = [{"name": "start", "type": "confirm-rollout", "url": "http://h/start"}]
+
+
+def failed(**analysis: object) -> Story:
+    story = Story(**{"step_weight": 20, "threshold": 1, **analysis}).initialised().push("v2")
+    story.metric = lambda ask: Value(key=ask.key, value=0.0)
+    story.run()
+    assert story.status.phase == "Failed"
+    story.metric = lambda ask: Value(key=ask.key, value=100.0)
+    return story
+
+
+def broken_promotion() -> Story:
+    story = Story(step_weight=50, max_weight=50).initialised().push("v2")
+    story.obedient = False
+    story.tick()
+    stuck = Readiness(state="stuck", text="exceeded its progress deadline")
+    story.see_primary(promoted=revision("v2"), readiness=stuck).look()
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 100)
+    story.obedient = True
+    return story.settle()
+
+
+def test_retry_tries_the_failed_revision_again() -> None:
+    story = failed().annotate(retry="true")
+    story.look()
+    assert (story.status.phase, story.status.last_applied_spec) == ("Progressing", revision("v2"))
+    story.run()
+    assert story.status.phase == "Succeeded"
+    assert [r.outcome for r in story.status.history] == ["promoted", "rolled-back"]
+
+
+def test_a_retry_asks_for_leave_to_begin_like_any_start() -> None:
+    story = failed(webhooks=START)
+    story.hook = lambda ask: HookAnswer(key=ask.key, passed=False)
+    story.annotate(retry="true").look()
+    assert story.status.phase == "Waiting"
+    story.tick()
+    assert story.status.phase == "Waiting"
+    story.hook = lambda ask: HookAnswer(key=ask.key, passed=True)
+    story.tick()
+    assert story.status.phase == "Progressing"
+    assert story.status.requests == {"retry": "true"}
+
+
+def test_a_reset_rolls_the_live_revision_out_once_more() -> None:
+    story = Story(step_weight=50, max_weight=50).initialised().annotate(reset="true")
+    story.look()
+    assert (story.status.phase, story.status.last_applied_spec) == ("Progressing", revision("v1"))
+    story.run()
+    assert story.status.phase == "Succeeded"
+    story.tick().tick()
+    assert story.status.phase == "Succeeded"
+
+
+def test_going_back_to_the_promoted_revision_repairs_a_failed_promotion() -> None:
+    story = broken_promotion().push("v1")
+    assert (story.status.phase, story.status.canary_weight) == ("Progressing", 100)
+    assert story.intent.routes.canary == 100
+    story.run()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v1"))
+
+
+def test_a_paused_canary_begins_no_rollout() -> None:
+    story = Story(step_weight=20).initialised().annotate(pause="dave").push("v2").tick()
+    assert story.status.phase == "Initialized"
+    assert story.texts == ["paused: no step is taken until it is resumed"]
+    story.annotate(pause="").look()
+    assert story.status.phase == "Progressing"
+
+
+def test_a_copy_that_was_faster_than_the_rollback_is_what_was_promoted() -> None:
+    """The router had copied before it heard of the rollback: nothing else is true any more."""
+    story = Story(step_weight=50, max_weight=50).initialised().push("v2")
+    story.obedient = False
+    story.tick().annotate(abort="true").look()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Failed", revision("v1"))
+    story.see_primary(promoted=revision("v2")).look()
+    assert story.status.last_promoted_spec == revision("v2")
+    story.obedient = True
+    story.settle().push("v1")
+    assert story.status.phase == "Progressing"
+
+
+def test_a_start_forgets_the_evidence_of_the_run_before() -> None:
+    story = failed()
+    assert story.status.canary_analysis is not None
+    assert story.status.canary_analysis.failed == 1
+    story.obedient = False
+    story.push("v3")
+    assert story.status.canary_analysis is not None
+    assert (story.status.canary_analysis.failed, story.status.canary_analysis.checks) == (0, ())
+
+
+def test_a_waiting_rollout_whose_target_is_set_back_starts_nothing() -> None:
+    story = Story(step_weight=20, webhooks=START).initialised()
+    story.hook = lambda ask: HookAnswer(key=ask.key, passed=False)
+    story.push("v2").push("v1")
+    assert story.status.phase == "Initialized"
+    story.hook = lambda ask: HookAnswer(key=ask.key, passed=True)
+    story.tick().tick()
+    assert story.status.phase == "Initialized"
+
+
+def test_a_revision_that_was_applied_but_never_begun_is_not_lost() -> None:
+    """Flagger writes a failed canary's newest hash down before it begins, and loses it there."""
+    story = failed()
+    story.see_primary(readiness=Readiness(state="waiting", text="not yet"))
+    story.push("v3")
+    story.see_primary(readiness=Readiness(state="ready")).run()
+    assert story.status.last_promoted_spec == revision("v3")

@@ -1,0 +1,125 @@
+"""Manifests that cannot work: where, why, and what to write instead."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from tests.builders import a_canary_spec, a_metric, a_rollout, a_routes_observed, an_analysis
+from tests.unit.analyzer.core.story import Story
+
+from serinus.analyzer.core.rollout import Policy, Rollout
+from serinus.analyzer.core.validate import blocking, holding, problems
+from serinus.events import CanarySpec, Problem
+from serinus.events.canary import AlertRef, ObjectRef, ProviderRef, SessionAffinity, TemplateRef
+
+STRICT = Policy(no_cross_namespace=True)
+METRIC = Problem("spec.analysis.metrics[0]", "x has neither query nor templateRef")
+PORT = Problem("spec.service.port", "0 is no port")
+
+
+def paths(rollout: Rollout) -> list[str]:
+    return [p.path for p in problems(rollout)]
+
+
+def spec_with(**analysis: object) -> CanarySpec:
+    return a_canary_spec(analysis=an_analysis(**analysis))
+
+
+def test_an_ordinary_manifest_has_none() -> None:
+    assert problems(a_rollout()) == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        (a_canary_spec(target_ref=ObjectRef()), "spec.targetRef"),
+        (a_canary_spec(service=None), "spec.service.port"),
+        (msgspec.structs.replace(a_canary_spec(), analysis=None), "spec.analysis"),
+        (spec_with(step_weight=0, max_weight=0), "spec.analysis"),
+        (
+            spec_with(session_affinity=SessionAffinity(cookie_name="a", primary_cookie_name="a")),
+            "spec.analysis.sessionAffinity.primaryCookieName",
+        ),
+        (spec_with(metrics=(a_metric("mine"),)), "spec.analysis.metrics[0]"),
+    ],
+)
+def test_it_says_where(spec: CanarySpec, path: str) -> None:
+    assert path in paths(a_rollout(spec=spec))
+
+
+def test_every_problem_says_what_to_do() -> None:
+    spec = a_canary_spec(service=None, analysis=an_analysis(metrics=(a_metric("mine"),)))
+    assert all(p.cure for p in problems(a_rollout(spec=spec)))
+
+
+@pytest.mark.parametrize("namespace", ["", "shop", "other"])
+def test_references_across_namespaces_can_be_forbidden(namespace: str) -> None:
+    metric = a_metric("errors", template_ref=TemplateRef(name="t", namespace=namespace))
+    alert = AlertRef(name="a", provider_ref=ProviderRef(name="p", namespace=namespace))
+    spec = spec_with(metrics=(metric,), alerts=(alert,))
+    found = [p.message for p in problems(a_rollout(spec=spec, policy=STRICT))]
+    expected = [
+        "can't access metric template t.other, cross-namespace references are blocked",
+        "can't access alert provider p.other, cross-namespace references are blocked",
+    ]
+    assert found == (expected if namespace == "other" else [])
+    assert problems(a_rollout(spec=spec)) == ()
+
+
+def test_an_edit_in_mid_run_does_not_get_around_it() -> None:
+    """Flagger looks at it only when it first sees the canary (1.9)."""
+    story = Story(step_weight=20)
+    story.policy = STRICT
+    story.initialised().push("v2")
+    metric = a_metric("errors", template_ref=TemplateRef(name="t", namespace="other"))
+    analysis = msgspec.structs.replace(story.spec.analysis, metrics=(metric,))
+    story.edit(analysis=analysis).settle().run()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Failed", "s1-v1")
+    story.push("v3").tick()
+    assert story.status.phase == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("ability", "error"),
+    [
+        ("match", "match is not supported by traefik; supported by: gatewayapi:v1, istio"),
+        ("mirror", "mirror is not supported by traefik; supported by: istio"),
+    ],
+)
+def test_a_mesh_that_cannot_refuses_before_the_rollout_and_names_those_that_can(
+    ability: str, error: str
+) -> None:
+    analysis = {"match": [{}], "iterations": 2} if ability == "match" else {"mirror": True}
+    story = Story(**{"step_weight": 20, **analysis})
+    story.obedient = False
+    story.look()
+    assert ability in story.intent.exposure.needs, "the first intent asks for it"
+    story.report(refused="Unsupported", error=error).look()
+    assert story.status.phase == "Initializing"
+    assert any(error in text for text in story.texts)
+    assert kinds_of(story) == {"Ready": "False", "Stalled": "True"}
+    story.push("v2")
+    assert story.status.phase == "Initializing"
+
+
+def kinds_of(story: Story) -> dict[str, str]:
+    return {c.type: c.status for c in story.status.conditions if c.type != "Promoted"}
+
+
+def test_a_broken_metric_stops_a_beginning_and_only_that() -> None:
+    both = (METRIC, PORT)
+    assert blocking("Initialized", both) == both
+    assert blocking("Progressing", both) == (PORT,)
+    assert holding("Initializing", both) == both
+    assert holding("Failed", both) == (PORT,)
+
+
+def test_provider_kubernetes_needs_no_steps() -> None:
+    spec = a_canary_spec(provider="kubernetes", analysis=an_analysis(step_weight=0))
+    assert problems(a_rollout(spec=spec)) == ()
+
+
+def test_an_unknown_mesh_is_refused_in_the_routers_words() -> None:
+    routes = a_routes_observed(refused="UnknownMesh", error="unknown mesh 'x'; known: traefik")
+    (found,) = problems(a_rollout(routes=routes))
+    assert (found.path, found.message) == ("spec.provider", "unknown mesh 'x'; known: traefik")
