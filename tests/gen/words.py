@@ -52,6 +52,7 @@ _SERVICE = {
     "ServiceSpec.delegation": "Create a delegate VirtualService, without hosts and gateways.",
     "ServiceSpec.gateways": "Istio gateways, as `name` or `namespace/name`.",
     "ServiceSpec.gatewayRefs": "Parents of the HTTPRoute in the Gateway API.",
+    "ServiceSpec.routeKind": "Kind of route in the Gateway API: HTTPRoute, for TCP a TCPRoute.",
     "ServiceSpec.match": "Conditions on requests; they narrow every route of the service.",
     "ServiceSpec.rewrite": "Rewrite of path or host before a request is forwarded.",
     "ServiceSpec.retries": "Retries of failed requests by the mesh.",

@@ -205,3 +205,86 @@ def test_a_route_that_names_neither_backend_is_not_there_yet() -> None:
 
     assert isinstance(seen, NotYet)
     assert "does not contain routes for web-primary and web-canary" in seen.why
+
+
+def test_a_percentage_is_mirrored_where_the_api_has_one() -> None:
+    """Flagger mirrors every request whatever mirrorWeight says."""
+    routes = Routes(mirror=True, mirror_weight=40)
+
+    (found,) = rendered(routes)["spec"]["rules"][0]["filters"]
+    (every,) = rendered(Routes(mirror=True))["spec"]["rules"][0]["filters"]
+    (older,) = rendered(routes, mesh=V1BETA1)["spec"]["rules"][0]["filters"]
+
+    assert 40 == found["requestMirror"]["percent"]
+    assert "percent" not in every["requestMirror"]
+    assert "percent" not in older["requestMirror"]
+
+
+@pytest.mark.parametrize(
+    ("service", "kind"),
+    [
+        ({}, "HTTPRoute"),
+        ({"app_protocol": "grpc"}, "HTTPRoute"),
+        ({"route_kind": "GRPCRoute"}, "GRPCRoute"),
+        ({"app_protocol": "TCP"}, "TCPRoute"),
+        ({"app_protocol": "tcp", "route_kind": "HTTPRoute"}, "HTTPRoute"),
+        ({"route_kind": "TCPRoute"}, "TCPRoute"),
+    ],
+)
+def test_the_manifest_chooses_the_kind_of_route(service: Any, kind: str) -> None:
+    exposure = exposed(**service)
+    routes = Routes(primary=70, canary=30)
+
+    route = rendered(routes, exposure)
+
+    assert kind == route["kind"]
+    assert (ref_of(route),) == tuple(V1.needs(exposure))
+    assert routes == V1.observe(exposure, routes, Live({ref_of(route): route}))
+
+
+def test_other_kinds_need_v1() -> None:
+    with pytest.raises(Refusal, match="TCPRoute needs provider gatewayapi:v1"):
+        rendered(Routes(), exposed(app_protocol="tcp"), V1BETA1)
+
+
+def test_calls_that_do_not_match_stay_on_the_primary() -> None:
+    condition = HttpMatch(headers={"x-canary": StringMatch(exact="insider")})
+    exposure = msgspec.structs.replace(exposed(route_kind="GRPCRoute"), match=(condition,))
+    routes = Routes(primary=0, canary=100, match=(condition,))
+
+    route = rendered(routes, exposure)
+    matched, rest = route["spec"]["rules"]
+
+    assert ["web-primary", "web-canary"] == [b["name"] for b in matched["backendRefs"]]
+    assert [("web-primary", 100)] == [(b["name"], b["weight"]) for b in rest["backendRefs"]]
+    assert "matches" not in rest
+    assert routes == V1.observe(exposure, routes, Live({ref_of(route): route}))
+
+
+@pytest.mark.parametrize(
+    ("service", "routes"),
+    [
+        (
+            {"route_kind": "GRPCRoute"},
+            Routes(cookies=Cookies(settings=SessionAffinity(cookie_name="c"))),
+        ),
+        ({"app_protocol": "tcp"}, Routes(mirror=True)),
+        (
+            {"app_protocol": "tcp"},
+            Routes(match=(HttpMatch(headers={"a": StringMatch(exact="1")}),)),
+        ),
+    ],
+)
+def test_what_a_kind_cannot_do_is_refused(service: Any, routes: Routes) -> None:
+    with pytest.raises(Refusal, match=r"no session affinity|split by weight only"):
+        rendered(routes, exposed(**service))
+
+
+def test_a_refusal_of_the_gateway_names_the_kind() -> None:
+    exposure = exposed(route_kind="GRPCRoute")
+    live = reported(rendered(Routes(), exposure), accepted={"status": "False"})
+
+    seen = V1.observe(exposure, Routes(), live)
+
+    assert isinstance(seen, NotYet)
+    assert seen.why.startswith("GRPCRoute web.shop parent gateway is not ready")

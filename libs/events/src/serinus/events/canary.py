@@ -251,6 +251,7 @@ class ServiceSpec(_Part, frozen=True, kw_only=True):
     delegation: bool = False
     gateways: tuple[str, ...] = ()
     gateway_refs: Annotated[tuple[GatewayRef, ...], Meta(max_length=32)] = ()
+    route_kind: Literal["", "HTTPRoute", "GRPCRoute", "TCPRoute"] = ""
     match: tuple[HttpMatch, ...] = ()
     rewrite: Rewrite | None = None
     retries: Retries | None = None

@@ -54,7 +54,7 @@ def overriding(service: list[Obj], conditions: Sequence[HttpMatch]) -> list[Obj]
             raise Refusal(
                 "Unsupported",
                 "Gateway API can match by headers and queryParams; analysis.match has neither: "
-                f"{_shown(condition)}",
+                f"{shown(condition)}",
             )
         _no_more_than(condition, special)
         found += [copy.deepcopy(match) | copy.deepcopy(special) for match in service]
@@ -97,14 +97,14 @@ def _match(match: HttpMatch) -> Obj:
         _, value = _condition("method", match.method, {"exact": "Exact"})
         found["method"] = value
     if match.headers:
-        found["headers"] = _named("header", match.headers)
+        found["headers"] = named("header", match.headers)
     if match.query_params:
-        found["queryParams"] = _named("query", match.query_params)
+        found["queryParams"] = named("query", match.query_params)
     return found
 
 
-def _named(what: str, conditions: Mapping[str, StringMatch]) -> list[Obj]:
-    """Sorted by name: a map has no order, and the API compares lists in order."""
+def named(what: str, conditions: Mapping[str, StringMatch]) -> list[Obj]:
+    """Conditions by name, sorted: a map has no order, and the API compares lists in order."""
     rows = []
     for name in sorted(conditions):
         kind, value = _condition(what, conditions[name], _VALUE)
@@ -119,7 +119,7 @@ def _condition(what: str, match: StringMatch, can: Mapping[str, str]) -> tuple[s
             return kind, value
     raise Refusal(
         "Unsupported",
-        f"Gateway API doesn't support the specified {what} matching selector: {_shown(match)}; "
+        f"Gateway API doesn't support the specified {what} matching selector: {shown(match)}; "
         f"use {' or '.join(can)}",
     )
 
@@ -133,11 +133,12 @@ def _no_more_than(condition: HttpMatch, special: Obj) -> None:
         if is_set and field not in tested:
             raise Refusal(
                 "Unsupported",
-                f"Gateway API can match by headers and queryParams only: {_shown(condition)}",
+                f"Gateway API can match by headers and queryParams only: {shown(condition)}",
             )
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A piece of a manifest for a message."""
     return msgspec.json.encode(value).decode()
 
 
@@ -188,7 +189,7 @@ def _cors(policy: CorsPolicy) -> Obj:
             raise Refusal(
                 "Unsupported",
                 "Gateway API doesn't support the specified corsPolicy.allowOrigins: "
-                f"{_shown(match)}; use exact, or allowOrigin",
+                f"{shown(match)}; use exact, or allowOrigin",
             )
         origins.append(match.exact)
     cors: Obj = {}

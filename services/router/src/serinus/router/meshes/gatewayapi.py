@@ -1,6 +1,7 @@
 """Gateway API: one HTTPRoute S in the canary's namespace (reference 4.4).
 
-Rules, in the order in which they are written:
+`service.routeKind` may ask for a GRPCRoute instead; connections (`appProtocol: tcp`) get a
+TCPRoute. Rules, in the order in which they are written:
 
     plain             one rule, both backends
     A/B               analysis matches x service matches with both backends; service matches,
@@ -22,19 +23,21 @@ from msgspec import UNSET
 from serinus.events import Exposure, Routes
 from serinus.events.canary import GatewayRef, ServiceSpec
 from serinus.kube.refs import Obj, Ref
+from serinus.router.core import grpcroute
 from serinus.router.core.httproute import filters_of, matches_of, overriding, set_cookie
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal, apex_metadata, overlaid
 from serinus.router.core.routes import seen
 from serinus.router.core.takeover import original_of, remembering
 
 GROUP = "gateway.networking.k8s.io"
-KIND = "HTTPRoute"
+HTTP, GRPC, TCP = KINDS = ("HTTPRoute", "GRPCRoute", "TCPRoute")
 
 
 class GatewayApi:
     """One version of the API.
 
-    is_v1  timeouts, CORS, the primary's cookie, and waiting for the gateway to accept (4.4)
+    is_v1  timeouts, CORS, the primary's cookie, and waiting for the gateway to accept (4.4);
+           mirroring of a percentage, routes for gRPC and TCP
     """
 
     def __init__(self, version: str, *, is_v1: bool) -> None:
@@ -42,11 +45,11 @@ class GatewayApi:
         self._is_v1 = is_v1
 
     def needs(self, exposure: Exposure) -> Sequence[Ref]:
-        """The HTTPRoute S."""
+        """The route S."""
         return (self._ref(exposure),)
 
     def render(self, exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
-        """The HTTPRoute with explicit weights. Raises Refusal for what the API cannot express."""
+        """The route with explicit weights. Raises Refusal for what the API cannot express."""
         service = exposure.service
         if service is None or not service.gateway_refs:
             raise Refusal(
@@ -57,11 +60,12 @@ class GatewayApi:
             "parentRefs": [_parent(ref) for ref in service.gateway_refs],
             "rules": self._rules(exposure, service, routes),
         }
+        ref = self._ref(exposure)
         if service.hosts:
             spec["hostnames"] = list(service.hosts)
         ours: Obj = {
             "apiVersion": self.api_version,
-            "kind": KIND,
+            "kind": ref.kind,
             "metadata": {
                 "name": exposure.name,
                 "namespace": exposure.namespace,
@@ -69,7 +73,7 @@ class GatewayApi:
             },
             "spec": spec,
         }
-        found = live.get(self._ref(exposure))
+        found = live.get(ref)
         whole = overlaid(found, ours)
         if not service.hosts:
             whole["spec"].pop("hostnames", None)
@@ -81,18 +85,18 @@ class GatewayApi:
         NotYet until every parent that reports on the route has accepted this generation of it;
         parents that report nothing are not waited for.
         """
-        found = live.get(self._ref(exposure))
+        ref = self._ref(exposure)
+        name = f"{ref.kind} {ref.name}.{ref.namespace}"
+        found = live.get(ref)
         if found is None:
-            return NotYet(f"{KIND} {exposure.name}.{exposure.namespace} does not exist yet")
+            return NotYet(f"{name} does not exist yet")
         weighted = None
         for rule in (found.get("spec") or {}).get("rules") or ():
             if _names(rule) == [exposure.primary, exposure.canary]:
                 weighted = rule
         if weighted is None:
-            return NotYet(
-                f"{KIND} {exposure.name}.{exposure.namespace} does not contain routes for "
-                f"{exposure.primary} and {exposure.canary}"
-            )
+            names = f"{exposure.primary} and {exposure.canary}"
+            return NotYet(f"{name} does not contain routes for {names}")
         primary, canary = (b.get("weight", 1) for b in weighted["backendRefs"])
         mirror = any(
             (f.get("requestMirror") or {}).get("backendRef", {}).get("name") == exposure.canary
@@ -109,15 +113,21 @@ class GatewayApi:
         return () if found is None else (original_of(found) or Gone(ref),)
 
     def _ref(self, exposure: Exposure) -> Ref:
-        return Ref(self.api_version, KIND, exposure.namespace, exposure.name)
+        kind = _kind(exposure.service) if self._is_v1 else HTTP
+        return Ref(self.api_version, kind, exposure.namespace, exposure.name)
 
     def _rules(self, exposure: Exposure, service: ServiceSpec, routes: Routes) -> list[Obj]:
+        kind = _kind(service)
+        if kind != HTTP and not self._is_v1:
+            raise Refusal("Unsupported", f"{kind} needs provider gatewayapi:v1")
+        if kind == TCP:
+            return [_tcp_rule(exposure, service, routes)]
+        if kind == GRPC:
+            return self._grpc_rules(exposure, service, routes)
         matches = matches_of(service.match)
         weighted = self._rule(exposure, service, matches, routes)
         if routes.mirror:
-            mirror = {"backendRef": _backend(service, exposure.canary)}
-            filters = weighted.setdefault("filters", [])
-            filters.append({"type": "RequestMirror", "requestMirror": mirror})
+            weighted.setdefault("filters", []).append(self._mirror(exposure, service, routes))
         conditions = routes.match or exposure.match
         if conditions:
             weighted["matches"] = overriding(matches, conditions)
@@ -126,16 +136,35 @@ class GatewayApi:
             return self._sticky(exposure, service, matches, routes, weighted)
         return [weighted]
 
+    def _mirror(self, exposure: Exposure, service: ServiceSpec, routes: Routes) -> Obj:
+        mirror: Obj = {"backendRef": _backend(service, exposure.canary)}
+        if self._is_v1 and routes.mirror_weight:
+            mirror["percent"] = routes.mirror_weight
+        return {"type": "RequestMirror", "requestMirror": mirror}
+
+    def _grpc_rules(self, exposure: Exposure, service: ServiceSpec, routes: Routes) -> list[Obj]:
+        if routes.cookies is not None:
+            raise Refusal("Unsupported", "a GRPCRoute has no session affinity")
+        matches = grpcroute.matches_of(service.match)
+        filters = grpcroute.filters_of(service)
+        rest: Obj = {"backendRefs": _weighted(exposure, service, Routes())[:1]}
+        rest |= {"matches": matches} if matches else {}
+        rest |= {"filters": filters} if filters else {}
+        weighted = rest | {"backendRefs": _weighted(exposure, service, routes)}
+        if routes.mirror:
+            weighted["filters"] = [*filters, self._mirror(exposure, service, routes)]
+        conditions = routes.match or exposure.match
+        if not conditions:
+            return [weighted]
+        return [weighted | {"matches": grpcroute.overriding(matches, conditions)}, rest]
+
     def _rule(
         self, exposure: Exposure, service: ServiceSpec, matches: list[Obj], routes: Routes
     ) -> Obj:
         """One rule with both backends and everything that service.* asks for."""
         rule: Obj = {
             "matches": copy.deepcopy(matches),
-            "backendRefs": [
-                {**_backend(service, exposure.primary), "weight": routes.primary},
-                {**_backend(service, exposure.canary), "weight": routes.canary},
-            ],
+            "backendRefs": _weighted(exposure, service, routes),
         }
         filters = filters_of(service, with_cors=self._is_v1)
         if filters:
@@ -180,6 +209,29 @@ class GatewayApi:
             value = f"{cookies.primary}; Max-Age={cookies.primary_max_age_s}"
             weighted["backendRefs"][0]["filters"] = [_sets(value)]
         return [*rules, weighted]
+
+
+def _kind(service: ServiceSpec | None) -> str:
+    if service is None:
+        return HTTP
+    return service.route_kind or (TCP if service.app_protocol.lower() == "tcp" else HTTP)
+
+
+def _tcp_rule(exposure: Exposure, service: ServiceSpec, routes: Routes) -> Obj:
+    grpcroute.check_tcp(service)
+    if exposure.match or routes.match or routes.mirror or routes.cookies:
+        raise Refusal(
+            "Unsupported",
+            "connections are split by weight only: no analysis.match, mirror, sessionAffinity",
+        )
+    return {"backendRefs": _weighted(exposure, service, routes)}
+
+
+def _weighted(exposure: Exposure, service: ServiceSpec, routes: Routes) -> list[Obj]:
+    return [
+        {**_backend(service, exposure.primary), "weight": routes.primary},
+        {**_backend(service, exposure.canary), "weight": routes.canary},
+    ]
 
 
 def _names(rule: Obj) -> list[str]:
@@ -231,8 +283,9 @@ def _not_accepted(exposure: Exposure, route: Obj) -> str:
         accepted = conditions.get("Accepted") or {}
         status, observed = accepted.get("status", ""), accepted.get("observedGeneration", 0)
         if status != "True" or observed < generation:
+            name = f"{route['kind']} {route['metadata']['name']}.{namespace}"
             return (
-                f"{KIND} {exposure.name}.{namespace} parent {reference.get('name', '')} "
+                f"{name} parent {reference.get('name', '')} "
                 f"is not ready (status: {status}, observed generation: {observed}, "
                 f"current generation: {generation})"
             )
