@@ -11,7 +11,9 @@ import pytest
 from serinus.loadtester.core.payload import Payload
 from serinus.loadtester.core.tasks import Task, task
 from serinus.loadtester.crew import REMEMBERED, Crew, Full, Run
+from serinus.loadtester.tasks.catalog import workshop
 from serinus.runtime.clock import SystemClock
+from serinus.runtime.http import HttpClient
 from serinus.runtime.telemetry import PrometheusMetrics
 
 
@@ -44,9 +46,8 @@ async def crew(told: Told) -> AsyncIterator[Crew]:
     made = Crew(
         clock=SystemClock(),
         metrics=PrometheusMetrics(),
-        timeout_s=20,
+        work=workshop(HttpClient(), SystemClock(), timeout_s=20, output_limit=10_000),
         at_once=2,
-        output_limit=10_000,
         started=told.started,
         finished=told.finished,
     )
@@ -119,7 +120,7 @@ async def test_numbers_of_load_tools_are_read(crew: Crew) -> None:
 async def test_draining_ends_what_runs_and_takes_no_more(crew: Crew, told: Told) -> None:
     run = begun(crew, a_task("trap 'echo bye; exit 3' TERM; echo up; sleep 20 & wait"))
     async with asyncio.timeout(10):
-        while "up" not in run.program.output.text():  # noqa: ASYNC110
+        while "up" not in run.work.output.text():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     await crew.drain(10)
@@ -133,7 +134,7 @@ async def test_draining_ends_what_runs_and_takes_no_more(crew: Crew, told: Told)
 async def test_what_does_not_listen_is_killed_at_the_end_of_the_drain(crew: Crew) -> None:
     run = begun(crew, a_task("trap '' TERM; echo up; sleep 20; sleep 20"))
     async with asyncio.timeout(10):
-        while "up" not in run.program.output.text():  # noqa: ASYNC110
+        while "up" not in run.work.output.text():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async with asyncio.timeout(10):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from serinus.events import BUCKETS
-from serinus.loadtester.gates import BUCKET, Gates, gate_key
+from serinus.loadtester.gates import BUCKET, Gates, Opened, gate_key
 from serinus.runtime.clock import LoopClock
 from serinus.runtime.errors import Retry
 from serinus.runtime.memory import MemoryBroker, MemoryBus
@@ -15,7 +15,7 @@ KEY = gate_key("gate", "web", "prod")
 
 
 def gates(broker: MemoryBroker) -> Gates:
-    return Gates(MemoryBus(broker, "loadtester").bucket(BUCKET))
+    return Gates(MemoryBus(broker, "loadtester").bucket(BUCKET), broker.clock)
 
 
 async def test_a_gate_nobody_opened_is_closed() -> None:
@@ -77,3 +77,22 @@ def test_spaces_and_canaries_have_gates_of_their_own() -> None:
     }
 
     assert len(keys) == 4
+
+
+async def test_an_open_gate_says_who_opened_it_and_when() -> None:
+    clock = LoopClock()
+    broker = MemoryBroker(clock)
+    one = gates(broker)
+
+    await one.set(KEY, True, "ana")
+
+    assert await one.opened(KEY) == Opened("ana", clock.now())
+    assert await one.opened(gate_key("gate", "api", "prod")) is None
+
+
+async def test_a_gate_that_an_older_version_opened_is_open() -> None:
+    broker = MemoryBroker(LoopClock())
+    await MemoryBus(broker, "loadtester").bucket(BUCKET).put(KEY, b"open")
+
+    assert await gates(broker).is_open(KEY)
+    assert await gates(broker).opened(KEY) == Opened()

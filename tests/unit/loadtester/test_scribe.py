@@ -73,8 +73,8 @@ async def test_gates_are_told() -> None:
     call = Payload(name="web", namespace="prod")
 
     async with scribe(broker) as one:
-        one.gate("gate", call, True)
-        one.gate("rollback", call, False)
+        one.gate("gate", call, True, "ana")
+        one.gate("rollback", call, False, "ana")
 
     facts = broker.messages(GateChanged)
     assert [(f.gate, f.open) for f in facts] == [("gate", True), ("rollback", False)]
@@ -87,7 +87,7 @@ async def test_a_caller_that_is_no_canary_makes_no_fact() -> None:
     async with scribe(broker) as one:
         one.started(a_run("web.>"))
         one.finished(a_run("web.>"))
-        one.gate("gate", Payload(name="a b", namespace="prod"), True)
+        one.gate("gate", Payload(name="a b", namespace="prod"), True, "")
 
     assert broker.messages() == []
 

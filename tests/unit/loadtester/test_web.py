@@ -12,11 +12,14 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from serinus.loadtester.core.callers import Caller, Callers, Rule
 from serinus.loadtester.core.payload import Namespaces, Payload
 from serinus.loadtester.crew import Crew, Run
 from serinus.loadtester.gates import BUCKET, Gates, Space
+from serinus.loadtester.tasks.catalog import workshop
 from serinus.loadtester.web import MAX_BODY, Desk, app
 from serinus.runtime.clock import SystemClock
+from serinus.runtime.http import HttpClient
 from serinus.runtime.memory import MemoryBroker, MemoryBus
 from serinus.runtime.telemetry import PrometheusMetrics
 
@@ -31,7 +34,7 @@ class Crowd:
     desk: Desk
     broker: MemoryBroker
     client: TestClient[Any, Any]
-    turned: list[tuple[Space, str, bool]]
+    turned: list[tuple[Space, str, bool, str]]
 
     async def ask(self, path: str, method: str = "POST", **more: Any) -> Answer:
         answer = await self.raw(path, method, **more)
@@ -64,22 +67,23 @@ async def make() -> AsyncIterator[Make]:
     async def one(at_once: int = 4, timeout_s: float = 20.0, **desk: Any) -> Crowd:
         metrics = PrometheusMetrics()
         broker = MemoryBroker(SystemClock())
-        turned: list[tuple[Space, str, bool]] = []
+        turned: list[tuple[Space, str, bool, str]] = []
 
-        def changed(space: Space, who: Payload, is_open: bool) -> None:
-            turned.append((space, who.canary, is_open))
+        def changed(space: Space, call: Payload, is_open: bool, by: str) -> None:
+            turned.append((space, call.canary, is_open, by))
 
         crew = Crew(
             clock=SystemClock(),
             metrics=metrics,
-            timeout_s=timeout_s,
+            work=workshop(HttpClient(), SystemClock(), timeout_s=timeout_s, output_limit=10_000),
             at_once=at_once,
-            output_limit=10_000,
             started=nothing,
             finished=nothing,
         )
-        gates = Gates(MemoryBus(broker, "loadtester").bucket(BUCKET))
-        whole = replace(Desk(crew, gates, Namespaces(""), metrics.exposition, changed), **desk)
+        gates = Gates(MemoryBus(broker, "loadtester").bucket(BUCKET), SystemClock())
+        anybody = Callers((), is_open=True)
+        plain = Desk(crew, gates, Namespaces(""), metrics.exposition, changed, anybody)
+        whole = replace(plain, **desk)
         client = TestClient(TestServer(app(whole)))
         await client.start_server()
         made.append(Crowd(whole, broker, client, turned))
@@ -133,7 +137,10 @@ async def test_a_gate_is_closed_until_it_is_opened(crowd: Crowd, space: Space) -
     assert await crowd.ask(f"/{space}/check", json=call()) == (200, "Approved")
     assert await crowd.ask(f"/{space}/close", json=call()) == (202, "")
     assert await crowd.ask(f"/{space}/check", json=call()) == (403, "Forbidden")
-    assert crowd.turned == [(space, "web.prod", True), (space, "web.prod", False)]
+    assert [turn[:3] for turn in crowd.turned] == [
+        (space, "web.prod", True),
+        (space, "web.prod", False),
+    ]
 
 
 async def test_a_gate_is_of_one_canary_and_one_space(crowd: Crowd) -> None:
@@ -321,7 +328,7 @@ async def test_tasks_are_listed(crowd: Crowd) -> None:
 
 
 async def test_with_a_token_only_those_who_show_it_may_call(make: Make) -> None:
-    crowd = await make(token="s3cret")
+    crowd = await make(callers=Callers((Caller(token="s3cret", name="ci"),), is_open=False))
     body = call(metadata={"type": "bash", "cmd": "true"})
 
     assert (await crowd.ask("/", json=body)) == (401, "Unauthorized")
@@ -332,6 +339,74 @@ async def test_with_a_token_only_those_who_show_it_may_call(make: Make) -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])
 async def test_probes_and_scrapes_need_no_token(make: Make, path: str) -> None:
-    crowd = await make(token="s3cret")
+    crowd = await make(callers=Callers((Caller(token="s3cret", name="ci"),), is_open=False))
 
     assert (await crowd.ask(path, "GET"))[0] == 200
+
+
+# --- who may call, and for whom ---
+
+
+async def test_without_callers_and_not_open_nobody_comes_in(make: Make) -> None:
+    crowd = await make(callers=Callers((), is_open=False))
+
+    assert (await crowd.task(cmd="true"))[0] == 401
+    assert (await crowd.ask("/gate/open", json=call()))[0] == 401
+    assert (await crowd.ask("/healthz", "GET"))[0] == 200
+
+
+async def test_a_namespace_in_the_body_is_believed_as_far_as_the_callers_own_reach(
+    make: Make,
+) -> None:
+    known = Callers((Caller(token="t", name="ci", namespaces="prod|stage"),), is_open=False)
+    crowd = await make(callers=known)
+    headers = {"Authorization": "Bearer t"}
+
+    for namespace, status in (("prod", 202), ("production", 403), ("", 403)):
+        body = call(namespace=namespace)
+        assert (await crowd.ask("/gate/open", json=body, headers=headers))[0] == status
+
+
+async def test_a_gate_remembers_who_opened_it(make: Make) -> None:
+    crowd = await make(callers=Callers((Caller(token="t", name="ci"),), is_open=False))
+    headers = {"Authorization": "Bearer t"}
+
+    await crowd.ask("/gate/open", json=call(), headers=headers)
+    await crowd.ask("/rollback/open", json=call(metadata={"by": "ana"}), headers=headers)
+
+    assert [by for *_, by in crowd.turned] == ["ci", "ana"]
+    opened = await crowd.desk.gates.opened("gate.web.prod")
+    assert opened is not None
+    assert opened.by == "ci"
+
+
+async def test_only_what_a_rule_allows_may_run(make: Make) -> None:
+    crowd = await make(rules=(Rule(namespace="prod", command="echo [a-z;$ ]+"),))
+
+    assert await crowd.task(type="bash", cmd="echo a; b", returnCmdOutput="true") == (200, "a; b\n")
+    status, text = await crowd.task(type="bash", cmd="rm -rf x")
+    assert (status, text) == (403, "no rule lets web.prod run this bash")
+
+
+# --- results of tasks that nobody waited for ---
+
+
+async def test_a_failed_task_fails_the_next_call_that_asks_for_it_and_then_runs_again(
+    crowd: Crowd,
+) -> None:
+    """11.3 no. 26: a cmd that failed had been answered 202 and was never heard of again."""
+    asked = {"cmd": "echo late >&2; exit 3", "failOnError": "true"}
+
+    assert (await crowd.task(**asked))[0] == 202
+    await crowd.desk.crew.runs()[0].over.wait()
+    status, text = await crowd.task(**asked)
+
+    assert (status, "late" in text, "exit status 3" in text) == (500, True, True)
+    assert (await crowd.task(**asked))[0] == 202
+
+
+async def test_without_asking_for_it_a_failed_task_fails_nothing(crowd: Crowd) -> None:
+    assert (await crowd.task(cmd="exit 3"))[0] == 202
+    await crowd.desk.crew.runs()[0].over.wait()
+
+    assert (await crowd.task(cmd="exit 3"))[0] == 202

@@ -241,10 +241,11 @@ class LoadFinished(Fact, frozen=True, tag="fact.load.finished.v1"):
 
 
 class GateChanged(Fact, frozen=True, tag="fact.load.gated.v1"):
-    """A manual gate was opened or closed."""
+    """A manual gate was opened or closed. `by` is who said it was them."""
 
     gate: str = ""
     open: bool = False
+    by: str = ""
 
 
 class Parked(Struct, frozen=True, kw_only=True, tag_field="type", tag="dead.v1"):

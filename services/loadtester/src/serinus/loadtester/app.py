@@ -8,11 +8,19 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from serinus.loadtester.core.callers import (
+    Caller,
+    Callers,
+    Rule,
+    parsed_callers,
+    parsed_rules,
+)
 from serinus.loadtester.core.payload import Namespaces
 from serinus.loadtester.crew import Crew
 from serinus.loadtester.gates import BUCKET, Gates
 from serinus.loadtester.scribe import Scribe
 from serinus.loadtester.settings import Settings
+from serinus.loadtester.tasks.catalog import workshop
 from serinus.loadtester.web import Desk, app
 from serinus.runtime.service import Context, Service
 from serinus.runtime.settings import SettingsError
@@ -30,19 +38,24 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
     crew = Crew(
         clock=context.clock,
         metrics=context.metrics,
-        timeout_s=settings.timeout_s,
+        work=workshop(
+            context.http,
+            context.clock,
+            timeout_s=settings.timeout_s,
+            output_limit=settings.output_bytes,
+        ),
         at_once=settings.max_tasks,
-        output_limit=settings.output_bytes,
         started=scribe.started,
         finished=scribe.finished,
     )
     desk = Desk(
         crew=crew,
-        gates=Gates(context.bus.bucket(BUCKET)),
+        gates=Gates(context.bus.bucket(BUCKET), context.clock),
         namespaces=_namespaces(settings),
         metrics=_exposition(context),
         changed=scribe.gate,
-        token=settings.token.reveal(),
+        callers=callers(settings),
+        rules=_rules(settings),
     )
     runner = web.AppRunner(app(desk), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
@@ -58,6 +71,32 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
                 await crew.drain(settings.drain_s / 2)
     finally:
         await runner.cleanup()
+
+
+def callers(settings: Settings) -> Callers:
+    """The callers of the settings; nobody may come in where there are none and it is not open."""
+    known: tuple[Caller, ...] = ()
+    if settings.callers.reveal():
+        try:
+            known = parsed_callers(settings.callers.reveal().encode())
+        except ValueError as error:
+            raise SettingsError(f"SERINUS_CALLERS: {error}") from None
+    if settings.token.reveal():
+        known = (*known, Caller(token=settings.token.reveal(), name="token"))
+    if not known and settings.open:
+        log.warning("open: whoever reaches this port may run commands and open gates")
+    if not known and not settings.open:
+        log.warning("nobody may call: set SERINUS_TOKEN, SERINUS_CALLERS or SERINUS_OPEN=true")
+    return Callers(known, is_open=settings.open)
+
+
+def _rules(settings: Settings) -> tuple[Rule, ...] | None:
+    if not settings.rules:
+        return None
+    try:
+        return parsed_rules(settings.rules.encode())
+    except ValueError as error:
+        raise SettingsError(f"SERINUS_RULES: {error}") from None
 
 
 def _namespaces(settings: Settings) -> Namespaces:

@@ -12,7 +12,8 @@ from typing import Literal
 
 from serinus.loadtester.core.numbers import numbers
 from serinus.loadtester.core.tasks import Task
-from serinus.loadtester.process import Ended, Program
+from serinus.loadtester.process import Ended
+from serinus.loadtester.tasks.work import Work
 from serinus.runtime.clock import Clock
 from serinus.runtime.service import Metrics
 
@@ -28,11 +29,12 @@ class Run:
 
     task: Task
     started_at: float
-    program: Program
+    work: Work
     seconds: float = 0.0
     ended: Ended | None = None
     numbers: dict[str, float] = field(default_factory=dict)
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    reported: bool = False
 
     @property
     def state(self) -> Literal["running", "succeeded", "failed"]:
@@ -51,6 +53,7 @@ class Full:
 class Crew:
     """The tasks that run here.
 
+    work               makes what a run does
     started, finished  called for each run, to tell of it; they must not raise or wait
     """
 
@@ -59,16 +62,14 @@ class Crew:
         *,
         clock: Clock,
         metrics: Metrics,
-        timeout_s: float,
+        work: Callable[[Task], Work],
         at_once: int,
-        output_limit: int,
         started: Callable[[Run], None],
         finished: Callable[[Run], None],
     ) -> None:
         self._clock = clock
-        self._timeout_s = timeout_s
+        self._work = work
         self._at_once = at_once
-        self._output_limit = output_limit
         self._started = started
         self._finished = finished
         self._running: dict[str, Run] = {}
@@ -93,8 +94,7 @@ class Crew:
             return run
         if len(self._running) >= self._at_once:
             return Full()
-        program = Program(task.argv, timeout_s=self._timeout_s, output_limit=self._output_limit)
-        run = Run(task=task, started_at=self._clock.now(), program=program)
+        run = Run(task=task, started_at=self._clock.now(), work=self._work(task))
         self._running[task.id] = run
         self._gauge.set(len(self._running))
         self._started(run)
@@ -102,6 +102,14 @@ class Crew:
         self._tasks.add(worker)
         worker.add_done_callback(self._tasks.discard)
         return run
+
+    def last_failure(self, task: Task) -> Run | None:
+        """The newest run of this task if it failed and nobody was told; asking is being told."""
+        known = [run for (id_, _), run in self._past.items() if id_ == task.id]
+        if not known or known[-1].state != "failed" or known[-1].reported:
+            return None
+        known[-1].reported = True
+        return known[-1]
 
     def runs(self) -> list[Run]:
         """What is running, then what ended, newest first."""
@@ -114,10 +122,10 @@ class Crew:
             return
         workers = tuple(self._tasks)
         for run in self._running.values():
-            run.program.end(signal.SIGTERM)
+            run.work.end(signal.SIGTERM)
         _, late = await asyncio.wait(workers, timeout=within_s)
         for run in self._running.values():
-            run.program.end(signal.SIGKILL)
+            run.work.end(signal.SIGKILL)
         for worker in late:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
@@ -125,10 +133,10 @@ class Crew:
     async def _run(self, run: Run) -> None:
         since = self._clock.monotonic()
         try:
-            run.ended = await run.program.run()
+            run.ended = await run.work.run()
         finally:
             if run.ended is None:
-                run.ended = Ended(-signal.SIGKILL, run.program.output.text(), "signal: killed")
+                run.ended = Ended(-signal.SIGKILL, run.work.output.text(), "signal: killed")
             run.seconds = self._clock.monotonic() - since
             run.numbers = numbers(run.ended.output)
             del self._running[run.task.id]

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+from msgspec import Struct
+
 from serinus.runtime.bus import Bucket
+from serinus.runtime.clock import Clock
 
 BUCKET = "serinus-gates"
 Space = Literal["gate", "rollback"]
-_OPEN = b"open"
+
+
+class Opened(Struct, frozen=True):
+    """Who opened a gate, and when (Unix seconds)."""
+
+    by: str = ""
+    at: float = 0.0
 
 
 def gate_key(space: Space, name: str, namespace: str) -> str:
@@ -21,16 +31,25 @@ def gate_key(space: Space, name: str, namespace: str) -> str:
 
 
 class Gates:
-    """Both methods raise Retry when the bucket cannot be reached."""
+    """Every method raises Retry when the bucket cannot be reached."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, clock: Clock) -> None:
         self._bucket = bucket
+        self._clock = clock
 
     async def is_open(self, key: str) -> bool:
-        return await self._bucket.get(key) == _OPEN
+        return await self._bucket.get(key) is not None
 
-    async def set(self, key: str, is_open: bool) -> None:
+    async def opened(self, key: str) -> Opened | None:
+        """Who opened it; None: it is closed."""
+        found = await self._bucket.get(key)
+        try:
+            return msgspec.json.decode(found, type=Opened) if found is not None else None
+        except msgspec.MsgspecError:
+            return Opened()
+
+    async def set(self, key: str, is_open: bool, by: str = "") -> None:
         if is_open:
-            await self._bucket.put(key, _OPEN)
+            await self._bucket.put(key, msgspec.json.encode(Opened(by, self._clock.now())))
         else:
             await self._bucket.delete(key)

@@ -71,7 +71,7 @@ class Scribe:
             )
         )
 
-    def gate(self, space: Space, call: Payload, is_open: bool) -> None:
+    def gate(self, space: Space, call: Payload, is_open: bool, by: str) -> None:
         if canary := _ref(call.about):
             at = self._clock.now()
             word = "open" if is_open else "closed"
@@ -82,6 +82,7 @@ class Scribe:
                     at=at,
                     gate=space,
                     open=is_open,
+                    by=by,
                 )
             )
 

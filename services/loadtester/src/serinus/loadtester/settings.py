@@ -24,6 +24,22 @@ class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields
     token: Annotated[
         Secret, Meta(description="bearer token that callers must show; empty: none")
     ] = Secret()
+    callers: Annotated[
+        Secret,
+        Meta(
+            description="JSON list of {token, name, namespaces}: callers with namespaces of theirs"
+        ),
+    ] = Secret()
+    open: Annotated[bool, Meta(description="anybody may call, as with Flagger's load tester")] = (
+        True
+    )
+    rules: Annotated[
+        str,
+        Meta(
+            description="JSON list of {namespace, canary, types, command, shell}: "
+            "nothing else runs; empty: anything"
+        ),
+    ] = ""
     timeout_s: Annotated[
         float, Meta(gt=0, description="seconds after which a task and its children are killed")
     ] = 3600.0

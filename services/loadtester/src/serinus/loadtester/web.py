@@ -7,13 +7,13 @@ with Retry-After (there it takes everything).
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
 
+from serinus.loadtester.core.callers import ANYBODY, Caller, Callers, Rule, speaks_for
 from serinus.loadtester.core.payload import Namespaces, Payload, payload
 from serinus.loadtester.core.tasks import Refused, Task, failure, task
 from serinus.loadtester.crew import RETRY_AFTER_S, Crew, Full, Run
@@ -32,15 +32,17 @@ class Desk:
 
     metrics    the text for /metrics
     changed    called when a gate was opened or closed
-    token      what callers must show as a bearer token; "": nothing
+    callers    who may come in
+    rules      what may run; None: anything
     """
 
     crew: Crew
     gates: Gates
     namespaces: Namespaces
     metrics: Callable[[], bytes]
-    changed: Callable[[Space, Payload, bool], None]
-    token: str = ""
+    changed: Callable[[Space, Payload, bool, str], None]
+    callers: Callers
+    rules: tuple[Rule, ...] | None = None
 
 
 def app(desk: Desk) -> web.Application:
@@ -67,6 +69,7 @@ def app(desk: Desk) -> web.Application:
 
 _APPROVED = "Approved"
 _FORBIDDEN = "Forbidden"
+_CALLER = web.RequestKey("caller", Caller)
 _OPEN_TO_ALL = frozenset({"/healthz", "/metrics"})
 
 
@@ -77,11 +80,11 @@ class _Face:
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Asks for the token where one is set; says 503 when a store cannot be reached."""
-        token = self._desk.token
-        if token and request.path not in _OPEN_TO_ALL:
-            shown = request.headers.get("Authorization", "")
-            if not hmac.compare_digest(shown.encode(), f"Bearer {token}".encode()):
+        if request.path not in _OPEN_TO_ALL:
+            caller = self._desk.callers.of(request.headers.get("Authorization", ""))
+            if caller is None:
                 return web.Response(status=401, text="Unauthorized")
+            request[_CALLER] = caller
         try:
             return await handler(request)
         except Retry as error:
@@ -118,8 +121,9 @@ class _Face:
             call = await self._call(request)
             if isinstance(call, web.Response):
                 return call
-            await self._desk.gates.set(_key(space, call), is_open)
-            self._desk.changed(space, call, is_open)
+            who = call.word("by") or request[_CALLER].name or ANYBODY
+            await self._desk.gates.set(_key(space, call), is_open, who)
+            self._desk.changed(space, call, is_open, who)
             return web.Response(status=202)
 
         return handle
@@ -128,9 +132,13 @@ class _Face:
         call = await self._call(request)
         if isinstance(call, web.Response):
             return call
-        wanted = task(call)
+        wanted = task(call, self._desk.rules)
         if isinstance(wanted, Refused):
-            return web.Response(status=400, text=wanted.why)
+            return web.Response(status=403 if wanted.forbidden else 400, text=wanted.why)
+        if wanted.fails and not wanted.waits:
+            failed = self._desk.crew.last_failure(wanted)
+            if failed is not None:
+                return _result(wanted, failed)
         run = self._desk.crew.start(wanted)
         if isinstance(run, Full):
             if run.closing:
@@ -156,7 +164,8 @@ class _Face:
             return web.Response(status=413, text=f"more than {MAX_BODY} bytes")
         if call is None:
             return web.Response(status=400)
-        if not self._desk.namespaces.allow(call):
+        namespace = call.namespace or ""
+        if not self._desk.namespaces.allow(call) or not speaks_for(request[_CALLER], namespace):
             return web.Response(status=403, text=_FORBIDDEN)
         return call
 
@@ -190,6 +199,6 @@ def _row(run: Run) -> dict[str, object]:
         "seconds": run.seconds,
         "exit": ended.status if ended else None,
         "error": ended.error if ended else "",
-        "output": (ended.output if ended else run.program.output.text())[-TAIL:],
+        "output": (ended.output if ended else run.work.output.text())[-TAIL:],
         "numbers": run.numbers,
     }

@@ -7,14 +7,18 @@ whether the caller waits for the result.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
+from serinus.loadtester.core.callers import Rule, rule_for, words
 from serinus.loadtester.core.payload import Payload
 
 DEFAULT_TYPE = "cmd"
+NGRINDER = ("server", "clone", "username", "passwd")
+CONCORD = ("server", "org", "project", "repo", "entrypoint", "apiKeyPath", "endpoint")
+SHELLS = frozenset({"cmd", "bash"})
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -23,35 +27,44 @@ class Task(Struct, frozen=True, kw_only=True):
     id      the same for the same command of the same canary: it runs once at a time
     canary  `name.namespace`, as the caller spelled it
     about   namespace and name where they can be an object's; None: facts cannot speak of it
-    argv    program and arguments
+    argv    program and arguments; () for a job on another server
+    metadata  what such a job is described by
     waits   the caller waits and learns how it ended; else it is only told that it was taken
     shows   the output is the body of a success
     logs    the output goes to our log
+    fails   the end of a run that nobody waited for is the answer to the next call
     """
 
     id: str
     canary: str
     kind: str
     command: str
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
     waits: bool
     about: tuple[str, str] | None = None
     shows: bool = False
     logs: bool = False
+    fails: bool = False
 
 
 class Refused(Struct, frozen=True):
-    """Why there is no task, in the reference's words; the answer is 400."""
+    """Why there is no task, in the reference's words; the answer is 400, or 403 if forbidden."""
 
     why: str
+    forbidden: bool = False
 
 
 class Row(Struct, frozen=True):
-    """One task type. `argv` makes the command line; `waits` as in Task."""
+    """One task type. `argv` makes the command line; `waits` as in Task.
+
+    needs  keys that its metadata must have
+    """
 
     name: str
-    argv: Callable[[str], tuple[str, ...]]
+    argv: Callable[[str], tuple[str, ...]] | None
     waits: Literal[True, False]
+    needs: tuple[str, ...] = ("cmd",)
 
 
 def _words(program: str) -> Callable[[str], tuple[str, ...]]:
@@ -67,31 +80,50 @@ TASKS: Mapping[str, Row] = {
         Row("helm", _words("helm"), waits=True),
         Row("helmv3", _words("helm"), waits=True),
         Row("kubectl", _words("kubectl"), waits=True),
+        Row("ngrinder", None, waits=False, needs=NGRINDER),
+        Row("concord", None, waits=True, needs=CONCORD),
     )
 }
 
 
-def task(call: Payload) -> Task | Refused:
-    """The task that a call asks for."""
+def task(call: Payload, rules: Sequence[Rule] | None = None) -> Task | Refused:
+    """The task that a call asks for.
+
+    rules  what may run; None: anything
+    """
     if not call.metadata:
         return Refused("metadata not found in payload")
     kind = call.word("type") if "type" in call.metadata else DEFAULT_TYPE
     row = TASKS.get(kind)
     if row is None:
         return Refused(f"unknown task type {kind}")
-    command = call.word("cmd")
-    if not command:
-        return Refused("cmd not found in metadata")
+    missing = next((key for key in row.needs if not call.word(key)), None)
+    if missing:
+        return Refused(f"{missing} not found in metadata")
+    command = call.word("cmd") or call.word("server")
+    argv = row.argv(command) if row.argv else ()
+    if rules is not None:
+        rule = rule_for(rules, call, kind, command)
+        if rule is None:
+            return Refused(f"no rule lets {call.canary} run this {kind}", forbidden=True)
+        if kind in SHELLS and not rule.shell:
+            found = words(command)
+            if found is None:
+                return Refused("cmd cannot be split into words")
+            argv = found
+    metadata = {k: v for k, v in call.metadata.items() if v is not None}
     return Task(
         id=key(kind, call.canary, command),
         canary=call.canary,
         kind=kind,
         command=command,
-        argv=row.argv(command),
+        argv=argv,
+        metadata={} if row.argv else metadata,
         waits=row.waits,
         about=call.about,
         shows=call.flag("returnCmdOutput"),
         logs=call.flag("logCmdOutput"),
+        fails=call.flag("failOnError"),
     )
 
 
