@@ -131,3 +131,12 @@ async def test_our_own_settings_are_not_in_its_environment(
 def test_everything_else_in_the_environment_stays() -> None:
     assert clean({"PATH": "/bin", "SERINUS_TOKEN": "x"}) == {"PATH": "/bin"}
     assert os.environ.get("PATH")
+
+
+async def test_a_signal_that_comes_before_the_program_is_kept_for_it() -> None:
+    """A tester that stops right after it took a task waited for its whole drain time."""
+    running = program("sleep", "30")
+
+    running.end(signal.SIGTERM)
+
+    assert (await running.run()).status == -signal.SIGTERM

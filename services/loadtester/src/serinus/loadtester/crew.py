@@ -13,7 +13,7 @@ from typing import Literal
 from serinus.loadtester.core.numbers import numbers
 from serinus.loadtester.core.tasks import Task
 from serinus.loadtester.process import Ended
-from serinus.loadtester.tasks.work import Work
+from serinus.loadtester.work import Work
 from serinus.runtime.clock import Clock
 from serinus.runtime.service import Metrics
 

@@ -54,6 +54,7 @@ class Program:
         self._timeout_s = timeout_s
         self.output = Output(output_limit)
         self._process: asyncio.subprocess.Process | None = None
+        self._early: signal.Signals | None = None
 
     async def run(self) -> Ended:
         """Waits until the program ended and nobody writes to its output any more.
@@ -74,6 +75,8 @@ class Program:
             return Ended(127, "", f'exec: "{name}": executable file not found in $PATH')
         except (OSError, ValueError) as error:
             return Ended(127, "", f"cannot start: {error}")
+        if self._early is not None:
+            self.end(self._early)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._listen(process)
@@ -88,8 +91,10 @@ class Program:
         return Ended(status, self.output.text(), "" if status == 0 else exit_text(status))
 
     def end(self, number: signal.Signals) -> None:
-        """Sends a signal to the program and all its children."""
+        """Sends a signal to the program and all its children, once it has any."""
         process = self._process
+        if process is None:
+            self._early = number
         if process is not None and (process.returncode is None or not self._closed(process)):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, number)

@@ -8,7 +8,7 @@ from serinus.loadtester.core.tasks import Task
 from serinus.loadtester.process import Program
 from serinus.loadtester.tasks.concord import Concord
 from serinus.loadtester.tasks.ngrinder import NGrinder
-from serinus.loadtester.tasks.work import Work
+from serinus.loadtester.work import Work
 from serinus.runtime.clock import Clock
 from serinus.runtime.http import Http
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from serinus.loadtester.process import Ended, Output
-from serinus.loadtester.tasks.work import Failed, asked
+from serinus.loadtester.work import Failed, asked
 from serinus.runtime.clock import Clock
 from serinus.runtime.http import Http, HttpRequest
 
