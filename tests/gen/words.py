@@ -144,6 +144,12 @@ _ANALYSIS = {
     "Analysis.canaryReadyThreshold": "Percent of canary pods that must be available; default 100.",
     "Analysis.match": "Requests that take part in an A/B analysis.",
     "Analysis.metrics": "What is measured at each check.",
+    "Analysis.onNoData": "What a check without data amounts to: count (default: a failed check), "
+    "hold, extend (wait for `threshold` intervals, then count) or fail (roll back).",
+    "Analysis.onUnreachable": "The same for a metrics source that is away; default hold. A query "
+    "that the source refuses always counts.",
+    "Analysis.counting": "cumulative (default): failed checks of the rollout add up; consecutive: "
+    "a passed round forgets them.",
     "Analysis.alerts": "Who is told.",
     "Analysis.webhooks": "Hooks that are asked or told on the way.",
     "Analysis.sessionAffinity": "Keep users on the version that they saw first, by cookie.",
@@ -155,6 +161,12 @@ _ANALYSIS = {
     "Metric.query": "Inline Prometheus query.",
     "Metric.templateRef": "MetricTemplate that holds the query.",
     "Metric.templateVariables": "Values for the template's own variables.",
+    "Metric.mode": "Left out: the metric decides; `warn`: it is told and does not decide; "
+    "`dry-run`: it is measured and noted only.",
+    "Metric.weight": "As how many failed checks a failure counts; default 1.",
+    "Metric.minSamples": "Fewest samples that a value must rest on; fewer are no data.",
+    "Metric.samplesQuery": "Query for the number of samples, for queries and templates; built-in "
+    "checks count requests by themselves.",
     "ThresholdRange.min": "Lowest acceptable value, in the metric's unit.",
     "ThresholdRange.max": "Highest acceptable value, in the metric's unit.",
     "Webhook.name": "Name of the hook, for people.",

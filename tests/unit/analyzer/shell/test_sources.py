@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+import msgspec
 import pytest
 from tests.builders import REF, a_canary_spec, a_rollout, a_status
 from tests.unit.analyzer.doubles import FakeCluster, FakeHttp, Spawner, in_turn, reply, toolbox
@@ -111,8 +112,33 @@ async def test_a_secret_that_cannot_be_read_is_told(error: Exception) -> None:
     answer = await bench.sources.measure(an_ask(secret="prom"), a_rollout())
 
     assert answer == Unreachable(
-        key="k", why=f"Metric template errors.metrics secret prom error: {error}"
+        key="k",
+        why=f"Metric template errors.metrics secret prom error: {error}",
+        away=isinstance(error, ApiAway),
     )
+
+
+@pytest.mark.parametrize(("counted", "samples"), [('[{"value":[1,"42"]}]', 42.0), ("[]", 0.0)])
+async def test_samples_are_counted_where_the_check_wants_to_know(
+    counted: str, samples: float
+) -> None:
+    bench = Bench()
+    found = '{"status":"success","data":{"resultType":"vector","result":%s}}'
+    bench.http.script = in_turn(reply(200, ONE), reply(200, found % counted))
+    ask = msgspec.structs.replace(an_ask(), samples_query="sum(n)")
+
+    answer = await bench.sources.measure(ask, a_rollout())
+
+    assert answer == Value(key="k", value=1.0, samples=samples)
+    assert len(bench.http.sent) == 2
+
+
+async def test_samples_that_cannot_be_counted_are_no_answer() -> None:
+    bench = Bench()
+    bench.http.script = in_turn(reply(200, ONE), reply(500, "oops"))
+    ask = msgspec.structs.replace(an_ask(), samples_query="sum(n)")
+
+    assert isinstance(await bench.sources.measure(ask, a_rollout()), Unreachable)
 
 
 async def test_a_private_template_is_read_with_its_headers() -> None:
@@ -148,6 +174,7 @@ async def test_a_probe_says_which_source_is_not_available() -> None:
         key="p",
         why="prometheus in metric template errors.metrics not available: "
         "error response: Status 503 Service Unavailable: starting",
+        away=True,
     )
 
 

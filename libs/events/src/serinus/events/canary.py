@@ -81,6 +81,10 @@ ReleaseOutcome = Literal[
     "", "promoted", "skipped", "rolled-back", "aborted", "promotion-failed", "superseded"
 ]
 Severity = Literal["", "info", "warn", "error"]
+Lacking = Literal["count", "hold", "extend", "fail"]
+"""What a check without evidence amounts to: a failed check, waiting without end, waiting for
+`threshold` intervals before it counts, or the end of the rollout."""
+MetricMode = Literal["", "warn", "dry-run"]
 Strategy = Literal["canary", "ab-testing", "blue-green"]
 MetricProviderType = Literal[
     "prometheus",
@@ -285,6 +289,10 @@ class Metric(_Part, frozen=True, kw_only=True):
     query: str = ""
     template_ref: TemplateRef | None = None
     template_variables: dict[str, str] = {}
+    mode: MetricMode = ""
+    weight: Annotated[int, Meta(ge=1)] = 1
+    min_samples: Annotated[int, Meta(ge=0)] = 0
+    samples_query: str = ""
 
 
 class SecretRef(_Part, frozen=True, kw_only=True):
@@ -363,6 +371,9 @@ class Analysis(_Part, frozen=True, kw_only=True):
     canary_ready_threshold: Percent | None = None
     match: tuple[HttpMatch, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    on_no_data: Lacking = "count"
+    on_unreachable: Lacking = "hold"
+    counting: Literal["cumulative", "consecutive"] = "cumulative"
     alerts: tuple[AlertRef, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     session_affinity: SessionAffinity | None = None

@@ -16,6 +16,7 @@ from serinus.analyzer.core.ends import roll_back
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.questions import judged, questions
 from serinus.analyzer.core.rollout import Decision, Sample
+from serinus.analyzer.core.rulings import forgives, held, noted, ruling
 from serinus.analyzer.core.steps import step
 from serinus.analyzer.core.times import rfc3339, unix_s
 from serinus.events import (
@@ -114,19 +115,36 @@ def _check(m: Moment) -> Decision:
             return _failed(m, text, facts, hook=hook)
     measured: tuple[Measurement, ...] = ()
     samples: tuple[Sample, ...] = ()
+    waits: Facts = ()
     for question in questions(m):
         if question.ask is not None and m.answer(question.ask.key) is None:
             return Decision(reason="metric", status=m.status, asks=(question.ask,), facts=facts)
         found = judged(m, question)
         measured = (*measured, found.measurement)
         samples = (*samples, *_sample(m, found.measurement))
-        if not found.passed:
-            return _failed(m, found.text, facts, measured=measured, samples=samples)
+        if found.passed:
+            continue
+        match ruling(m, question.metric, found):
+            case "note":
+                facts = (*facts, noted(m, question.metric, found))
+            case "hold":
+                # The others are asked all the same: a source that is away hides no failure.
+                waits = (*waits, held(m, found))
+            case kind:
+                left = threshold(m.spec) - m.status.failed_checks
+                counts = left if kind == "fail" else question.metric.weight
+                return _failed(
+                    m, found.text, facts, measured=measured, samples=samples, counts=counts
+                )
+    if waits:
+        waiting = m.stand_still("no_evidence", *facts, *waits, due_at=m.next_round_at)
+        return _with_samples(waiting, samples)
     passed = m.tell(CheckPassed, measurements=measured, once=str(m.round))
     decision = step(m, (*facts, passed))
     if decision.status != m.status:
         evidence = record.checked(m.status, m.at, measured, passed=True)
-        status = msgspec.structs.replace(decision.status, **evidence)
+        failed = 0 if forgives(m) else decision.status.failed_checks
+        status = msgspec.structs.replace(decision.status, failed_checks=failed, **evidence)
         decision = msgspec.structs.replace(decision, status=status)
     return _with_samples(decision, samples)
 
@@ -151,12 +169,13 @@ def _failed(
     hook: Webhook | None = None,
     measured: tuple[Measurement, ...] = (),
     samples: tuple[Sample, ...] = (),
+    counts: int = 1,
 ) -> Decision:
-    """One more failed check; at the threshold the run ends at once.
+    """One more failed check, or as many as it counts for; at the threshold the run ends at once.
 
     Flagger ends it one interval later, and serves a known-bad canary for that long.
     """
-    failed = m.status.failed_checks + 1
+    failed = m.status.failed_checks + counts
     told = m.tell(
         CheckFailed,
         text,

@@ -30,11 +30,15 @@ _TEMPLATE = "Metric template "
 
 
 class Judged(Struct, frozen=True, kw_only=True):
-    """One metric of one check. `text` is the halt event's sentence, "" when it passed."""
+    """One metric of one check. `text` is the halt event's sentence, "" when it passed.
+
+    away  the source could not be asked at all; the canary has nothing to do with it
+    """
 
     passed: bool
     measurement: Measurement
     text: str = ""
+    away: bool = False
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -107,7 +111,7 @@ def judge(
         interval=interval,
         source=provider,
     )
-    match reading:
+    match _enough(reading, metric.min_samples):
         case Value(value=value):
             return _compared(replace(base, value=_scaled(value, check, provider)), limits, say)
         case NoData(cause=cause):
@@ -116,14 +120,26 @@ def judge(
                 measurement=replace(base, outcome="no-data", cause=cause or NO_VALUES),
                 text=say.no_values(cause, template=template),
             )
-        case Unreachable(why=why):
+        case Unreachable(why=why, away=away):
             return Judged(
+                away=away,
                 passed=False,
                 measurement=replace(base, outcome="unreachable", cause=why),
                 text=say.unreachable(why, template=template),
             )
         case _ as never:
             assert_never(never)
+
+
+def _enough(reading: Reading, wanted: int) -> Reading:
+    """The reading, or no data where its value rests on too little."""
+    if not wanted or not isinstance(reading, Value):
+        return reading
+    if reading.samples is None:
+        return NoData(key=reading.key, cause="nobody knows on how many samples: set samplesQuery")
+    if reading.samples < wanted:
+        return NoData(key=reading.key, cause=f"{reading.samples:.0f} samples, {wanted} are wanted")
+    return reading
 
 
 def metric_value(reading: Reading, metric: Metric, builtin: bool, provider: str) -> float | None:

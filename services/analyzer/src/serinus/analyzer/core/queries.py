@@ -126,6 +126,13 @@ def builtin_query(observer: str, check: Check, names: Names, interval: str = "")
     return f"histogram_quantile( {QUANTILE}, {buckets} by (le) ){scaled}"
 
 
+def samples_query(observer: str, names: Names, interval: str = "") -> str:
+    """The PromQL text of how many requests the checks of this canary rest on."""
+    row = OBSERVERS[observer]
+    every = _selector(row, (*row.base, *row.tail), _words(names), comma=row.comma)
+    return f"sum(increase({every}[{interval or DEFAULT_INTERVAL}]))"
+
+
 def _rate(row: Row, selector: str, window: str) -> str:
     inner = f"{selector}{window}"
     return f"sum(rate({inner}))" if row.tight else f"sum( rate( {inner} ) )"

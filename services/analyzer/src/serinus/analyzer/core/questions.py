@@ -23,6 +23,7 @@ from serinus.analyzer.core.queries import (
     metrics_provider,
     names_of,
     observer_of,
+    samples_query,
 )
 from serinus.analyzer.core.rollout import HookAnswer, MetricAsk
 from serinus.analyzer.core.template import TemplateError, render
@@ -103,16 +104,27 @@ def _builtin(m: Moment, names: Names, index: int, metric: Metric) -> Question:
     provider = metrics_provider(m.spec.provider, m.rollout.policy.mesh, m.spec.target_ref)
     check: Check = "request-success-rate" if metric.name == SUCCESS_RATE else "request-duration"
     query = builtin_query(observer_of(provider), check, names, metric.interval)
-    return _asked(m, metric, f"builtin/{index}", query, builtin=True, provider=provider)
+    return _asked(
+        m,
+        metric,
+        f"builtin/{index}",
+        query,
+        builtin=True,
+        provider=provider,
+        samples=samples_query(observer_of(provider), names, metric.interval),
+    )
 
 
 def _inline(m: Moment, names: Names, index: int, metric: Metric) -> Question:
     interval = metric.interval or DEFAULT_INTERVAL
     try:
         query = render(metric.query, names.words(interval), metric.template_variables)
+        samples = render(metric.samples_query, names.words(interval), metric.template_variables)
     except TemplateError as error:
         return _unaskable(metric, f"Prometheus query failed for {metric.name}: {error}")
-    return _asked(m, metric, f"query/{index}", collapse(query), provider="prometheus")
+    return _asked(
+        m, metric, f"query/{index}", collapse(query), provider="prometheus", samples=samples
+    )
 
 
 def _templated(m: Moment, names: Names, index: int, metric: Metric, ref: TemplateRef) -> Question:
@@ -129,11 +141,21 @@ def _templated(m: Moment, names: Names, index: int, metric: Metric, ref: Templat
         body = render(
             described.body if described else "", names.words(interval), metric.template_variables
         )
+        samples = render(metric.samples_query, names.words(interval), metric.template_variables)
     except TemplateError as error:
         why = f"Metric template {name}.{namespace} query render error: {error}"
         return _unaskable(metric, why)
     kind = template.provider.type
-    return _asked(m, metric, f"template/{index}", query, provider=kind, template=key, body=body)
+    return _asked(
+        m,
+        metric,
+        f"template/{index}",
+        query,
+        provider=kind,
+        template=key,
+        body=body,
+        samples=samples,
+    )
 
 
 def _asked(
@@ -146,6 +168,7 @@ def _asked(
     builtin: bool = False,
     template: str = "",
     body: str = "",
+    samples: str = "",
 ) -> Question:
     interval = metric.interval or DEFAULT_INTERVAL
     ask = MetricAsk(
@@ -155,6 +178,7 @@ def _asked(
         template=template,
         query=query,
         body=body,
+        samples_query=collapse(samples) if metric.min_samples else "",
         window_s=duration_s(interval) or 60.0,
     )
     return Question(metric=metric, builtin=builtin, provider=provider, interval=interval, ask=ask)

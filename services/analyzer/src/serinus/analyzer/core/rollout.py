@@ -82,6 +82,7 @@ class MetricAsk(Struct, frozen=True, kw_only=True, tag="metric"):
     template   `namespace/name` of the MetricTemplate, "" for built-in and inline ones
     query      rendered, whitespace collapsed; for `scrape` the built-in's name
     body       rendered body of an `http` source's request
+    samples_query  asks for the number of samples, where the check wants to know; "": it does not
     window_s   the metric's interval in seconds
     """
 
@@ -91,6 +92,7 @@ class MetricAsk(Struct, frozen=True, kw_only=True, tag="metric"):
     template: str = ""
     query: str = ""
     body: str = ""
+    samples_query: str = ""
     window_s: float = 60.0
 
 

@@ -17,7 +17,7 @@ from serinus.analyzer.providers.graphite import GRAPHITE
 from serinus.analyzer.providers.influxdb import FLUX, INFLUXQL, SQL
 from serinus.analyzer.providers.keptn import Keptn
 from serinus.analyzer.providers.newrelic import NEWRELIC
-from serinus.analyzer.providers.prometheus import PROMETHEUS
+from serinus.analyzer.providers.prometheus import Prometheus
 from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.providers.source import Halves, OverHttp, Provider, Question, Source
 from serinus.analyzer.providers.splunk import Splunk
@@ -89,7 +89,11 @@ def _influxdb(source: Source, tools: Tools) -> Provider:
 _TLS = ("ca.crt", "tls.crt", "tls.key")
 _LOGIN = ("token", "username", "password", *_TLS)
 _ROWS = (
-    Row(type="prometheus", secret_keys=_LOGIN, make=_over_http(PROMETHEUS)),
+    Row(
+        type="prometheus",
+        secret_keys=_LOGIN,
+        make=lambda source, tools: Prometheus(source, tools.http),
+    ),
     Row(type="scrape", make=_Scraped),
     Row(
         type="datadog",

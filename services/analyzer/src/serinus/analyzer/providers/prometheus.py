@@ -15,22 +15,25 @@ from msgspec import Struct
 
 from serinus.analyzer.core.checks import NO_SERIES
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
+from serinus.analyzer.providers.causes import explained
 from serinus.analyzer.providers.source import (
     MULTIPLE,
     Halves,
     Misconfigured,
     Misread,
+    OverHttp,
     Question,
     Source,
     address,
     basic,
     credential,
     get,
+    is_builtin,
     numeric,
     reads,
     refusal,
 )
-from serinus.runtime.http import HttpRequest, HttpResponse
+from serinus.runtime.http import Http, HttpRequest, HttpResponse, Unanswered
 
 PROBE = "vector(1)"
 
@@ -129,3 +132,23 @@ def probed(answer: HttpResponse) -> Reading:
 
 
 PROMETHEUS = Halves(request=request, reading=reading, probe=probe, probed=probed)
+
+
+class Prometheus(OverHttp):
+    """A Prometheus, which can also say why a built-in check finds nothing."""
+
+    def __init__(self, source: Source, http: Http) -> None:
+        super().__init__(PROMETHEUS, source, http)
+
+    async def value(self, question: Question) -> Reading:
+        found = await super().value(question)
+        if not isinstance(found, NoData) or not is_builtin(question):
+            return found
+        try:
+            return await explained(self._get, question, found)
+        except Unanswered:
+            return found
+
+    async def _get(self, path: str) -> HttpResponse:
+        source = self._source
+        return await self._http.send(get(source, address(source) + path, authorization(source)))

@@ -25,7 +25,6 @@ from serinus.analyzer.core.queries import (
     SUCCESS_RATE,
     Names,
     Selection,
-    builtin_query,
     selection,
 )
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
@@ -36,7 +35,7 @@ from serinus.analyzer.providers.exposition import (
     quantile,
     samples,
 )
-from serinus.analyzer.providers.source import Question, refusal
+from serinus.analyzer.providers.source import Question, is_builtin, refusal
 from serinus.runtime.clock import Clock
 from serinus.runtime.http import Http, HttpRequest, Unanswered
 
@@ -267,7 +266,7 @@ class Scraper:
             have = ", ".join(SCRAPED)
             why = f"series of {question.observer or 'this source'} cannot be scraped; of {have} can"
             return Unreachable(key="", why=why)
-        if not _is_builtin(question, question.names):
+        if not is_builtin(question):
             why = (
                 f"a scrape answers only {SUCCESS_RATE} and {DURATION}; this needs a metrics server"
             )
@@ -301,16 +300,3 @@ class Scraper:
     def _is_usable(address: str) -> bool:
         urls = [url.strip() for url in address.split(",") if url.strip()]
         return bool(urls) and all(u.startswith(("http://", "https://")) for u in urls)
-
-
-def _is_builtin(question: Question, names: Names) -> bool:
-    """Whether the query is the built-in one, and not one of the user's under its name."""
-    for check in (SUCCESS_RATE, DURATION):
-        if question.check == check:
-            usual = builtin_query(question.observer, check, names)
-            return _windowless(usual) == _windowless(question.query)
-    return False
-
-
-def _windowless(query: str) -> str:
-    return re.sub(r"\[\w*\]", "", query)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from serinus.analyzer.core.checks import NO_SERIES, NOT_A_NUMBER
-from serinus.analyzer.core.queries import Names
+from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE, Names, builtin_query
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.events.canary import MetricProvider
 from serinus.runtime.http import Http, HttpRequest, HttpResponse, Identity, Unanswered
@@ -57,6 +58,20 @@ class Question(Struct, frozen=True, kw_only=True):
     def begin(self) -> float:
         """Where a source begins that answers with a series."""
         return self.at - LOOK_BACK * self.window_s
+
+
+def is_builtin(question: Question) -> bool:
+    """Whether the query is the built-in one, and not one of the user's under its name."""
+    names = question.names
+    for check in (SUCCESS_RATE, DURATION):
+        if question.check == check and names is not None:
+            usual = builtin_query(question.observer, check, names)
+            return _windowless(usual) == _windowless(question.query)
+    return False
+
+
+def _windowless(query: str) -> str:
+    return re.sub(r"\[\w*\]", "", query)
 
 
 class Provider(Protocol):

@@ -16,7 +16,14 @@ from msgspec import Struct
 from serinus.analyzer.core import checks
 from serinus.analyzer.core.desired import UNDER_ANALYSIS
 from serinus.analyzer.core.queries import metrics_provider, names_of, observer_of
-from serinus.analyzer.core.rollout import MetricAsk, ProbeAsk, Reading, Rollout, Unreachable
+from serinus.analyzer.core.rollout import (
+    MetricAsk,
+    ProbeAsk,
+    Reading,
+    Rollout,
+    Unreachable,
+    Value,
+)
 from serinus.analyzer.providers.catalog import Tools, provider_of
 from serinus.analyzer.providers.source import Provider, Question, Source
 from serinus.events import API_VERSION, MetricTemplateSpec
@@ -25,7 +32,7 @@ from serinus.kube.cluster import Cluster
 from serinus.kube.errors import NotFound
 from serinus.kube.refs import Obj, Ref
 from serinus.runtime.clock import Clock
-from serinus.runtime.errors import SerinusError
+from serinus.runtime.errors import Retry, SerinusError
 
 REMEMBERED_S = 20.0
 MAX_REMEMBERED = 512
@@ -38,7 +45,14 @@ class _Kept(Struct, frozen=True):
 
 
 class _Unusable(Exception):
-    """The source cannot be put together; the text is the whole halt sentence."""
+    """The source cannot be put together; the text is the whole halt sentence.
+
+    away  it is the API server that cannot be asked
+    """
+
+    def __init__(self, text: str, *, away: bool = False) -> None:
+        super().__init__(text)
+        self.away = away
 
 
 class Sources:
@@ -66,7 +80,16 @@ class Sources:
             observer=observer_of(own),
             names=names_of(canary.namespace, canary.name, rollout.spec),
         )
-        return msgspec.structs.replace(await provider.value(question), key=ask.key)
+        found = await provider.value(question)
+        if ask.samples_query and isinstance(found, Value) and found.samples is None:
+            asked = msgspec.structs.replace(question, query=ask.samples_query, check="")
+            counted = await provider.value(asked)
+            if isinstance(counted, Unreachable):
+                return msgspec.structs.replace(counted, key=ask.key)
+            # Nothing counted is a count of nothing.
+            samples = counted.value if isinstance(counted, Value) else 0.0
+            found = msgspec.structs.replace(found, samples=samples)
+        return msgspec.structs.replace(found, key=ask.key)
 
     async def probe(self, ask: ProbeAsk, rollout: Rollout) -> Reading:
         """Whether a source can be asked; Unreachable says which one cannot."""
@@ -81,7 +104,7 @@ class Sources:
             namespace, _, name = ask.template.partition("/")
             where = f" in metric template {name}.{namespace}" if name else ""
             why = f"{ask.source.provider.type}{where} not available: {found.why}"
-            return Unreachable(key=ask.key, why=why)
+            return Unreachable(key=ask.key, why=why, away=found.away)
         return msgspec.structs.replace(found, key=ask.key)
 
     async def token(self, namespace: str, secret: str) -> str:
@@ -119,7 +142,7 @@ class Sources:
         try:
             return provider_of(await self._source(ask, rollout), self._tools)
         except _Unusable as error:
-            return Unreachable(key=ask.key, why=str(error))
+            return Unreachable(key=ask.key, why=str(error), away=error.away)
 
     async def _source(self, ask: MetricAsk | ProbeAsk, rollout: Rollout) -> Source:
         namespace, _, name = ask.template.partition("/")
@@ -135,7 +158,8 @@ class Sources:
             why = str(error)
             if isinstance(error, NotFound):
                 why = f'secrets "{secret}" not found'
-            raise _Unusable(checks.secret_failed(name, namespace, secret, why)) from None
+            text = checks.secret_failed(name, namespace, secret, why)
+            raise _Unusable(text, away=isinstance(error, Retry)) from None
         return Source(provider=spec.provider, credentials=_decoded(found.get("data") or {}))
 
     async def _template(self, namespace: str, name: str) -> MetricTemplateSpec:
@@ -146,7 +170,8 @@ class Sources:
         except NotFound:
             raise _Unusable(checks.template_missing(name, namespace)) from None
         except (SerinusError, msgspec.ValidationError) as error:
-            raise _Unusable(f"Metric template {name}.{namespace} error: {error}") from None
+            why = f"Metric template {name}.{namespace} error: {error}"
+            raise _Unusable(why, away=isinstance(error, Retry)) from None
 
     async def _get(self, ref: Ref) -> Obj:
         now = self._clock.now()
