@@ -164,6 +164,8 @@ _ANALYSIS = {
     "Metric.mode": "Left out: the metric decides; `warn`: it is told and does not decide; "
     "`dry-run`: it is measured and noted only.",
     "Metric.weight": "As how many failed checks a failure counts; default 1.",
+    "Metric.failureLimit": "Failures of this metric that end the rollout, whatever the threshold; "
+    "0: the threshold alone.",
     "Metric.minSamples": "Fewest samples that a value must rest on; fewer are no data.",
     "Metric.samplesQuery": "Query for the number of samples, for queries and templates; built-in "
     "checks count requests by themselves.",

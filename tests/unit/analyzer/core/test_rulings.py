@@ -120,6 +120,21 @@ def test_a_grave_metric_counts_for_several_failed_checks() -> None:
     assert story.status.phase == "Failed"
 
 
+def test_a_metric_may_have_a_limit_of_its_own() -> None:
+    """Its failures count, others' do not, and the threshold is far away."""
+    story = begun(threshold=50, step_weight=1, metrics=[SUCCESS, {**ERRORS, "failureLimit": 3}])
+    failing = iter(["request-success-rate", "errors", "", "errors", "request-success-rate"])
+    for name in failing:
+        story.metric = lambda ask, name=name: Value(
+            key=ask.key, value=(9.0 if ask.metric == name else 100.0 if ask.query != "q" else 1.0)
+        )
+        story.tick()
+    assert (story.status.phase, story.status.failed_checks) == ("Progressing", 4)
+    story.metric = lambda ask: Value(key=ask.key, value=9.0 if ask.query == "q" else 100.0)
+    story.tick()
+    assert story.status.phase == "Failed"
+
+
 @pytest.mark.parametrize(("counting", "phase"), [("cumulative", "Failed"), ("consecutive", "x")])
 def test_failed_checks_add_up_unless_they_must_be_consecutive(counting: str, phase: str) -> None:
     story = begun(threshold=2, counting=counting, step_weight=1, metrics=[ERRORS])

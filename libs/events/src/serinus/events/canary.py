@@ -291,6 +291,7 @@ class Metric(_Part, frozen=True, kw_only=True):
     template_variables: dict[str, str] = {}
     mode: MetricMode = ""
     weight: Annotated[int, Meta(ge=1)] = 1
+    failure_limit: Annotated[int, Meta(ge=0)] = 0
     min_samples: Annotated[int, Meta(ge=0)] = 0
     samples_query: str = ""
 

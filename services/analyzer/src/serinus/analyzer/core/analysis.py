@@ -16,7 +16,7 @@ from serinus.analyzer.core.ends import roll_back
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.questions import judged, questions
 from serinus.analyzer.core.rollout import Decision, Sample
-from serinus.analyzer.core.rulings import forgives, held, noted, ruling
+from serinus.analyzer.core.rulings import charge, forgives, held, noted, ruling
 from serinus.analyzer.core.steps import step
 from serinus.analyzer.core.times import rfc3339, unix_s
 from serinus.events import (
@@ -131,8 +131,7 @@ def _check(m: Moment) -> Decision:
                 # The others are asked all the same: a source that is away hides no failure.
                 waits = (*waits, held(m, found))
             case kind:
-                left = threshold(m.spec) - m.status.failed_checks
-                counts = left if kind == "fail" else question.metric.weight
+                counts = charge(m, question.metric, kind, found)
                 return _failed(
                     m, found.text, facts, measured=measured, samples=samples, counts=counts
                 )

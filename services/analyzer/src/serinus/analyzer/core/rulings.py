@@ -32,6 +32,18 @@ def ruling(m: Moment, metric: Metric, found: Judged) -> Ruling:
     return policy
 
 
+def charge(m: Moment, metric: Metric, kind: Ruling, found: Judged) -> int:
+    """As how many failed checks it counts; whatever ends the rollout counts for all that is left.
+
+    `failureLimit` looks back as far as the status remembers checks.
+    """
+    known = m.status.canary_analysis.checks if m.status.canary_analysis else ()
+    failed = sum(c.metric == metric.name and c.verdict == "failed" for c in known) + 1
+    limited = 0 < metric.failure_limit <= failed and found.measurement.outcome == "failed"
+    left = threshold(m.spec) - m.status.failed_checks
+    return left if kind == "fail" or limited else metric.weight
+
+
 def noted(m: Moment, metric: Metric, found: Judged) -> Fact:
     """A metric that does not decide has something to say."""
     if metric.mode == "warn":
