@@ -218,6 +218,11 @@ def test_a_manifest_of_the_guide_is_accepted_whole(manifest: dict[str, Any]) -> 
     assert_accepted_whole(manifest)
 
 
+@pytest.mark.parametrize("manifest", manifests.of_the_examples(), ids=name_of)
+def test_a_worked_example_of_the_guide_is_accepted_whole(manifest: dict[str, Any]) -> None:
+    assert_accepted_whole(manifest)
+
+
 def test_the_recorded_manifests_are_accepted_whole() -> None:
     for manifest in manifests.recorded():
         assert_accepted_whole(manifest)

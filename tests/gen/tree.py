@@ -14,6 +14,7 @@ from tests.gen import (
     fields,
     goldens,
     images,
+    phases,
     schemas,
     settings,
     subjects,
@@ -31,6 +32,7 @@ GENERATORS: tuple[Generator, ...] = (
     compatibility.files,
     images.files,
     catalogs.files,
+    phases.files,
     goldens.files,
 )
 

@@ -25,6 +25,11 @@ def of_the_guide() -> list[dict[str, Any]]:
     return _documents(_HERE / "guide.yaml")
 
 
+def of_the_examples() -> list[dict[str, Any]]:
+    """The guide's worked examples."""
+    return _documents(_HERE / "examples.yaml")
+
+
 def recorded() -> Iterator[dict[str, Any]]:
     """The custom resources of the recorded runs (SERINUS_TRACES), where they are at hand."""
     folder = Path(os.environ.get("SERINUS_TRACES") or _BESIDE)

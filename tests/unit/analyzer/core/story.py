@@ -110,7 +110,11 @@ class Story:
         self.due_at: float | None = None
         self.metric: Callable[[MetricAsk], Answer] = lambda ask: Value(key=ask.key, value=100.0)
         self.probe: Callable[[ProbeAsk], Answer] = lambda ask: Value(key=ask.key, value=1.0)
-        self.hook: Callable[[HookAsk], HookAnswer] = lambda a: HookAnswer(key=a.key, passed=True)
+        # None: it has not answered yet.
+        self.hook: Callable[[HookAsk], HookAnswer | None] = lambda a: HookAnswer(
+            key=a.key, passed=True
+        )
+        self.turn_at: float | None = None
         self.obedient = True
         self.entropy: Callable[[], str] = lambda: "abcdefghijklmnopqrst"
         # "flagger": the cluster has Flagger's resource definition, which drops fields of ours.
@@ -191,7 +195,12 @@ class Story:
         for _ in range(100):
             decision = decide(
                 self.rollout,
-                Look(at=self.now, answers=self.answers, entropy=self.entropy()),
+                Look(
+                    at=self.now,
+                    turn_at=self.turn_at,
+                    answers=self.answers,
+                    entropy=self.entropy(),
+                ),
             )
             self.decisions.append(decision)
             self._tell(decision.facts)
@@ -201,18 +210,18 @@ class Story:
                 self.status = self._kept(decision.status)
                 self.statuses.append(decision.status)
                 self.answers = {}
+                self.turn_at = None
             failed: set[str] = set()
             for ask in decision.after:
                 if ask.hook.type not in failed:
                     self.asked.append(ask)
-                    failed |= set() if self.hook(ask).passed else {ask.hook.type}
+                    answer = self.hook(ask)
+                    failed |= set() if answer and answer.passed else {ask.hook.type}
             self._tell(decision.after_facts)
-            for ask in decision.asks:
-                self.asked.append(ask)
-                self.answers[ask.key] = self._answer(ask)
+            answered = self._ask(decision.asks)
             if changed and self.obedient:
                 self.settle()
-            if not decision.asks and not changed:
+            if not answered and not changed:
                 return decision
         raise AssertionError("it never comes to rest")
 
@@ -239,6 +248,21 @@ class Story:
             self.tick()
         return self
 
+    def _ask(self, asks: tuple[Ask, ...]) -> bool:
+        """Puts the questions; whether there is an answer that was not there before."""
+        answered = False
+        self.turn_at = (self.turn_at or self.now) if asks else None
+        for ask in asks:
+            if ask.key in self.answers:
+                continue
+            if ask not in self.asked[-len(asks) :]:
+                self.asked.append(ask)
+            answer = self._answer(ask)
+            if answer is not None:
+                self.answers[ask.key] = answer
+                answered = True
+        return answered
+
     def _kept(self, status: CanaryStatus) -> CanaryStatus:
         if self.kept_fields == "all":
             return status
@@ -246,7 +270,7 @@ class Story:
         blank = {name: getattr(CanaryStatus(), name) for name in ours}
         return msgspec.structs.replace(status, **blank)
 
-    def _answer(self, ask: Ask) -> Answer:
+    def _answer(self, ask: Ask) -> Answer | None:
         if isinstance(ask, HookAsk):
             return self.hook(ask)
         if isinstance(ask, MetricAsk):

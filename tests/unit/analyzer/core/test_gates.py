@@ -73,6 +73,27 @@ def test_the_end_of_an_expiry_is_a_time_to_look_again() -> None:
     assert story.due_at == pytest.approx(story.now + 5.0, abs=0.1)
 
 
+def test_a_gate_that_is_shut_only_now_has_its_whole_time() -> None:
+    """However long the canary was at rest before; it is looked at when the gate is asked."""
+    hook = {"name": "gate", "type": "confirm-rollout", "url": URL, "expiry": "15s"}
+    story = Story(step_weight=50, max_weight=50, webhooks=[hook]).initialised()
+    story.hook = lambda ask: HookAnswer(key=ask.key, passed=False)
+    story.now += 3600
+    story.push("v2")
+    assert story.status.phase == "Waiting"
+    story.tick()
+    assert story.status.phase == "Waiting"
+    story.tick(5.1)
+    assert story.status.phase == "Failed"
+
+
+def test_an_expiry_shorter_than_the_interval_counts_from_the_first_refusal() -> None:
+    story = shut("confirm-promotion", expiry="5s")
+    assert story.status.phase == "WaitingPromotion"
+    story = shut("confirm-traffic-increase", expiry="5s")
+    assert story.status.phase == "Failed", "the first step was due at once, ten seconds ago"
+
+
 def test_an_expiry_survives_a_restart_because_the_status_knows_its_beginning() -> None:
     story = shut("confirm-promotion", expiry="1m")
     again = Story(story.spec)

@@ -1,10 +1,12 @@
 """Gates: confirm hooks, the approvals that open them by hand, and how long they may stay shut.
 
 How long a gate has been shut follows from the status alone, so it survives every restart: since the
-phase that waits for it was entered, or since the last step where no phase says so.
+phase that waits for it was entered or, where no phase says so, since the step became due.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from serinus.analyzer.core import messages as say
 from serinus.analyzer.core import requests
@@ -13,10 +15,13 @@ from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision, HookAsk
 from serinus.analyzer.core.status import since
 from serinus.events import Alert, ApprovalAwaited, Fact, HookAnswered, Webhook
-from serinus.events.canary import HookType, duration_s
+from serinus.events.canary import HookType, Phase, duration_s
 
 Facts = tuple[Fact, ...]
-WAITS = frozenset({"Waiting", "WaitingPromotion"})
+WAITS: Mapping[str, Phase] = {
+    "confirm-rollout": "Waiting",
+    "confirm-promotion": "WaitingPromotion",
+}
 
 
 def gate(m: Moment, kind: HookType, facts: Facts) -> tuple[Decision | None, Facts]:
@@ -48,7 +53,7 @@ def _asking(m: Moment, kind: str, ask: HookAsk, facts: Facts) -> Decision:
 
 def _shut(m: Moment, kind: HookType, hook: Webhook, facts: Facts) -> Decision:
     """Waits at a gate, and gives up when that has lasted too long."""
-    expires_at = _expires_at(m, hook)
+    expires_at = _expires_at(m, kind, hook)
     if expires_at is not None and m.at >= expires_at:
         return roll_back(
             m,
@@ -63,7 +68,7 @@ def _shut(m: Moment, kind: HookType, hook: Webhook, facts: Facts) -> Decision:
     text, message = _awaited(m, kind, hook.name)
     alert = None if hook.mute_alert else Alert("warn", message)
     told = m.tell(ApprovalAwaited, text, warning=True, hook=hook.name, alert=alert)
-    phase = {"confirm-rollout": "Waiting", "confirm-promotion": "WaitingPromotion"}.get(kind)
+    phase = WAITS.get(kind)
     if phase == m.status.phase or m.status.phase == "WaitingPromotion":
         return m.stand_still(kind, *facts, due_at=due_at)
     if phase is None:
@@ -80,8 +85,12 @@ def _awaited(m: Moment, kind: HookType, hook: str) -> tuple[str, str]:
     return say.awaiting_traffic(m.n, hook), say.ALERT_WAITING_TRAFFIC
 
 
-def _expires_at(m: Moment, hook: Webhook) -> float | None:
+def _expires_at(m: Moment, kind: HookType, hook: Webhook) -> float | None:
+    """When this gate has been shut for too long; None where it may stay so, or is shut only now."""
     seconds = duration_s(hook.expiry)
     if seconds is None:
         return None
-    return (since(m.status) if m.status.phase in WAITS else m.changed_at) + seconds
+    if kind in WAITS:
+        return since(m.status) + seconds if m.status.phase == WAITS[kind] else None
+    due_at = m.changed_at if m.beginning else m.changed_at + m.interval_s
+    return due_at + seconds

@@ -180,19 +180,26 @@ def promoting(m: Moment) -> Decision | None:
     """The primary is taking the new revision; traffic follows once it is ready."""
     if m.status.phase != "Promoting":
         return None
-    primary = m.seen.primary
-    stuck_at = primary.readiness.stuck_at
-    if is_copied(m) and (primary.readiness.state == "stuck" or _expired(m, stuck_at)):
+    stuck_at = m.seen.primary.readiness.stuck_at
+    if _primary_is_lost(m):
         return fail_promotion(m)
     if m.settled:
         return finish(m) if m.skips_analysis else shift_to_primary(m)
     return m.stand_still("promoting", *_troubles(m), due_at=_next_word(m, stuck_at))
 
 
+def _primary_is_lost(m: Moment) -> bool:
+    """The primary has the new revision and will not come up with it."""
+    readiness = m.seen.primary.readiness
+    return is_copied(m) and (readiness.state == "stuck" or _expired(m, readiness.stuck_at))
+
+
 def finalising(m: Moment) -> Decision | None:
-    """All traffic is on the primary: done as soon as that is true."""
+    """All traffic is on the primary: done as soon as that is true and the primary still works."""
     if m.status.phase != "Finalising":
         return None
+    if _primary_is_lost(m):
+        return fail_promotion(m)
     if m.settled:
         return finish(m)
     return m.stand_still("finalising", *_troubles(m), due_at=_next_word(m))

@@ -9,6 +9,7 @@ from serinus.analyzer.core.ends import copy_to_primary
 from serinus.analyzer.core.gates import gate
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision
+from serinus.analyzer.core.status import since
 from serinus.analyzer.core.weights import mirror_is_complete, next_weight, promotion_weight
 from serinus.events import (
     Fact,
@@ -105,7 +106,10 @@ def _promote(m: Moment, facts: Facts) -> Decision:
 
 
 def shift_to_primary(m: Moment) -> Decision:
-    """Traffic back to the primary once that runs the new revision and is ready (reference 2.8)."""
+    """Traffic back to the primary once that runs the new revision and is ready (reference 2.8).
+
+    The first step back is due at once, each further one an interval later.
+    """
     weight = m.status.canary_weight
     if m.mesh == KUBERNETES:
         return Decision(reason="routed", status=m.remembered(phase="Finalising", iterations=0))
@@ -118,7 +122,7 @@ def shift_to_primary(m: Moment) -> Decision:
         return Decision(reason="routed", status=status, facts=(told,))
     if m.paused:
         return paused(m)
-    if weight < max_weight(m.spec) and m.round < 1:
+    if m.round < 1 and since(m.status) < m.changed_at:
         return m.stand_still("routed", due_at=m.next_round_at)
     following = promotion_weight(m.spec, weight)
     text = say.advance_primary(m.n, 100 - following)
