@@ -122,7 +122,17 @@ WHOLE: Mapping[str, Schema] = {
 REFS: Mapping[str, tuple[tuple[str, ...], bool]] = {
     "targetRef": (("DaemonSet", "Deployment", "Service"), False),
     "ingressRef": (("Ingress",), False),
-    "routeRef": (("ApisixRoute",), False),
+    "routeRef": (
+        (
+            "ApisixRoute",
+            "GRPCRoute",
+            "HTTPRoute",
+            "IngressRoute",
+            "TCPRoute",
+            "VirtualService",
+        ),
+        False,
+    ),
     "upstreamRef": (("Upstream",), True),
 }
 

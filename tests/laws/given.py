@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from tests.builders import APP, NAME, NAMESPACE, an_exposure
 
 from serinus.events import Exposure, ObjectRef
 from serinus.events.canary import ServiceSpec
 from serinus.kube.refs import Obj
+from serinus.router.meshes.catalog import Ability
 
 # Mesh -> (fields of the Exposure, objects of the user's that are there before us).
 Given = Callable[[ServiceSpec], tuple[Mapping[str, Any], list[Obj]]]
@@ -78,7 +80,110 @@ GIVEN: dict[str, Given] = {
 }
 
 
-def beginning(mesh: str, service: ServiceSpec) -> tuple[Exposure, list[Obj]]:
-    """An exposure on this mesh and the user's objects that it refers to."""
-    fields, sources = GIVEN[mesh](service) if mesh in GIVEN else ({}, [])
-    return an_exposure(mesh, service=service, selector=APP, **fields), sources
+# --- other shapes of the same meshes --------------------------------------------------------------
+
+
+def _http_route(service: ServiceSpec, kind: str = "HTTPRoute") -> Obj:
+    """Three rules: to S alone, to S and somebody else, to somebody else; filters among them."""
+
+    def backend(name: str, **more: Any) -> Obj:
+        return {"group": "", "kind": "Service", "name": name, "port": service.port, **more}
+
+    filters = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["x"]}}]
+    rules: list[Obj] = [
+        {"name": "all", "backendRefs": [backend(NAME, weight=3)], "filters": filters},
+        {"backendRefs": [backend("other", weight=1), backend(NAME, weight=2)]},
+        {"backendRefs": [backend("other")]},
+    ]
+    if kind == "HTTPRoute":
+        rules[1]["matches"] = [{"path": {"type": "PathPrefix", "value": "/both"}}]
+    return _of_the_user("gateway.networking.k8s.io/v1", kind, {"rules": rules})
+
+
+def _virtual_service(service: ServiceSpec) -> Obj:
+    """Routes to S alone, to S and somebody else, to somebody else, and a redirect."""
+    both = [
+        {"destination": {"host": f"{NAME}.{NAMESPACE}.svc.cluster.local"}, "weight": 60},
+        {"destination": {"host": "other"}, "weight": 40},
+    ]
+    http: list[Obj] = [
+        {"name": "all", "route": [{"destination": {"host": NAME, "port": {"number": 80}}}]},
+        {"match": [{"uri": {"prefix": "/both"}}], "route": both, "fault": {"delay": {}}},
+        {"route": [{"destination": {"host": f"{NAME}.elsewhere"}}]},
+        {"redirect": {"uri": "/"}},
+    ]
+    spec = {"hosts": ["public.test"], "gateways": ["public"], "http": http}
+    return _of_the_user("networking.istio.io/v1beta1", "VirtualService", spec)
+
+
+def _of_the_user(api_version: str, kind: str, spec: Obj) -> Obj:
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": "public",
+            "namespace": NAMESPACE,
+            "annotations": {"cert.test/arn": "x"},
+        },
+        "spec": spec,
+    }
+
+
+def _referring(make: Callable[[ServiceSpec], Obj]) -> Given:
+    def given(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
+        source = make(service)
+        ref = ObjectRef(api_version=source["apiVersion"], kind=source["kind"], name="public")
+        return {"route": ref}, [source]
+
+    return given
+
+
+def _connections(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
+    tcp = ServiceSpec(port=service.port, app_protocol="tcp", gateway_refs=service.gateway_refs)
+    return {"service": tcp}, []
+
+
+def _calls(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
+    grpc = ServiceSpec(
+        port=service.port,
+        route_kind="GRPCRoute",
+        hosts=service.hosts,
+        gateway_refs=service.gateway_refs,
+        headers=service.headers,
+        apex=service.apex,
+    )
+    return {"service": grpc}, []
+
+
+def _delegated(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
+    kept = msgspec.structs.replace(service, delegation=True, hosts=(), gateways=())
+    return {"service": kept}, []
+
+
+WEIGHTS = frozenset({Ability.WEIGHT})
+# What can be done on a route of the user's: nothing that would need a place of its own in it.
+SHARED = frozenset({Ability.WEIGHT, Ability.MATCH, Ability.MIRROR})
+# Name of the shape -> (mesh, its beginning, the abilities that are left).
+SHAPES: dict[str, tuple[str, Given, frozenset[Ability]]] = {
+    "gatewayapi:v1, TCP": ("gatewayapi:v1", _connections, WEIGHTS),
+    "gatewayapi:v1, gRPC": ("gatewayapi:v1", _calls, WEIGHTS | {Ability.MIRROR}),
+    "gatewayapi:v1, their HTTPRoute": ("gatewayapi:v1", _referring(_http_route), SHARED),
+    "gatewayapi:v1, their GRPCRoute": (
+        "gatewayapi:v1",
+        _referring(lambda service: _http_route(service, "GRPCRoute")),
+        WEIGHTS | {Ability.MIRROR},
+    ),
+    "istio, TCP": ("istio", _connections, WEIGHTS),
+    "istio, delegated": ("istio", _delegated, frozenset(Ability)),
+    "istio, their VirtualService": ("istio", _referring(_virtual_service), SHARED),
+}
+
+
+def beginning(name: str, service: ServiceSpec) -> tuple[Exposure, list[Obj]]:
+    """An exposure on a mesh (or of one of its shapes) and the user's objects it refers to."""
+    if name in SHAPES:
+        mesh, given, _ = SHAPES[name]
+    else:
+        mesh, given = name, GIVEN.get(name, lambda service: ({}, []))
+    fields, sources = given(service)
+    return an_exposure(mesh, **{"service": service, "selector": APP, **fields}), sources

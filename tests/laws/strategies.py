@@ -16,6 +16,7 @@ from serinus.events.canary import (
     HeaderOperations,
     Headers,
     HttpMatch,
+    Retries,
     Rewrite,
     ServiceSpec,
     SessionAffinity,
@@ -68,6 +69,10 @@ service_specs = st.builds(
     gateway_refs=st.lists(st.builds(GatewayRef, name=names), min_size=1, max_size=2).map(tuple),
     match=st.lists(conditions, max_size=2).map(tuple),
     timeout=st.sampled_from(["", "12s"]),
+    gateways=st.lists(names, max_size=2).map(tuple),
+    port_discovery=st.booleans(),
+    retries=st.none() | st.builds(Retries, attempts=st.integers(0, 3), retry_on=st.just("5xx")),
+    traffic_policy=st.none() | st.just({"tls": {"mode": "ISTIO_MUTUAL"}}),
     headers=st.none() | st.builds(Headers, request=operations, response=operations),
     rewrite=st.none() | st.builds(Rewrite, uri=texts),
     cors_policy=st.none()
@@ -97,7 +102,8 @@ def routes_for(draw: Any, row: Row) -> Routes:
                 routes = Routes(primary=100 - weight, canary=weight)
             return msgspec.structs.replace(routes, match=tuple(draw(some)))
         case Ability.MIRROR:
-            return msgspec.structs.replace(routes, mirror=True)
+            percent = draw(st.sampled_from([0, 40]))
+            return msgspec.structs.replace(routes, mirror=True, mirror_weight=percent)
         case Ability.STICKY:
             sticky = SessionAffinity(cookie_name="c", primary_cookie_name=draw(st.just("") | names))
             given = {"canary": "c=abc", "primary": "p=def"} if weight else {"previous": "c=old"}

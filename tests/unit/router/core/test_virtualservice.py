@@ -16,6 +16,7 @@ from serinus.events.canary import (
 )
 from serinus.router.core.objects import Refusal
 from serinus.router.core.virtualservice import (
+    IstioRoutes,
     adding_header,
     http_fields,
     matches_of,
@@ -137,3 +138,58 @@ def test_a_header_is_added_to_those_that_are_there() -> None:
 
     assert {"add": {"a": "1", "Set-Cookie": "c"}, "set": {"b": "2"}} == found["headers"]["response"]
     assert {"a": "1"} == route["headers"]["response"]["add"]
+
+
+ROUTES = IstioRoutes()
+CANARY = {"destination": {"host": "web-canary", "port": {"number": 80}}, "weight": 0}
+
+
+@pytest.mark.parametrize(
+    ("host", "service"),
+    [
+        ("web", "web"),
+        ("web.shop", "web"),
+        ("web.shop.svc", "web"),
+        ("web.shop.svc.cluster.local", "web"),
+        ("web.other.svc.cluster.local", ""),
+        ("web.example.com", ""),
+        ("", ""),
+    ],
+)
+def test_a_host_is_a_service_of_the_namespace_or_something_else(host: str, service: str) -> None:
+    assert service == ROUTES.service_of({"destination": {"host": host}}, "shop")
+
+
+def test_another_service_has_the_same_domain() -> None:
+    entry = {"destination": {"host": "web.shop.svc", "port": {"number": 80}}, "weight": 3}
+
+    found = ROUTES.leading_to(entry, "web-canary")
+
+    assert {"host": "web-canary.shop.svc", "port": {"number": 80}} == found["destination"]
+    assert "web.shop.svc" == entry["destination"]["host"]
+
+
+def test_a_subset_cannot_be_shared() -> None:
+    with pytest.raises(Refusal, match="names a subset"):
+        ROUTES.leading_to({"destination": {"host": "web", "subset": "v1"}}, "web-canary")
+
+
+def test_a_mirror_is_put_where_there_is_none() -> None:
+    found = ROUTES.mirrored("http", {}, CANARY, 40)
+
+    assert {"host": "web-canary", "port": {"number": 80}} == found["mirror"]
+    assert {"value": 40} == found["mirrorPercentage"]
+    assert {} == ROUTES.unmirrored(found, "web-canary", "shop")
+    assert "mirrorPercentage" not in ROUTES.mirrored("http", {}, CANARY, 0)
+    for own in ({"mirror": {"host": "audit"}}, {"mirrors": []}):
+        assert own == ROUTES.unmirrored(own, "web-canary", "shop")
+        with pytest.raises(Refusal, match="has a mirror of its own"):
+            ROUTES.mirrored("http", own, CANARY, 0)
+
+
+@pytest.mark.parametrize("section", ["tcp", "tls"])
+def test_connections_are_neither_matched_nor_mirrored(section: str) -> None:
+    with pytest.raises(Refusal, match="cannot match"):
+        ROUTES.narrowed(section, {}, [INSIDER])
+    with pytest.raises(Refusal, match="cannot mirror"):
+        ROUTES.mirrored(section, {}, CANARY, 0)

@@ -9,7 +9,7 @@ import pytest
 from tests.builders import an_exposure
 from tests.unit.router.meshes.recorded import Recorded, recorded
 
-from serinus.events import Cookies, Exposure, Routes
+from serinus.events import Cookies, Exposure, ObjectRef, Routes
 from serinus.events.canary import (
     GatewayRef,
     HttpMatch,
@@ -288,3 +288,28 @@ def test_a_refusal_of_the_gateway_names_the_kind() -> None:
 
     assert isinstance(seen, NotYet)
     assert seen.why.startswith("GRPCRoute web.shop parent gateway is not ready")
+
+
+def test_a_route_of_the_users_is_shared_where_it_is() -> None:
+    """It needs no gatewayRefs: the route has its parents already."""
+    backend = {"group": "", "kind": "Service", "name": "web", "port": 80, "weight": 1}
+    public: Obj = {
+        "apiVersion": V1.api_version,
+        "kind": "HTTPRoute",
+        "metadata": {"name": "public", "namespace": "shop"},
+        "spec": {"parentRefs": [{"name": "gateway", "namespace": "ingress"}]},
+    }
+    public["spec"]["rules"] = [{"backendRefs": [backend]}]
+    exposure = an_exposure(route=ObjectRef(kind="HTTPRoute", name="public"))
+    routes = Routes(primary=80, canary=20)
+
+    (found,) = V1.render(exposure, routes, Live({ref_of(public): public}))
+
+    shares = [(b["name"], b["weight"]) for b in found["spec"]["rules"][0]["backendRefs"]]
+    assert [("web-primary", 80), ("web-canary", 20)] == shares
+    assert routes == V1.observe(exposure, routes, reported(found))
+    refused = reported(found, accepted={"status": "False"})
+    assert isinstance(V1.observe(exposure, routes, refused), NotYet)
+    (given,) = V1.release(exposure, Live({ref_of(found): found}))
+    assert isinstance(given, dict)
+    assert public["spec"] == given["spec"]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.builders import REF, an_exposure
 
-from serinus.events import Cookies, Exposure, Routes
+from serinus.events import Cookies, Exposure, ObjectRef, Routes
 from serinus.events.canary import HttpMatch, ServiceSpec, SessionAffinity, StringMatch
 from serinus.kube.refs import Obj, owner_reference, ref_of
 from serinus.router.core.objects import ORIGINAL, Gone, Live, NotYet, Refusal
@@ -239,3 +239,28 @@ def test_what_is_ours_goes() -> None:
 def test_without_a_service_there_is_nothing_to_route() -> None:
     with pytest.raises(Refusal, match="is needed with Istio"):
         istio.render(an_exposure("istio", service=None), Routes(), Live())
+
+
+def test_a_route_of_the_users_is_shared_where_it_is() -> None:
+    """Everything else in it is theirs; policies are made as ever."""
+    public = mine() | {"metadata": {"name": "public", "namespace": "shop"}}
+    exposure = an_exposure("istio", route=ObjectRef(kind="VirtualService", name="public"))
+    routes = Routes(primary=80, canary=20)
+
+    *policies, route = istio.render(exposure, routes, live(public))
+
+    assert ["web-canary", "web-primary"] == [obj["metadata"]["name"] for obj in policies]
+    assert [("web-primary", 80), ("web-canary", 20)] == weights(route["spec"]["http"][0])
+    assert ["web"] == route["spec"]["hosts"]
+    assert routes == istio.observe(exposure, routes, live(*policies, route))
+    assert public == list(istio.release(exposure, live(route)))[-1]
+    route["metadata"]["generation"] = 2
+    route["status"] = {"conditions": [{"type": "Reconciled", "status": "False"}]}
+    assert isinstance(istio.observe(exposure, routes, live(route)), NotYet)
+
+
+def test_a_reference_to_something_else_is_refused() -> None:
+    exposure = an_exposure("istio", route=ObjectRef(kind="HTTPRoute", name="public"))
+
+    with pytest.raises(Refusal, match="names a VirtualService, not a HTTPRoute"):
+        istio.render(exposure, Routes(), Live())

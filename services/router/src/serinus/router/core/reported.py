@@ -20,7 +20,9 @@ def not_taken(obj: Obj, *, types: Collection[str]) -> str:
     for condition in said.get("conditions") or ():
         if condition.get("type") not in types:
             continue
-        status, observed = condition.get("status"), condition.get("observedGeneration", default)
+        status = condition.get("status")
+        # Istio's are texts.
+        observed = int(condition.get("observedGeneration", default))
         if status == "True" and observed >= generation:
             continue
         message = f": {condition['message']}" if condition.get("message") else ""

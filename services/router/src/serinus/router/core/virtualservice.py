@@ -13,6 +13,7 @@ import msgspec
 
 from serinus.events.canary import HttpMatch, ServiceSpec, StringMatch
 from serinus.kube.refs import Obj
+from serinus.router.core.borrowed import both
 from serinus.router.core.objects import Refusal
 
 # What a connection can be told by, when nobody reads what is sent through it.
@@ -81,6 +82,61 @@ def adding_header(http: Obj, name: str, value: str) -> Obj:
     response = whole.setdefault("headers", {}).setdefault("response", {})
     response["add"] = {**response.get("add", {}), name: value}
     return whole
+
+
+class IstioRoutes:
+    """Routes of a user's VirtualService; see `borrowed.Dialect`."""
+
+    sections: tuple[str, ...] = ("http", "tcp", "tls")
+    entries = "route"
+    default_weight = 0
+
+    def service_of(self, entry: Obj, namespace: str) -> str:
+        return _service_of(entry.get("destination") or {}, namespace)
+
+    def leading_to(self, entry: Obj, service: str) -> Obj:
+        destination = entry["destination"]
+        if destination.get("subset"):
+            raise Refusal(
+                "Unsupported",
+                f"the destination {destination['host']} names a subset: which pods are the "
+                "canary's is told by Services",
+            )
+        _, dot, domain = destination["host"].partition(".")
+        whole = copy.deepcopy(entry)
+        whole["destination"]["host"] = f"{service}{dot}{domain}"
+        return whole
+
+    def narrowed(self, section: str, rule: Obj, conditions: Sequence[HttpMatch]) -> Obj:
+        if section != "http":
+            raise Refusal("Unsupported", f"routes of {section} cannot match requests")
+        matches, specials = rule.get("match") or [{}], overriding([], conditions)
+        found = [both(match, special) for special in specials for match in matches]
+        return {**copy.deepcopy(rule), "match": found}
+
+    def mirrored(self, section: str, rule: Obj, canary: Obj, percent: int) -> Obj:
+        if section != "http":
+            raise Refusal("Unsupported", f"routes of {section} cannot mirror")
+        if "mirror" in rule or "mirrors" in rule:
+            raise Refusal("Unsupported", "the route has a mirror of its own, Istio allows but one")
+        whole = {**copy.deepcopy(rule), "mirror": copy.deepcopy(canary["destination"])}
+        return whole | ({"mirrorPercentage": {"value": percent}} if percent else {})
+
+    def mirrors_to(self, rule: Obj, service: str, namespace: str) -> bool:
+        return _service_of(rule.get("mirror") or {}, namespace) == service
+
+    def unmirrored(self, rule: Obj, service: str, namespace: str) -> Obj:
+        if not self.mirrors_to(rule, service, namespace):
+            return rule
+        return {k: v for k, v in rule.items() if k not in ("mirror", "mirrorPercentage")}
+
+
+def _service_of(destination: Obj, namespace: str) -> str:
+    """The Service of a host: a short name is one of the VirtualService's own namespace."""
+    host: str = destination.get("host", "")
+    name, _, domain = host.partition(".")
+    here = ("", namespace, f"{namespace}.svc", f"{namespace}.svc.cluster.local")
+    return name if domain in here else ""
 
 
 def _plain(part: msgspec.Struct) -> Obj:

@@ -1,7 +1,8 @@
 """Gateway API: one HTTPRoute S in the canary's namespace (reference 4.4).
 
 `service.routeKind` may ask for a GRPCRoute instead; connections (`appProtocol: tcp`) get a
-TCPRoute. Rules, in the order in which they are written:
+TCPRoute. With `routeRef` it is a route of the user's whose rules that lead to S are shared
+(`borrowed`). Rules of ours, in the order in which they are written:
 
     plain             one rule, both backends
     A/B               analysis matches x service matches with both backends; service matches,
@@ -23,7 +24,8 @@ from msgspec import UNSET
 from serinus.events import Exposure, Routes
 from serinus.events.canary import GatewayRef, ServiceSpec
 from serinus.kube.refs import Obj, Ref
-from serinus.router.core import grpcroute
+from serinus.router.core import borrowed, grpcroute
+from serinus.router.core.gatewayrules import GatewayRules
 from serinus.router.core.httproute import filters_of, matches_of, overriding, set_cookie
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal, apex_metadata, overlaid
 from serinus.router.core.routes import seen
@@ -42,6 +44,7 @@ class GatewayApi:
 
     def __init__(self, version: str, *, is_v1: bool) -> None:
         self.api_version = f"{GROUP}/{version}"
+        self.kinds = KINDS if is_v1 else (HTTP,)
         self._is_v1 = is_v1
 
     def needs(self, exposure: Exposure) -> Sequence[Ref]:
@@ -50,7 +53,11 @@ class GatewayApi:
 
     def render(self, exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
         """The route with explicit weights. Raises Refusal for what the API cannot express."""
-        service = exposure.service
+        service, ref = exposure.service, self._ref(exposure)
+        if exposure.route is not None:
+            borrowed.check_kind(exposure, "the Gateway API", self.kinds)
+            rules = GatewayRules(ref.kind, has_percent=self._is_v1)
+            return (borrowed.render(exposure, routes, live, ref, rules),)
         if service is None or not service.gateway_refs:
             raise Refusal(
                 "Unsupported",
@@ -86,33 +93,33 @@ class GatewayApi:
         parents that report nothing are not waited for.
         """
         ref = self._ref(exposure)
-        name = f"{ref.kind} {ref.name}.{ref.namespace}"
         found = live.get(ref)
-        if found is None:
-            return NotYet(f"{name} does not exist yet")
-        weighted = None
-        for rule in (found.get("spec") or {}).get("rules") or ():
-            if _names(rule) == [exposure.primary, exposure.canary]:
-                weighted = rule
-        if weighted is None:
-            names = f"{exposure.primary} and {exposure.canary}"
-            return NotYet(f"{name} does not contain routes for {names}")
-        primary, canary = (b.get("weight", 1) for b in weighted["backendRefs"])
-        mirror = any(
-            (f.get("requestMirror") or {}).get("backendRef", {}).get("name") == exposure.canary
-            for f in weighted.get("filters") or ()
-        )
-        now = seen(routes, primary=primary, canary=canary, mirror=mirror)
-        why = _not_accepted(exposure, found) if self._is_v1 else ""
+        if exposure.route is None:
+            now = _observed(exposure, routes, found, f"{ref.kind} {ref.name}.{ref.namespace}")
+        else:
+            rules = GatewayRules(ref.kind, has_percent=self._is_v1)
+            now = borrowed.observe(exposure, routes, live, ref, rules)
+        if isinstance(now, NotYet) or found is None or not self._is_v1:
+            return now
+        why = _not_accepted(exposure, found)
         return NotYet(why, now) if why else now
 
     def release(self, exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
         """A route that was the user's gets its rules back; ours goes."""
         ref = self._ref(exposure)
         found = live.get(ref)
-        return () if found is None else (original_of(found) or Gone(ref),)
+        if found is None:
+            return ()
+        if exposure.route is None:
+            return (original_of(found) or Gone(ref),)
+        rules = GatewayRules(ref.kind, has_percent=self._is_v1)
+        given = borrowed.released(exposure, live, ref, rules)
+        return () if given is None else (given,)
 
     def _ref(self, exposure: Exposure) -> Ref:
+        route = exposure.route
+        if route is not None and route.kind in self.kinds:
+            return Ref(self.api_version, route.kind, exposure.namespace, route.name)
         kind = _kind(exposure.service) if self._is_v1 else HTTP
         return Ref(self.api_version, kind, exposure.namespace, exposure.name)
 
@@ -209,6 +216,25 @@ class GatewayApi:
             value = f"{cookies.primary}; Max-Age={cookies.primary_max_age_s}"
             weighted["backendRefs"][0]["filters"] = [_sets(value)]
         return [*rules, weighted]
+
+
+def _observed(exposure: Exposure, routes: Routes, found: Obj | None, name: str) -> Routes | NotYet:
+    """What a route of ours says, whoever has accepted it."""
+    if found is None:
+        return NotYet(f"{name} does not exist yet")
+    weighted = None
+    for rule in (found.get("spec") or {}).get("rules") or ():
+        if _names(rule) == [exposure.primary, exposure.canary]:
+            weighted = rule
+    if weighted is None:
+        names = f"{exposure.primary} and {exposure.canary}"
+        return NotYet(f"{name} does not contain routes for {names}")
+    primary, canary = (b.get("weight", 1) for b in weighted["backendRefs"])
+    mirror = any(
+        (f.get("requestMirror") or {}).get("backendRef", {}).get("name") == exposure.canary
+        for f in weighted.get("filters") or ()
+    )
+    return seen(routes, primary=primary, canary=canary, mirror=mirror)
 
 
 def _kind(service: ServiceSpec | None) -> str:

@@ -8,6 +8,7 @@ HTTP routes, in the order in which they are written:
     session affinity  while the canary has a share: its cookie, the primary's cookie, then the
                       weighted route that hands out cookies; afterwards the old one is taken back
 
+With `routeRef` it is a VirtualService of the user's whose routes to S are shared (`borrowed`).
 `appProtocol: tcp` makes one TCP route of weights; connections carry nothing that could be matched,
 mirrored or remembered.
 """
@@ -20,11 +21,14 @@ from collections.abc import Sequence
 from serinus.events import Exposure, Routes
 from serinus.events.canary import ServiceSpec
 from serinus.kube.refs import Obj, Ref
+from serinus.router.core import borrowed
 from serinus.router.core.httproute import set_cookie
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal, apex_metadata, overlaid
+from serinus.router.core.reported import not_taken
 from serinus.router.core.routes import seen
 from serinus.router.core.takeover import original_of, remembering
 from serinus.router.core.virtualservice import (
+    IstioRoutes,
     adding_header,
     http_fields,
     matches_of,
@@ -39,6 +43,7 @@ RULE_KIND = "DestinationRule"
 KINDS = (KIND, RULE_KIND)
 # The sidecars' own gateway: what is addressed within the mesh.
 MESH = "mesh"
+ROUTES = IstioRoutes()
 
 
 def needs(exposure: Exposure) -> Sequence[Ref]:
@@ -50,10 +55,16 @@ def needs(exposure: Exposure) -> Sequence[Ref]:
 def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
     """The policies first, then the VirtualService with explicit weights. Raises Refusal."""
     service = _service(exposure)
+    borrowed.check_kind(exposure, "istio", (KIND,))
+    ref = _route_ref(exposure)
+    if exposure.route is None:
+        route = _virtual_service(exposure, service, routes, live.get(ref))
+    else:
+        route = borrowed.render(exposure, routes, live, ref, ROUTES)
     return (
         _policy(exposure, service, exposure.canary, live),
         _policy(exposure, service, exposure.primary, live),
-        _virtual_service(exposure, service, routes, live.get(_route_ref(exposure))),
+        route,
     )
 
 
@@ -63,8 +74,12 @@ def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
     NotYet where there is none, and while a control plane that reports on the object says that
     proxies have not taken this generation of it; most report nothing and are not waited for.
     """
-    name = f"{KIND} {exposure.name}.{exposure.namespace}"
-    found = live.get(_route_ref(exposure))
+    ref = _route_ref(exposure)
+    name = f"{KIND} {ref.name}.{ref.namespace}"
+    found = live.get(ref)
+    if exposure.route is not None:
+        shared = borrowed.observe(exposure, routes, live, ref, ROUTES)
+        return _taken(found, shared) if found and isinstance(shared, Routes) else shared
     if found is None:
         return NotYet(f"{name} does not exist yet")
     spec = found.get("spec") or {}
@@ -78,15 +93,22 @@ def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
     if weights == (0, 0):
         names = f"{exposure.primary} and {exposure.canary}"
         return NotYet(f"{name} does not contain routes for {names}")
-    now = seen(routes, primary=weights[0], canary=weights[1], mirror=mirror)
-    why = _not_taken(found)
-    return NotYet(f"{name} {why}", now) if why else now
+    return _taken(found, seen(routes, primary=weights[0], canary=weights[1], mirror=mirror))
+
+
+def _taken(found: Obj, now: Routes) -> Routes | NotYet:
+    why = not_taken(found, types=("Reconciled",))
+    return NotYet(why, now) if why else now
 
 
 def release(exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
     """Objects that were the user's are as they were; ours go."""
-    found = {ref: live.get(ref) for ref in needs(exposure)}
-    return [original_of(obj) or Gone(ref) for ref, obj in found.items() if obj is not None]
+    *policies, route = needs(exposure)
+    refs = policies if exposure.route else [*policies, route]
+    found = {ref: live.get(ref) for ref in refs}
+    given = [original_of(obj) or Gone(ref) for ref, obj in found.items() if obj is not None]
+    shared = borrowed.released(exposure, live, route, ROUTES) if exposure.route else None
+    return [*given, shared] if shared else given
 
 
 def _ref(exposure: Exposure, kind: str, name: str) -> Ref:
@@ -94,6 +116,8 @@ def _ref(exposure: Exposure, kind: str, name: str) -> Ref:
 
 
 def _route_ref(exposure: Exposure) -> Ref:
+    if exposure.route is not None and exposure.route.kind == KIND:
+        return _ref(exposure, KIND, exposure.route.name)
     return _ref(exposure, KIND, exposure.name)
 
 
@@ -240,18 +264,3 @@ def _sticky(
 def _with_cookie(matches: list[Obj], cookie: str) -> list[Obj]:
     name, _, value = cookie.partition("=")
     return with_header(matches, "Cookie", f".*{name}.*{value}.*")
-
-
-def _not_taken(found: Obj) -> str:
-    """Why proxies cannot be relied on to follow this generation, where somebody reports that."""
-    generation = found["metadata"].get("generation", 0)
-    for condition in (found.get("status") or {}).get("conditions") or ():
-        if condition.get("type") != "Reconciled":
-            continue
-        observed = int(condition.get("observedGeneration") or generation)
-        if condition.get("status") != "True" or observed < generation:
-            return (
-                f"is not reconciled (status: {condition.get('status', '')}, observed generation: "
-                f"{observed}, current generation: {generation})"
-            )
-    return ""
