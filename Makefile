@@ -63,8 +63,8 @@ integration: setup ## real nats-server, real API server, real Prometheus, real T
 peer: setup ## Flagger's recorded runs through our ring (needs the recorded traces, see tests/peer/README.md)
 	@$(PYTEST) tests/peer -q --timeout=900
 
-e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG
-	@$(PYTEST) tests/e2e -q --timeout=900
+e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG, see tests/e2e/README.md
+	@$(PYTEST) tests/e2e -q --timeout=1800
 
 bench: setup ## counts and ratios against a real control plane
 	@$(BIN)/python -m tests.bench

@@ -15,6 +15,7 @@ from tests.gen import (
     goldens,
     images,
     phases,
+    rbac,
     schemas,
     settings,
     subjects,
@@ -34,6 +35,7 @@ GENERATORS: tuple[Generator, ...] = (
     catalogs.files,
     phases.files,
     goldens.files,
+    rbac.files,
 )
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import json
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -75,6 +76,12 @@ class Kube:
             if authority
             else None
         )
+        if self._tls and "client-certificate-data" in user:
+            with tempfile.NamedTemporaryFile() as pair:  # Python reads certificates from files only
+                for part in ("client-key-data", "client-certificate-data"):
+                    pair.write(base64.b64decode(user[part]) + b"\n")
+                pair.flush()
+                self._tls.load_cert_chain(pair.name)
         self._session: aiohttp.ClientSession | None = None
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
 
@@ -110,6 +117,16 @@ class Kube:
             if answer.status >= 400:
                 reason, message = found.get("reason", ""), found.get("message", "")
                 raise ApiError(answer.status, reason, message)
+            return found
+
+    async def text(self, path: str) -> str:
+        """An answer that is not JSON: a log. Raises ApiError."""
+        assert self._session is not None, "use it as a context manager"
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with self._session.get(self._server + path, timeout=timeout) as answer:
+            found = await answer.text()
+            if answer.status >= 400:
+                raise ApiError(answer.status, answer.reason or "", found)
             return found
 
     async def path(

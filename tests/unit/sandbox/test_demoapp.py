@@ -32,6 +32,8 @@ def test_traits_without_numbers_are_switches() -> None:
     assert Behaviour({"VERSION": "1-crash"}).crash
     assert Behaviour({"VERSION": "1-neverready"}).never_ready
     assert not Behaviour({"VERSION": "1"}).crash
+    assert Behaviour({"VERSION": "1-crash"}).crash_after_s == 0
+    assert Behaviour({"VERSION": "1-crash6"}).crash_after_s == 6
 
 
 def test_a_share_of_the_answers_fails() -> None:

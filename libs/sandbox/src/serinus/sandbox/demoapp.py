@@ -7,6 +7,7 @@ wrong is in its tag or its environment, so that releasing a bad version is chang
     hello:2.0-errors10      10 % of the answers are 500
     hello:2.0-slow200       every answer takes 200 ms more
     hello:2.0-crash         ends with status 1 right after its start
+    hello:2.0-crash6        ends with status 1 six seconds after its start
     hello:2.0-neverready    /healthz answers 503
 
 After SIGTERM it serves on for DRAIN_S, asking clients to reconnect, so that no proxy that still
@@ -40,6 +41,7 @@ class Behaviour:
         self.error_rate = float(env.get("ERROR_RATE") or int(found.get("errors") or 0) / 100)
         self.delay_s = float(env.get("DELAY_S") or int(found.get("slow") or 0) / 1000)
         self.crash = "crash" in found
+        self.crash_after_s = float(found.get("crash") or 0)
         self.never_ready = "neverready" in found
         self.drain_s = float(env.get("DRAIN_S") or 1.5)
         self.pod = env.get("POD_NAME", "")
@@ -207,6 +209,8 @@ async def serve(app: App, host: str, port: int) -> None:
         loop.add_signal_handler(number, asked.set)
     server = await loop.create_server(lambda: Connection(app), host, port, backlog=512)
     print(f"version {app.behaviour.tag} listens on {host}:{port}", flush=True)
+    if app.behaviour.crash:
+        loop.call_later(app.behaviour.crash_after_s, os._exit, 1)
     await asked.wait()
     app.draining = True
     print("draining", flush=True)
@@ -224,7 +228,7 @@ async def serve(app: App, host: str, port: int) -> None:
 def main() -> int:
     """Runs by HOST, PORT, VERSION and the variables of `Behaviour`."""
     behaviour = Behaviour(os.environ)
-    if behaviour.crash:
+    if behaviour.crash and not behaviour.crash_after_s:
         print("this version crashes at start", flush=True)
         return 1
     host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "9898"))

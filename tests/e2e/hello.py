@@ -1,0 +1,197 @@
+"""A user's service in a namespace of its own: released, watched, looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from tests.e2e.judge import Moment
+from tests.e2e.load import Traffic, flowing
+from tests.e2e.stage import Stage, manifest, status
+from tests.servers.kube import Kube, Obj
+from tests.servers.waiting import eventually
+
+APPS = "apps/v1"
+CANARY = "flagger.app/v1beta1"
+TRAEFIK = "traefik.io/v1alpha1"
+NAME = "hello"
+INTERVAL_S = 10
+
+
+class Hello:
+    """`moments` is what its Canary's status has said so far."""
+
+    def __init__(self, kube: Kube, stage: Stage, namespace: str) -> None:
+        self.kube = kube
+        self.namespace = namespace
+        self.host = f"{namespace}.example"
+        self.moments: list[Moment] = []
+        self._stage = stage
+        self._news = asyncio.Event()
+
+    async def deploy(self, version: str = "1.0", *, from_config: bool = False) -> None:
+        """The workload and its route. `from_config`: its ConfigMap says which version it is."""
+        source: Obj = {"value": version}
+        if from_config:
+            source = {"valueFrom": {"configMapKeyRef": {"name": NAME, "key": "version"}}}
+        # Proxies learn late that a pod ends: like any service behind one it drains first.
+        env = [{"name": "VERSION", **source}, {"name": "DRAIN_S", "value": "5"}]
+        values = {
+            "hello": self._stage.references["hello"],
+            "host": self.host,
+            "env": json.dumps(env),
+        }
+        for obj in manifest("hello", values):
+            await self.kube.apply(obj, self.namespace)
+
+    async def canary(
+        self,
+        *,
+        step: int = 20,
+        most: int = 60,
+        threshold: int = 2,
+        webhooks: Sequence[Obj] = (),
+        **spec: Any,
+    ) -> None:
+        """An ordinary Canary; `spec` is put over it."""
+        analysis = {
+            "interval": f"{INTERVAL_S}s",
+            "threshold": threshold,
+            "stepWeight": step,
+            "maxWeight": most,
+            "metrics": [
+                {
+                    "name": "request-success-rate",
+                    "interval": f"{INTERVAL_S}s",
+                    "thresholdRange": {"min": 99},
+                },
+                {
+                    "name": "request-duration",
+                    "interval": f"{INTERVAL_S}s",
+                    "thresholdRange": {"max": 2000},
+                },
+            ],
+            "webhooks": list(webhooks),
+        }
+        whole = {
+            "provider": "traefik",
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME},
+            "progressDeadlineSeconds": 120,
+            "service": {"port": 80, "targetPort": 9898},
+            "analysis": analysis,
+            **spec,
+        }
+        meta = {"name": NAME}
+        await self.kube.apply(
+            {"apiVersion": CANARY, "kind": "Canary", "metadata": meta, "spec": whole},
+            self.namespace,
+        )
+
+    async def push(self, version: str) -> None:
+        """A new revision of the workload."""
+        path = "/spec/template/spec/containers/0/env/0/value"
+        patch = [{"op": "replace", "path": path, "value": version}]
+        await self.kube.patch(APPS, "Deployment", self.namespace, NAME, patch)
+
+    async def configure(self, version: str) -> None:
+        """A new content of its ConfigMap, and nothing else."""
+        patch = {"data": {"version": version}}
+        await self.kube.patch("v1", "ConfigMap", self.namespace, NAME, patch)
+
+    async def own_route(self) -> None:
+        """A Service and a TraefikService of the user's, as they are without any Canary."""
+        ports = [{"name": "http", "port": 80, "targetPort": 9898}]
+        service = {"selector": {"app": NAME}, "ports": ports}
+        weighted = {"services": [{"name": NAME, "port": 80, "weight": 1}]}
+        meta = {"name": NAME}
+        for api_version, kind, spec in (
+            ("v1", "Service", service),
+            (TRAEFIK, "TraefikService", {"weighted": weighted}),
+        ):
+            obj = {"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec}
+            await self.kube.apply(obj, self.namespace)
+
+    async def serving(self) -> None:
+        """Returns when requests to its host are answered."""
+
+        async def answered() -> bool:
+            return await status(self._stage.url, self.host) == 200
+
+        await eventually(answered, f"{self.host} answers", 30)
+
+    async def until(self, *phases: str, within_s: float = 60.0) -> Moment:
+        """The first moment of one of these phases from now on, the present one included.
+
+        Raises TimeoutError that tells the story so far.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                while not (self.moments and self.moments[-1].phase in phases):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            story = "\n".join(await self.events()) or "no events"
+            wanted = " or ".join(phases)
+            raise TimeoutError(
+                f"{self.namespace}: not {wanted} within {within_s:g} s; "
+                f"last: {self.moments[-1:]}\n{story}\n{await self._stage.logs(self.kube)}"
+            ) from None
+        return self.moments[-1]
+
+    async def events(self) -> list[str]:
+        """The sentences told about the Canary as Kubernetes Events, oldest first."""
+        found = [
+            event
+            for event in await self.kube.list("v1", "Event", self.namespace)
+            if event["involvedObject"]["kind"] == "Canary"
+        ]
+        found.sort(
+            key=lambda event: (event["firstTimestamp"], event["metadata"]["creationTimestamp"])
+        )
+        return [str(event["message"]) for event in found]
+
+    async def get(self, kind: str, name: str, api_version: str = "v1") -> Obj:
+        return await self.kube.get(api_version, kind, self.namespace, name)
+
+    async def version_of(self, deployment: str) -> str:
+        """What a Deployment is told to run."""
+        found = await self.get("Deployment", deployment, APPS)
+        return str(found["spec"]["template"]["spec"]["containers"][0]["env"][0].get("value"))
+
+    async def replicas_of(self, deployment: str) -> int:
+        found = await self.get("Deployment", deployment, APPS)
+        return int(found["spec"]["replicas"])
+
+    @contextlib.asynccontextmanager
+    async def traffic(self) -> AsyncIterator[Traffic]:
+        """Requests to its host while the block runs."""
+        async with flowing(self._stage.url, self.host) as traffic:
+            yield traffic
+
+    async def watch(self) -> None:
+        """Keeps `moments` up to date until it is cancelled."""
+        async for change, canary in self.kube.watch(CANARY, "Canary", self.namespace):
+            status = canary.get("status") or {}
+            phase = "gone" if change == "DELETED" else str(status.get("phase", ""))
+            self.moments.append(Moment(time.time(), phase, int(status.get("canaryWeight", 0))))
+            self._news.set()
+
+
+@contextlib.asynccontextmanager
+async def hello_in(kube: Kube, stage: Stage, namespace: str) -> AsyncIterator[Hello]:
+    """A namespace for one service, watched while the block runs, and removed after it."""
+    await kube.namespace(namespace)
+    hello = Hello(kube, stage, namespace)
+    watching = asyncio.create_task(hello.watch())
+    try:
+        yield hello
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await kube.delete(CANARY, "Canary", namespace, NAME)
+        await kube.delete("v1", "Namespace", None, namespace)

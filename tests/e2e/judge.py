@@ -1,0 +1,96 @@
+"""Requests and weights in, verdict out. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+UNANSWERED = 0
+SWITCH_S = 4.0
+"""How long requests may still follow the weight before: the write, Traefik's throttle of 2 s."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """When it was sent (Unix seconds), what came back, how long it took; `why` it has no answer."""
+
+    at: float
+    status: int
+    version: str
+    took_ms: float
+    why: str
+
+    @property
+    def failed(self) -> bool:
+        return not 200 <= self.status < 400
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the status of the Canary said from `at` on."""
+
+    at: float
+    phase: str
+    weight: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One weight: the percentage ordered, the percentage seen, and of how many requests."""
+
+    ordered: int
+    seen: float
+    requests: int
+
+
+def failures(requests: Iterable[Request]) -> Counter[tuple[int, str, str]]:
+    """Failed requests by status, version and reason."""
+    return Counter((r.status, r.version, r.why) for r in requests if r.failed)
+
+
+def steps(moments: Sequence[Moment], requests: Sequence[Request], version: str) -> list[Step]:
+    """The share of `version` while each weight of the analysis stood, proxies given time."""
+    by_weight: dict[int, list[Request]] = {}
+    for moment, following in _pairs(moments):
+        if moment.phase != "Progressing" or not moment.weight:
+            continue
+        since = moment.at + SWITCH_S
+        stood = [r for r in requests if since <= r.at < following]
+        by_weight.setdefault(moment.weight, []).extend(stood)
+    return [
+        Step(weight, 100 * sum(r.version == version for r in found) / len(found), len(found))
+        for weight, found in by_weight.items()
+        if found
+    ]
+
+
+def at_stake(moments: Sequence[Moment], requests: Iterable[Request]) -> float:
+    """How many requests the canary was ordered to get, the time that proxies take included."""
+    spans = [(m.at, until, m.weight / 100) for m, until in _pairs(moments)]
+
+    def share(at: float) -> float:
+        return max((w for since, until, w in spans if since <= at < until + SWITCH_S), default=0.0)
+
+    return sum(share(r.at) for r in requests)
+
+
+def allowed_failures(stake: float, error_rate: float) -> float:
+    """The most of `stake` requests that may fail by chance: the mean and four deviations, as one
+    run in thirty thousand has more."""
+    mean = stake * error_rate
+    return mean + 4 * math.sqrt(mean * (1 - error_rate))
+
+
+def _pairs(moments: Sequence[Moment]) -> Iterable[tuple[Moment, float]]:
+    """Each moment with the time until which it stood; the last stands for ever.
+
+    A moment that changed nothing that counts here is part of the one before.
+    """
+    kept: list[Moment] = []
+    for moment in moments:
+        if not kept or (moment.phase, moment.weight) != (kept[-1].phase, kept[-1].weight):
+            kept.append(moment)
+    ends = [m.at for m in kept[1:]] + [math.inf]
+    return zip(kept, ends, strict=True)

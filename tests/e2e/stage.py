@@ -1,0 +1,256 @@
+"""The suite and its surroundings in a cluster, as an operator would install them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import aiohttp
+import yaml
+from tests.e2e.images import ROOT, SERVICES
+from tests.servers import crds
+from tests.servers.kube import ApiError, Kube, Obj
+from tests.servers.process import ServerError
+from tests.servers.waiting import eventually
+
+NAMESPACE = "serinus-e2e"
+PREFIX = "e2e-"
+FOLDER = Path(__file__).parent / "manifests"
+RBAC = ROOT / "deploy/chart/files/rbac.yaml"
+NATS_CONFIG = ROOT / "deploy/nats/nats-server.conf"
+READY_S = 90.0
+ADDRESS_S = 3.0
+APPS = "apps/v1"
+RIGHTS = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What runs: `references` are the images by name, `url` is where Traefik takes requests."""
+
+    references: Mapping[str, str]
+    url: str
+
+    async def logs(self, kube: Kube, lines: int = 12) -> str:
+        """The end of every service's log."""
+        return await tails(kube, NAMESPACE, lines)
+
+
+def manifest(name: str, values: Mapping[str, str]) -> list[Obj]:
+    """The objects of one file of manifests/, its placeholders filled in."""
+    text = Template((FOLDER / f"{name}.yaml").read_text("utf-8")).substitute(values)
+    return list(yaml.safe_load_all(text))
+
+
+async def set_up(kube: Kube, references: Mapping[str, str]) -> Stage:
+    """Installs everything and returns when all of it is ready. Raises ServerError."""
+    await _nobody_else(kube)
+    await _custom_resources(kube)
+    await _gone(kube, NAMESPACE)
+    await kube.namespace(NAMESPACE)
+    await _bus(kube, references)
+    for name in ("prometheus", "traefik", "settings"):
+        await _apply(kube, name, {**references, "namespace": NAMESPACE})
+    rights = yaml.safe_load(RBAC.read_text("utf-8"))
+    for service in SERVICES:
+        await _service(kube, service, references[service], rights[service])
+    for deployment in await kube.list(APPS, "Deployment", NAMESPACE):
+        await _ready(kube, deployment["metadata"]["name"])
+    return Stage(references, await _address(kube))
+
+
+async def tear_down(kube: Kube) -> None:
+    """Removes what was installed; the definitions of custom resources stay."""
+    for namespace in await kube.list("v1", "Namespace"):
+        name = namespace["metadata"]["name"]
+        if name == NAMESPACE or name.startswith(PREFIX):
+            await kube.delete("v1", "Namespace", None, name)
+    for service in (*SERVICES, "traefik"):
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            await kube.delete(f"{RIGHTS}/v1", kind, None, f"{NAMESPACE}-{service}")
+
+
+async def _nobody_else(kube: Kube) -> None:
+    """The suite would take over whatever Canaries there are: a cluster with some is not for us."""
+    definition = (
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        None,
+        "canaries.flagger.app",
+    )
+    if await kube.find(*definition) is None:
+        return
+    found = await kube.list("flagger.app/v1beta1", "Canary")
+    names = [f"{c['metadata']['namespace']}/{c['metadata']['name']}" for c in found]
+    foreign = [name for name in names if not name.startswith(PREFIX)]
+    if foreign:
+        raise ServerError(f"this cluster has Canaries that are not ours: {', '.join(foreign)}")
+
+
+async def _custom_resources(kube: Kube) -> None:
+    files = [*sorted(crds.OURS.glob("*.yaml")), *crds.of_mesh("traefik")]
+    objs = [obj for file in files for obj in yaml.safe_load_all(file.read_text("utf-8")) if obj]
+    for obj in objs:
+        await kube.apply(obj)
+
+    async def established() -> bool:
+        found = await kube.list("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+        done = {o["metadata"]["name"] for o in found if _is(o, "Established")}
+        return {obj["metadata"]["name"] for obj in objs} <= done
+
+    await eventually(established, "custom resources established", 30)
+
+
+async def _bus(kube: Kube, references: Mapping[str, str]) -> None:
+    """NATS with a user per service, each with a password of its own, made here."""
+    users = (*SERVICES, "tap")
+    passwords = {_password(user): f"e2e-{secrets.token_hex(12)}" for user in users}
+    config = {"nats-server.conf": NATS_CONFIG.read_text("utf-8")}
+    meta = {"namespace": NAMESPACE}
+    await kube.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "passwords", **meta},
+         "stringData": passwords}
+    )  # fmt: skip
+    await kube.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nats", **meta},
+         "data": config}
+    )  # fmt: skip
+    await _apply(kube, "nats", references)
+    await _ready(kube, "nats")
+
+
+async def _service(kube: Kube, service: str, image: str, rules: list[Obj]) -> None:
+    values = {
+        "service": service,
+        "image": image,
+        "password": _password(service),
+        "token": "true" if rules else "false",
+    }
+    name = f"{NAMESPACE}-{service}"
+    account = {"kind": "ServiceAccount", "name": service, "namespace": NAMESPACE}
+    role = {"apiGroup": RIGHTS, "kind": "ClusterRole", "name": name}
+    meta = {"name": name}
+    if rules:
+        await kube.apply(
+            {"apiVersion": f"{RIGHTS}/v1", "kind": "ClusterRole", "metadata": meta, "rules": rules}
+        )
+        await kube.apply(
+            {"apiVersion": f"{RIGHTS}/v1", "kind": "ClusterRoleBinding", "metadata": meta,
+             "roleRef": role, "subjects": [account]}
+        )  # fmt: skip
+    await _apply(kube, "service", values)
+
+
+async def _apply(kube: Kube, name: str, values: Mapping[str, str]) -> None:
+    for obj in manifest(name, values):
+        await kube.apply(obj, NAMESPACE)
+
+
+async def _ready(kube: Kube, name: str) -> None:
+    async def available() -> bool:
+        found = await kube.get(APPS, "Deployment", NAMESPACE, name)
+        status = found.get("status") or {}
+        return status.get("availableReplicas", 0) >= 1 and not status.get("unavailableReplicas")
+
+    try:
+        await eventually(available, f"deployment {name} ready", READY_S)
+    except TimeoutError as late:
+        raise ServerError(f"{late}\n{await tails(kube, NAMESPACE, 20, app=name)}") from None
+
+
+async def tails(kube: Kube, namespace: str, lines: int, app: str = "") -> str:
+    """Pods with what they wait for and the end of their logs."""
+    parts = []
+    for pod in await kube.list("v1", "Pod", namespace):
+        meta = pod["metadata"]
+        if app and meta["labels"].get("app") != app:
+            continue
+        states = [s.get("state") for s in pod["status"].get("containerStatuses", ())]
+        path = f"/api/v1/namespaces/{namespace}/pods/{meta['name']}/log?tailLines={lines}"
+        try:
+            text = await kube.text(path)
+        except ApiError as error:
+            text = str(error)
+        parts.append(
+            f"--- {meta['name']}: {pod['status'].get('phase')} {json.dumps(states)}\n{text}"
+        )
+    return "\n".join(parts)
+
+
+async def _gone(kube: Kube, namespace: str) -> None:
+    """Of a run before that was cut off."""
+
+    async def gone() -> bool:
+        return await kube.find("v1", "Namespace", None, namespace) is None
+
+    await kube.delete("v1", "Namespace", None, namespace)
+    await eventually(gone, f"namespace {namespace} is gone", 60)
+
+
+async def _address(kube: Kube) -> str:
+    """Where Traefik can be reached from here: its Service, else a node's port.
+
+    Raises ServerError that lists what was tried.
+    """
+    service = await kube.get("v1", "Service", NAMESPACE, "traefik")
+    web = next(port for port in service["spec"]["ports"] if port["name"] == "web")
+    nodes = [
+        f"http://{address['address']}:{web['nodePort']}/"
+        for node in await kube.list("v1", "Node")
+        for address in node["status"]["addresses"]
+        if address["type"] in ("ExternalIP", "InternalIP")
+    ]
+    candidates = [f"http://{service['spec']['clusterIP']}:{web['port']}/", *nodes]
+    for url in candidates:
+        if await status(url) == 404:  # Traefik has no route for this
+            return url
+    raise ServerError(f"Traefik does not answer from here: tried {', '.join(candidates)}")
+
+
+async def status(url: str, host: str = "") -> int:
+    """Of the answer to one request; 0 when there is none."""
+    timeout = aiohttp.ClientTimeout(total=ADDRESS_S)
+    headers = {"Host": host} if host else {}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(url, headers=headers) as answer,
+        ):
+            return answer.status
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return 0
+
+
+def _password(user: str) -> str:
+    return f"SERINUS_{user.upper()}_PASSWORD"
+
+
+def _is(obj: Obj, condition: str) -> bool:
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == condition and c["status"] == "True" for c in conditions)
+
+
+async def usage(kube: Kube) -> list[str]:
+    """What each pod of the suite takes, and how soon it was ready, one line each."""
+    nodes = [node["metadata"]["name"] for node in await kube.list("v1", "Node")]
+    summaries = await asyncio.gather(
+        *(kube.request("GET", f"/api/v1/nodes/{name}/proxy/stats/summary") for name in nodes)
+    )
+    pods = [pod for summary in summaries for pod in summary["pods"]]
+    return sorted(
+        _line(pod["podRef"]["name"], pod["containers"][0])
+        for pod in pods
+        if pod["podRef"]["namespace"] == NAMESPACE
+    )
+
+
+def _line(name: str, container: Mapping[str, Any]) -> str:
+    memory, cpu = container["memory"], container["cpu"]
+    mib = memory.get("rssBytes", memory.get("workingSetBytes", 0)) / 2**20
+    return f"{name:32} {mib:6.1f} MiB  {cpu.get('usageCoreNanoSeconds', 0) / 1e9:6.1f} s CPU"

@@ -1,0 +1,56 @@
+"""The arithmetic of the verdict; needs no cluster."""
+
+from __future__ import annotations
+
+import pytest
+from tests.e2e.judge import (
+    SWITCH_S,
+    Moment,
+    Request,
+    Step,
+    allowed_failures,
+    at_stake,
+    failures,
+    steps,
+)
+
+MOMENTS = [
+    Moment(100.0, "Progressing", 0),
+    Moment(110.0, "Progressing", 20),
+    Moment(115.0, "Progressing", 20),
+    Moment(120.0, "Failed", 0),
+]
+
+
+def request(at: float, version: str = "1.0", status: int = 200) -> Request:
+    return Request(at, status, version, 1.0, "")
+
+
+def test_a_share_counts_from_when_proxies_have_followed_to_the_next_weight() -> None:
+    early = [request(110 + SWITCH_S / 2, "2.0")]
+    stood = [request(116.0), request(117.0), request(118.0), request(119.0, "2.0")]
+    late = [request(120.5, "2.0")]
+    assert steps(MOMENTS, early + stood + late, "2.0") == [Step(20, 25.0, 4)]
+
+
+def test_a_weight_is_at_stake_until_proxies_have_left_it() -> None:
+    def stake(at: float) -> float:
+        return at_stake(MOMENTS, [request(at)])
+
+    assert [stake(at) for at in (105, 112, 119, 120 + SWITCH_S / 2, 121 + SWITCH_S)] == [
+        0.0,
+        0.2,
+        0.2,
+        0.2,
+        0.0,
+    ]
+
+
+def test_what_may_fail_by_chance_is_the_mean_and_four_deviations() -> None:
+    assert allowed_failures(0, 0.1) == 0
+    assert allowed_failures(1000, 0.1) == pytest.approx(100 + 4 * 90**0.5)
+
+
+def test_everything_but_success_is_a_failure_an_answer_that_never_came_too() -> None:
+    sent = [request(1), request(2, status=404), request(3, "2.0", 500), request(4, "", 0)]
+    assert failures(sent) == {(404, "1.0", ""): 1, (500, "2.0", ""): 1, (0, "", ""): 1}
