@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.gen import (
     catalogs,
+    catalogue,
     compatibility,
     crds,
     fields,
@@ -29,6 +30,7 @@ GENERATORS: tuple[Generator, ...] = (
     fields.files,
     schemas.files,
     subjects.files,
+    catalogue.files,
     settings.files,
     compatibility.files,
     images.files,

@@ -53,8 +53,11 @@ def keepers(stream: StreamName) -> tuple[ServiceName, ...]:
     return tuple(dict.fromkeys(row.publisher for row in TABLE if row.stream == stream))
 
 
-def permissions(service: ServiceName) -> dict[str, Any]:
+def permissions(service: str) -> dict[str, Any]:
     """NATS permissions of one service's user, from the subject table.
+
+    service  one of ours, or the name of a subscriber's own service: it may follow everything and
+             publish nothing but what it parks
 
     Reading needs JetStream's own API: creating and pulling consumers, acknowledging, and an inbox,
     which is the service's own (`_INBOX.<service>`). Writing is limited to the service's own

@@ -121,7 +121,10 @@ def filters(messages: Iterable[type[Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(row.filter for row in TABLE if row.message in wanted))
 
 
-def published_by(service: ServiceName) -> tuple[str, ...]:
-    """The subject patterns a service may publish on; NATS refuses it all others."""
+def published_by(service: str) -> tuple[str, ...]:
+    """The subject patterns a service may publish on; NATS refuses it all others.
+
+    A service that is none of ours may only park what it cannot handle.
+    """
     own = (row.filter for row in TABLE if row.publisher == service)
     return (*dict.fromkeys(own), dead_subject(service))

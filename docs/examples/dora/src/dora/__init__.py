@@ -1,0 +1,1 @@
+"""Deployment frequency and change failure rate, as Prometheus counters."""
