@@ -13,15 +13,19 @@ from tests.servers.process import ServerError
 from tests.tools import build
 
 MODULE = Path(__file__).parent / "mesh-crds"
-# mesh -> (module, the folder of its CRD files and their pattern)
+# Those that a registry has. Mesh -> (module, the folder of its CRD files and their pattern)
 SOURCES = {
-    "traefik": (
-        "github.com/traefik/traefik/v3",
-        "docs/content/reference/dynamic-configuration/traefik.io_*.yaml",
-    ),
+    "contour": ("github.com/projectcontour/contour", "examples/contour/01-crds.yaml"),
     "gateway-api": (
         "sigs.k8s.io/gateway-api",
         "config/crd/standard/gateway.networking.k8s.io_*.yaml",
+    ),
+    "gloo": ("github.com/solo-io/gloo", "install/helm/gloo/crds/*.solo.io_v1_*.yaml"),
+    "istio": ("istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
+    "knative": ("knative.dev/serving", "config/core/300-resources/*.yaml"),
+    "traefik": (
+        "github.com/traefik/traefik/v3",
+        "docs/content/reference/dynamic-configuration/traefik.io_*.yaml",
     ),
 }
 

@@ -140,13 +140,8 @@ MESHES: Mapping[str, Row] = rows(
     ),
     Row("istio", istio, istio.API_VERSION, istio.KINDS, ALL, 5.0),
     Row("kubernetes", kubernetes, "v1", (), frozenset(), 2.0),
-    Row("linkerd", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
-    Row("osm", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
-    Row("smi:v1alpha1", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
-    Row("smi:v1alpha2", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
-    Row("smi:v1alpha3", smi.V1ALPHA3, smi.V1ALPHA3.api_version, (smi.KIND,), WEIGHTS, 3.0),
-    Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), WEIGHTS, 3.0),
     Row("kuma", kuma, kuma.API_VERSION, (kuma.KIND,), SPLIT_AND_MATCH, 3.0),
+    Row("linkerd", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row(
         "nginx",
         nginx,
@@ -156,6 +151,7 @@ MESHES: Mapping[str, Row] = rows(
         5.0,
         reads="ingress",
     ),
+    Row("osm", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row(
         "skipper",
         skipper,
@@ -165,7 +161,10 @@ MESHES: Mapping[str, Row] = rows(
         5.0,
         reads="ingress",
     ),
-    Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), frozenset({WEIGHT}), 3.0),
+    Row("smi:v1alpha1", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
+    Row("smi:v1alpha2", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
+    Row("smi:v1alpha3", smi.V1ALPHA3, smi.V1ALPHA3.api_version, (smi.KIND,), WEIGHTS, 3.0),
+    Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), WEIGHTS, 3.0),
 )
 
 

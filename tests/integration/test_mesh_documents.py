@@ -1,0 +1,185 @@
+"""What meshes write is what their real CRDs know: a real API server tries every document.
+
+In server-side apply with strict validation and as a dry run, so nothing stays behind. What comes
+back is what was sent: nothing was unknown, nothing was pruned, and nothing was filled in that would
+look like somebody's edit at the next reading.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.laws.given import beginning
+from tests.laws.strategies import routes_for, service_specs
+from tests.servers import crds
+from tests.servers.control_plane import ControlPlane
+
+from serinus.kube.refs import ref_of
+from serinus.router.core.objects import Live
+from serinus.router.meshes.catalog import MESHES, Row
+
+Obj = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2]
+GOLDENS = sorted((ROOT / "tests" / "unit" / "router" / "meshes" / "golden").glob("*/*.yaml"))
+# Whose CRDs the rows need; one of two versions of the same names is a folder of its own.
+FOLDERS = (
+    "apisix",
+    "appmesh",
+    "appmesh/v1beta1",
+    "contour",
+    "gateway-api",
+    "gloo",
+    "istio",
+    "knative",
+    "kuma",
+    "smi",
+    "traefik",
+)
+CRD = "CustomResourceDefinition"
+
+
+def definitions() -> list[Obj]:
+    """The CRDs of the kinds in the catalog, those of one name joined: each version once."""
+    wanted = {(v.split("/")[0], kind) for row in MESHES.values() for v, kind in row.objects}
+    found: dict[str, Obj] = {}
+    for folder in FOLDERS:
+        for file in crds.of_mesh(folder):
+            for crd in filter(None, yaml.safe_load_all(file.read_text())):
+                spec = crd["spec"]
+                if (spec["group"], spec["names"]["kind"]) not in wanted:
+                    continue
+                first = found.setdefault(crd["metadata"]["name"], crd)
+                have = {version["name"] for version in first["spec"]["versions"]}
+                first["spec"]["versions"] += [
+                    {**version, "storage": False}
+                    for version in spec["versions"]
+                    if version["name"] not in have
+                ]
+    return list(found.values())
+
+
+class Referee:
+    """An API server that is asked what it would make of a document."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        context = ssl.create_default_context(cafile=str(plane.certificate))
+        address = urlsplit(plane.server)
+        assert address.hostname
+        self._http = http.client.HTTPSConnection(
+            address.hostname, address.port, timeout=30, context=context
+        )
+        self._headers = {
+            "Authorization": f"Bearer {plane.token()}",
+            "Content-Type": "application/apply-patch+yaml",
+        }
+        self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
+
+    def tried(self, obj: Obj) -> Obj:
+        """The document as it would be stored. An AssertionError tells why it would not be."""
+        meta = obj["metadata"]
+        base = f"/apis/{obj['apiVersion']}"
+        plural, namespaced = self._resource(base, obj["kind"])
+        where = f"/namespaces/{meta['namespace']}" if namespaced else ""
+        asked = "dryRun=All&fieldValidation=Strict&force=true&fieldManager=serinus-router"
+        path = f"{base}{where}/{plural}/{meta['name']}?{asked}"
+        status, found = self._ask("PATCH", path, json.dumps(obj))
+        assert status in (200, 201), f"{found.get('message')}\n{yaml.safe_dump(obj)}"
+        return found
+
+    def _resource(self, base: str, kind: str) -> tuple[str, bool]:
+        if base not in self._kinds:
+            _, listing = self._ask("GET", base)
+            self._kinds[base] = {
+                row["kind"]: (row["name"], row["namespaced"])
+                for row in listing["resources"]
+                if "/" not in row["name"]
+            }
+        return self._kinds[base][kind]
+
+    def _ask(self, verb: str, path: str, body: str | None = None) -> tuple[int, Obj]:
+        self._http.request(verb, path, body, self._headers)
+        answer = self._http.getresponse()
+        found: Obj = json.loads(answer.read())
+        return answer.status, found
+
+
+@pytest.fixture(scope="module")
+def referee(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Referee]:
+    """With the CRDs of every mesh in the catalog; taken away again afterwards."""
+    folder = tmp_path_factory.mktemp("mesh-crds")
+    here = set(control_plane.kubectl("get", "crd", "-o", "name").split())
+    files = []
+    for crd in definitions():
+        name = crd["metadata"]["name"]
+        if f"customresourcedefinition.apiextensions.k8s.io/{name}" not in here:
+            files.append(folder / f"{name}.yaml")
+            files[-1].write_text(yaml.safe_dump(crd))
+    control_plane.install_crds(files)
+    control_plane.kubectl("create", "namespace", "shop")
+    yield Referee(control_plane)
+    control_plane.kubectl("delete", "namespace", "shop", "--wait=false")
+    control_plane.kubectl("delete", "--wait=false", *(f"--filename={file}" for file in files))
+
+
+def accepted(referee: Referee, document: Obj) -> None:
+    """What comes back is what was sent, but for the API server's own bookkeeping."""
+    found = referee.tried(document)
+
+    sent_meta, meta = document["metadata"], found["metadata"]
+    for field in sent_meta:
+        assert sent_meta[field] == meta[field]
+    sent = {k: v for k, v in document.items() if k != "metadata"}
+    assert sent == {k: v for k, v in found.items() if k not in ("metadata", "status")}
+
+
+@pytest.mark.parametrize("golden", GOLDENS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_golden_is_accepted(referee: Referee, golden: Path) -> None:
+    documents = list(filter(None, yaml.safe_load_all(golden.read_text())))
+
+    assert documents
+    for document in documents:
+        accepted(referee, document)
+
+
+@pytest.mark.parametrize("row", MESHES.values(), ids=lambda row: row.name)
+def test_whatever_a_mesh_renders_is_accepted(referee: Referee, row: Row) -> None:
+    """The same requests that the laws are tried with."""
+    seen = []
+
+    @settings(max_examples=25, deadline=None, database=None)
+    @given(data=st.data())
+    def tried(data: st.DataObject) -> None:
+        exposure, sources = beginning(row.name, data.draw(service_specs))
+        live = Live({ref_of(obj): obj for obj in sources})
+        for document in row.mesh.render(exposure, data.draw(routes_for(row)), live):
+            seen.append(document)
+            accepted(referee, document)
+
+    tried()
+
+    assert bool(seen) == bool(row.kinds)
+
+
+def test_the_referee_refuses_what_a_crd_does_not_know(referee: Referee) -> None:
+    """Otherwise none of the above says anything."""
+    document = {
+        "apiVersion": "projectcontour.io/v1",
+        "kind": "HTTPProxy",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"routes": [{"services": [{"name": "web", "port": 80, "wieght": 1}]}]},
+    }
+
+    with pytest.raises(AssertionError, match="wieght"):
+        accepted(referee, document)
