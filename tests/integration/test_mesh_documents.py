@@ -45,11 +45,13 @@ FOLDERS = (
     "smi",
     "traefik",
 )
-CRD = "CustomResourceDefinition"
+# App Mesh's older CRDs have the names of the newer ones, and an API server serves one of them; it
+# would prune the older one's documents by the newer one's schema. Here they have another group.
+OLDER = {"appmesh.k8s.aws/v1beta1": "older.appmesh.k8s.aws/v1beta1"}
 
 
-def definitions() -> list[Obj]:
-    """The CRDs of the kinds in the catalog, those of one name joined: each version once."""
+def definitions() -> dict[str, Obj]:
+    """The CRDs of the kinds in the catalog by name."""
     wanted = {(v.split("/")[0], kind) for row in MESHES.values() for v, kind in row.objects}
     found: dict[str, Obj] = {}
     for folder in FOLDERS:
@@ -58,14 +60,11 @@ def definitions() -> list[Obj]:
                 spec = crd["spec"]
                 if (spec["group"], spec["names"]["kind"]) not in wanted:
                     continue
-                first = found.setdefault(crd["metadata"]["name"], crd)
-                have = {version["name"] for version in first["spec"]["versions"]}
-                first["spec"]["versions"] += [
-                    {**version, "storage": False}
-                    for version in spec["versions"]
-                    if version["name"] not in have
-                ]
-    return list(found.values())
+                if folder == "appmesh/v1beta1":
+                    spec["group"] = f"older.{spec['group']}"
+                name = crd["metadata"]["name"] = f"{spec['names']['plural']}.{spec['group']}"
+                found[name] = crd
+    return found
 
 
 class Referee:
@@ -78,23 +77,25 @@ class Referee:
         self._http = http.client.HTTPSConnection(
             address.hostname, address.port, timeout=30, context=context
         )
-        self._headers = {
-            "Authorization": f"Bearer {plane.token()}",
-            "Content-Type": "application/apply-patch+yaml",
-        }
+        self._token = plane.token()
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def tried(self, obj: Obj) -> Obj:
         """The document as it would be stored. An AssertionError tells why it would not be."""
         meta = obj["metadata"]
-        base = f"/apis/{obj['apiVersion']}"
+        api_version = OLDER.get(obj["apiVersion"], obj["apiVersion"])
+        base = f"/apis/{api_version}"
         plural, namespaced = self._resource(base, obj["kind"])
         where = f"/namespaces/{meta['namespace']}" if namespaced else ""
         asked = "dryRun=All&fieldValidation=Strict&force=true&fieldManager=serinus-router"
         path = f"{base}{where}/{plural}/{meta['name']}?{asked}"
-        status, found = self._ask("PATCH", path, json.dumps(obj))
+        document = json.dumps({**obj, "apiVersion": api_version})
+        status, found = self._ask("PATCH", path, document)
         assert status in (200, 201), f"{found.get('message')}\n{yaml.safe_dump(obj)}"
-        return found
+        return {**found, "apiVersion": obj["apiVersion"]}
+
+    def close(self) -> None:
+        self._http.close()
 
     def _resource(self, base: str, kind: str) -> tuple[str, bool]:
         if base not in self._kinds:
@@ -107,7 +108,10 @@ class Referee:
         return self._kinds[base][kind]
 
     def _ask(self, verb: str, path: str, body: str | None = None) -> tuple[int, Obj]:
-        self._http.request(verb, path, body, self._headers)
+        headers = {"Authorization": f"Bearer {self._token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/apply-patch+yaml"
+        self._http.request(verb, path, body, headers)
         answer = self._http.getresponse()
         found: Obj = json.loads(answer.read())
         return answer.status, found
@@ -121,14 +125,15 @@ def referee(
     folder = tmp_path_factory.mktemp("mesh-crds")
     here = set(control_plane.kubectl("get", "crd", "-o", "name").split())
     files = []
-    for crd in definitions():
-        name = crd["metadata"]["name"]
+    for name, crd in definitions().items():
         if f"customresourcedefinition.apiextensions.k8s.io/{name}" not in here:
             files.append(folder / f"{name}.yaml")
             files[-1].write_text(yaml.safe_dump(crd))
     control_plane.install_crds(files)
     control_plane.kubectl("create", "namespace", "shop")
-    yield Referee(control_plane)
+    referee = Referee(control_plane)
+    yield referee
+    referee.close()
     control_plane.kubectl("delete", "namespace", "shop", "--wait=false")
     control_plane.kubectl("delete", "--wait=false", *(f"--filename={file}" for file in files))
 

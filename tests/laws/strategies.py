@@ -66,7 +66,9 @@ service_specs = st.builds(
     port=st.integers(1, 65535),
     mesh_name=st.just("global"),
     hosts=st.lists(names, max_size=2).map(tuple),
-    gateway_refs=st.lists(st.builds(GatewayRef, name=names), min_size=1, max_size=2).map(tuple),
+    gateway_refs=st.lists(names, min_size=1, max_size=2, unique=True).map(
+        lambda found: tuple(GatewayRef(name=name) for name in found)
+    ),
     match=st.lists(conditions, max_size=2).map(tuple),
     timeout=st.sampled_from(["", "12s"]),
     gateways=st.lists(names, max_size=2).map(tuple),

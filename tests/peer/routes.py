@@ -64,7 +64,7 @@ def written(scenario: Scenario, trace: Sequence[Obj], folder: Path) -> Iterator[
             continue
         key = line["kind"], line["name"]
         is_users = key in theirs
-        if line["kind"] in row.kinds and not is_users:
+        if line["kind"] in {kind for _, kind in row.objects} and not is_users:
             found = _closest(scenario, row, line, known, _specs(scenario, folder), target)
             if found is not None:
                 yield msgspec.structs.replace(found, moment=f"line {number}, tick {line['tick']}")
@@ -176,4 +176,5 @@ def _routes(row: Row, exposure: Exposure, spec: CanarySpec, recorded: Live, line
     now = seen.routes if isinstance(seen, NotYet) else seen
     now = now or wanted
     weight = analysis.mirror_weight if now.mirror else 0
-    return msgspec.structs.replace(now, mirror_weight=weight)
+    match = analysis.match if now.canary else ()
+    return msgspec.structs.replace(now, mirror_weight=weight, match=match)
