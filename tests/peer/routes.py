@@ -107,7 +107,9 @@ def _specs(scenario: Scenario, folder: Path) -> list[CanarySpec]:
     """The manifests that the Canary had in this run."""
     texts: dict[str, Obj] = {}
     applied = (o for step in scenario.steps for o in step.apply)
-    stored = (o for f in sorted(folder.glob("final/*.yaml")) for o in yaml.safe_load_all(f.read_text()))
+    stored = (
+        o for f in sorted(folder.glob("final/*.yaml")) for o in yaml.safe_load_all(f.read_text())
+    )
     for manifest in (*applied, *stored):
         if manifest["kind"] == "Canary":
             texts.setdefault(json.dumps(manifest["spec"], sort_keys=True), manifest["spec"])
