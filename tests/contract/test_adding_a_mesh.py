@@ -43,6 +43,7 @@ def breeze(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     exec(compile(block(2), "breeze.py", "exec"), module.__dict__)
     row = eval(block(3), {**vars(catalog), "breeze": module})
     monkeypatch.setitem(catalog.MESHES, row.name, row)
+    monkeypatch.setitem(laws.STARTS, row.name, row)
     return module
 
 
@@ -57,8 +58,9 @@ def test_the_mesh_obeys_every_law() -> None:
     obeyed = 0
     for law in those_of(laws):
         marks = {mark.args[0]: mark.args[1] for mark in law.pytestmark}
-        asked = [{"row": row, "ability": one} for one in marks.get("ability", ())]
-        for arguments in asked or [{"row": row}]:
+        start = {"start": row.name} if "start" in marks else {"row": row}
+        asked = [{**start, "ability": one} for one in marks.get("ability", ())]
+        for arguments in asked or [start]:
             law(**arguments)
             obeyed += 1
 

@@ -43,8 +43,8 @@ def rules() -> dict[str, list[Rule]]:
     """The rules by service."""
     workloads = [(row.api_version, row.kind) for row in WORKLOADS.values()]
     scalers = [(row.api_version, row.kind) for row in SCALERS.values()]
-    routes = [(row.api_version, kind) for row in MESHES.values() for kind in row.kinds]
-    routes += [kind for row in MESHES.values() for kind in row.more]
+    routes = [kind for row in MESHES.values() for kind in row.objects]
+    deleted = [kind for row in MESHES.values() if row.deletes for kind in row.objects]
     return {
         "watcher": _rules(((s.api_version, s.kind) for s in SOURCES), FOLLOW),
         "analyzer": [
@@ -64,6 +64,7 @@ def rules() -> dict[str, list[Rule]]:
                 [*ALWAYS, *workloads, *scalers, *routes],
                 ("get", *FOLLOW, "create", "patch"),
             ),
+            *_rules(deleted, ("delete",)),
             *_rules(CONFIGS, ("get", "create", "patch", "delete")),
         ],
         "notifier": [

@@ -66,6 +66,7 @@ class Row(Struct, frozen=True):
     api_version, kinds  what is watched and written; no kinds: there is nothing to split
     more                further kinds by their API versions
     reads               the field of the Exposure that names an object which is only read
+    deletes             objects of ours go before their Canary does, which takes the right to it
     can                 abilities; an intent that needs another one is refused
     settle_s            seconds that proxies take to follow a change: a workload that lost its
                         traffic is kept running that long
@@ -79,6 +80,7 @@ class Row(Struct, frozen=True):
     settle_s: float
     more: tuple[tuple[str, str], ...] = ()
     reads: Literal["", "ingress", "route", "upstream"] = ""
+    deletes: bool = False
 
     @property
     def objects(self) -> tuple[tuple[str, str], ...]:
@@ -101,7 +103,16 @@ WEIGHTS = frozenset({WEIGHT})
 SPLIT_AND_MATCH = frozenset({WEIGHT, MATCH})
 
 MESHES: Mapping[str, Row] = rows(
-    Row("apisix", apisix, apisix.API_VERSION, (apisix.KIND,), SPLIT_AND_MATCH, 3.0, reads="route"),
+    Row(
+        "apisix",
+        apisix,
+        apisix.API_VERSION,
+        (apisix.KIND,),
+        SPLIT_AND_MATCH,
+        3.0,
+        reads="route",
+        deletes=True,
+    ),
     Row(
         "appmesh",
         appmesh.V1BETA1,
@@ -140,7 +151,7 @@ MESHES: Mapping[str, Row] = rows(
     ),
     Row("istio", istio, istio.API_VERSION, istio.KINDS, ALL, 5.0),
     Row("kubernetes", kubernetes, "v1", (), frozenset(), 2.0),
-    Row("kuma", kuma, kuma.API_VERSION, (kuma.KIND,), SPLIT_AND_MATCH, 3.0),
+    Row("kuma", kuma, kuma.API_VERSION, (kuma.KIND,), SPLIT_AND_MATCH, 3.0, deletes=True),
     Row("linkerd", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row(
         "nginx",
@@ -150,6 +161,7 @@ MESHES: Mapping[str, Row] = rows(
         SPLIT_AND_MATCH,
         5.0,
         reads="ingress",
+        deletes=True,
     ),
     Row("osm", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row(
@@ -160,6 +172,7 @@ MESHES: Mapping[str, Row] = rows(
         SPLIT_AND_MATCH,
         5.0,
         reads="ingress",
+        deletes=True,
     ),
     Row("smi:v1alpha1", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row("smi:v1alpha2", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
