@@ -2,6 +2,7 @@
 
     python -m tests.bench                 everything (half an hour)
     python -m tests.bench core small ...  some suites
+    python -m tests.bench judge [--write] how judges tell good releases from bad (docs/judge.md)
     python -m tests.bench --table         the table of all suites that were run here
     python -m tests.bench --write         the same, put into docs/benchmarks.md
 
@@ -20,7 +21,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from tests.bench import core, scenarios
+from tests.bench import core, judge, scenarios
 from tests.bench.scenarios import note
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Row, markdown
@@ -98,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--table", action="store_true", help="run nothing")
     parser.add_argument("--write", action="store_true", help="run nothing, write the document")
     chosen = parser.parse_args(argv)
+    if chosen.suites == ["judge"]:
+        return judge.main(MARKS, write=chosen.write)
     unknown = set(chosen.suites) - {"core", *SUITES}
     if unknown:
         parser.error(f"unknown suites: {', '.join(sorted(unknown))}")

@@ -169,6 +169,16 @@ _ANALYSIS = {
     "Metric.minSamples": "Fewest samples that a value must rest on; fewer are no data.",
     "Metric.samplesQuery": "Query for the number of samples, for queries and templates; built-in "
     "checks count requests by themselves.",
+    "Metric.judge": "Compare the canary with the primary instead of a bound; for built-in checks.",
+    "MetricJudge.kind": "sequential (default): counts, safe to look at often; mann-whitney: as "
+    "Kayenta's judge.",
+    "MetricJudge.errorProbability": "Largest chance of rolling a good release back, over all looks "
+    "together; default 0.01 (sequential).",
+    "MetricJudge.tolerated": "How many times the primary's share of bad requests the canary may "
+    "have; default 1 (sequential).",
+    "MetricJudge.tolerance": "Shift that passes, as a share of its estimate; default 0.25 "
+    "(mann-whitney).",
+    "MetricJudge.confidence": "Confidence of the shift's interval; default 0.98 (mann-whitney).",
     "ThresholdRange.min": "Lowest acceptable value, in the metric's unit.",
     "ThresholdRange.max": "Highest acceptable value, in the metric's unit.",
     "Webhook.name": "Name of the hook, for people.",

@@ -189,10 +189,16 @@ def _path(ref: Ref) -> str:
     return path_of(ref.api_version, Resource(f"{ref.kind.lower()}s"), ref.namespace, ref.name)
 
 
-def toolbox(http: FakeHttp, spawn: Callable[..., None] | None = None, cluster: Any = None) -> Tools:
+def toolbox(
+    http: FakeHttp,
+    spawn: Callable[..., None] | None = None,
+    cluster: Any = None,
+    group_from: int = 0,
+) -> Tools:
     """Tools on this web; the API server is one of its places unless another is given."""
     served: Cluster = cluster or WebCluster(http)
-    return tools(http, served, http.clock, Scraper(http, http.clock, spawn or Spawner()))
+    scraper = Scraper(http, http.clock, spawn or Spawner())
+    return tools(http, served, http.clock, scraper, group_from)
 
 
 def in_turn(*replies: Reply) -> Script:
@@ -244,6 +250,7 @@ class Stage:
             policy=self.policy,
             spawn=self.spawn,
             concurrent_asks=10,
+            group_queries_from=0,
         )
         self.loop.start()
         return self.loop

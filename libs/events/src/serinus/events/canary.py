@@ -279,6 +279,16 @@ class TemplateRef(_Part, frozen=True, kw_only=True):
     namespace: str = ""
 
 
+class MetricJudge(_Part, frozen=True, kw_only=True):
+    """The canary is compared with the primary instead of with a bound."""
+
+    kind: Literal["sequential", "mann-whitney"] = "sequential"
+    error_probability: Annotated[float, Meta(gt=0, lt=1)] = 0.01
+    tolerated: Annotated[float, Meta(gt=0)] = 1.0
+    tolerance: Annotated[float, Meta(ge=0)] = 0.25
+    confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.98
+
+
 class Metric(_Part, frozen=True, kw_only=True):
     """One check (reference 5.1): built in by name, inline by query, or by template."""
 
@@ -294,6 +304,7 @@ class Metric(_Part, frozen=True, kw_only=True):
     failure_limit: Annotated[int, Meta(ge=0)] = 0
     min_samples: Annotated[int, Meta(ge=0)] = 0
     samples_query: str = ""
+    judge: MetricJudge | None = None
 
 
 class SecretRef(_Part, frozen=True, kw_only=True):

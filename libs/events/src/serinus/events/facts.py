@@ -28,6 +28,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
     bound     the rule it was held against, e.g. `>= 99`; "" where there is none
     outcome   passed, failed, no-data (with cause), unreachable (with cause)
     query     the query text as sent
+    finding   what a comparison with the primary came to: effect, interval, samples, probability
     interval  the window it covers, as a Go duration
     """
 
@@ -40,6 +41,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
     query: str = ""
     interval: str = ""
     source: str = ""
+    finding: str = ""
 
 
 class Fact(Struct, frozen=True, kw_only=True, tag_field="type"):

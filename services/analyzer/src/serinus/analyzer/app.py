@@ -43,6 +43,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Loop]:
             policy=policy_of(settings),
             spawn=context.spawn,
             concurrent_asks=settings.max_concurrent_asks,
+            group_queries_from=settings.group_queries_from,
         )
         loop.start()
         try:

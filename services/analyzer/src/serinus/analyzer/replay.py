@@ -2,9 +2,9 @@
 
 FILE holds one JSON object a line, in order: messages as they were on the bus (canary and routes
 snapshots), ticks `{"type": "tick", "at": 1700000000.0}` and answers to asks
-`{"type": "value" | "no-data" | "unreachable" | "hook", "key": "...", ...}`. A `*` as key answers
-whatever is asked. Facts and intents in the recording are skipped: they are what comes out. Time is
-that of the lines. What is decided is remembered, as if the cluster had taken it.
+`{"type": "value" | "no-data" | "unreachable" | "hook" | "table", "key": "...", ...}`. A `*` as key
+answers whatever is asked. Facts and intents in the recording are skipped: they are what comes out.
+Time is that of the lines. What is decided is remembered, as if the cluster had taken it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Unreadable(ValueError):
     """A line that is neither a message, nor a tick, nor an answer."""
 
 
-_ANSWERS = {"value", "no-data", "unreachable", "hook"}
+_ANSWERS = {"value", "no-data", "unreachable", "hook", "table"}
 _answer = msgspec.json.Decoder(Answer)
 _tick = msgspec.json.Decoder(Tick)
 _tagged = msgspec.json.Decoder(_Tagged)

@@ -38,6 +38,14 @@ class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields
     dry_run: Annotated[
         bool, Meta(description="decide, record and tell everything, change nothing in the cluster")
     ] = False
+    group_queries_from: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="canaries that must share a Prometheus, a built-in check and its interval"
+            " before they are asked about in one query; 0: never",
+        ),
+    ] = 20
     max_concurrent_asks: Annotated[
         int, Meta(ge=1, le=10_000, description="metric queries and hooks under way at one time")
     ] = 100

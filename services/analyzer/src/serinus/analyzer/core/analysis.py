@@ -132,6 +132,7 @@ def _check(m: Moment) -> Decision:
                 waits = (*waits, held(m, found))
             case kind:
                 counts = charge(m, question.metric, kind, found)
+                facts = (*facts, *waits)
                 return _failed(
                     m, found.text, facts, measured=measured, samples=samples, counts=counts
                 )

@@ -13,10 +13,19 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from serinus.analyzer.core.comparison import Verdict, verdict
 from serinus.analyzer.core.gotext import fixed, go_float, milliseconds
 from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE, factor, observer_of, unit_of
-from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
+from serinus.analyzer.core.rollout import (
+    NoData,
+    Reading,
+    Single,
+    Table,
+    Unreachable,
+    Value,
+)
 from serinus.events import CanaryRef, Measurement, Metric
+from serinus.events.canary import MetricJudge
 
 NO_VALUES = "no values found"
 NO_SERIES = "the answer holds no series"
@@ -32,13 +41,15 @@ _TEMPLATE = "Metric template "
 class Judged(Struct, frozen=True, kw_only=True):
     """One metric of one check. `text` is the halt event's sentence, "" when it passed.
 
-    away  the source could not be asked at all; the canary has nothing to do with it
+    away   the source could not be asked at all; the canary has nothing to do with it
+    final  more of the same would not change the verdict: no need to see it `threshold` times
     """
 
     passed: bool
     measurement: Measurement
     text: str = ""
     away: bool = False
+    final: bool = False
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -111,6 +122,9 @@ def judge(
         interval=interval,
         source=provider,
     )
+    if isinstance(reading, Table):
+        compared = verdict(metric.judge or MetricJudge(), check, observer_of(provider), reading)
+        return _comparison(metric, compared, base, say)
     match _enough(reading, metric.min_samples):
         case Value(value=value):
             return _compared(replace(base, value=_scaled(value, check, provider)), limits, say)
@@ -131,7 +145,24 @@ def judge(
             assert_never(never)
 
 
-def _enough(reading: Reading, wanted: int) -> Reading:
+def _comparison(metric: Metric, compared: Verdict, base: Measurement, say: _Sentences) -> Judged:
+    wanted = max(1, metric.min_samples)
+    if compared.worse is None or compared.samples < wanted:
+        cause = f"nothing to compare yet: {compared.samples:.0f} samples, {wanted} are wanted"
+        lacking = replace(base, outcome="no-data", cause=cause)
+        return Judged(passed=False, measurement=lacking, text=say.no_values(cause, template=False))
+    measured = replace(base, value=compared.value, unit="", bound="", finding=compared.finding)
+    if not compared.worse:
+        return Judged(passed=True, measurement=measured)
+    return Judged(
+        passed=False,
+        measurement=replace(measured, outcome="failed"),
+        text=say.worse(compared.finding),
+        final=metric.judge is None or metric.judge.kind == "sequential",
+    )
+
+
+def _enough(reading: Single, wanted: int) -> Single:
     """The reading, or no data where its value rests on too little."""
     if not wanted or not isinstance(reading, Value):
         return reading
@@ -188,6 +219,9 @@ class _Sentences(Struct, frozen=True):
         if self.check == DURATION:
             return f"{lead} request duration {milliseconds(value)} {sign} {milliseconds(bound)}"
         return f"{lead} {self.metric} {fixed(value)} {sign} {go_float(bound)}"
+
+    def worse(self, finding: str) -> str:
+        return f"Halt {self.n} advancement {self.metric} of the canary is worse: {finding}"
 
     def no_values(self, cause: str, *, template: bool) -> str:
         why = "" if cause in _SAID_ALREADY else f": {cause}"

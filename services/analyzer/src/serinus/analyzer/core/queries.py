@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from serinus.analyzer.core.observers import OBSERVERS, Matcher, Row
 from serinus.events.canary import CanarySpec, ObjectRef, service_name
@@ -17,6 +18,7 @@ from serinus.events.canary import CanarySpec, ObjectRef, service_name
 SUCCESS_RATE: Final = "request-success-rate"
 DURATION: Final = "request-duration"
 Check = Literal["request-success-rate", "request-duration"]
+Side = Literal["canary", "primary"]
 DEFAULT_INTERVAL = "1m"
 QUANTILE = 0.99
 
@@ -201,15 +203,33 @@ class Selection(Struct, frozen=True, kw_only=True):
     to_ms: int
 
 
-def selection(observer: str, names: Names) -> Selection:
-    """Which series a built-in check of this observer reads."""
-    row, words = OBSERVERS[observer], _words(names)
-    timed = row.timed if row.timed is not None else (*row.base, *row.tail)
+# Observers whose series of the primary are named like the canary's.
+COMPARABLE = frozenset(
+    {"istio", "appmesh", "http", "contour", "gloo", "kuma", "linkerd", "osm", "nginx", "traefik"}
+)
+
+
+def selection(observer: str, names: Names, side: Side = "canary") -> Selection:
+    """Which series a built-in check of this observer reads, or those of the primary."""
+    row = OBSERVERS[observer]
+    every = (*row.base, *row.tail)
+    timed = row.timed if row.timed is not None else every
+    if side == "primary":
+        names = replace(names, target=f"{names.target}-primary")
+        every, timed = (tuple(map(_of_primary, matchers)) for matchers in (every, timed))
+    words = _words(names)
     return Selection(
         requests=row.requests,
-        every=_filled((*row.base, *row.tail), words),
+        every=_filled(every, words),
         ok=row.ok,
         latency=f"{row.latency}_bucket",
         timed=_filled(timed, words),
         to_ms=row.scale,
     )
+
+
+def _of_primary(matcher: Matcher) -> Matcher:
+    """The condition that holds for the primary where this one holds for the canary."""
+    if matcher == Matcher("canary", "!=", ""):
+        return Matcher("canary", "=", "")
+    return replace(matcher, value=matcher.value.replace("canary", "primary"))

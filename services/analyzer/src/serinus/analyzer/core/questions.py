@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from serinus.analyzer.core.checks import Judged, judge
+from serinus.analyzer.core.comparison import columns
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.queries import (
     DEFAULT_INTERVAL,
@@ -27,6 +28,7 @@ from serinus.analyzer.core.queries import (
 )
 from serinus.analyzer.core.rollout import HookAnswer, MetricAsk
 from serinus.analyzer.core.template import TemplateError, render
+from serinus.analyzer.core.times import unix_s
 from serinus.events import Measurement, Metric, MetricTemplateSpec
 from serinus.events.canary import MetricProvider, TemplateRef, duration_s
 
@@ -104,6 +106,8 @@ def _builtin(m: Moment, names: Names, index: int, metric: Metric) -> Question:
     provider = metrics_provider(m.spec.provider, m.rollout.policy.mesh, m.spec.target_ref)
     check: Check = "request-success-rate" if metric.name == SUCCESS_RATE else "request-duration"
     query = builtin_query(observer_of(provider), check, names, metric.interval)
+    if metric.judge is not None:
+        return _compared(m, names, index, metric, provider)
     return _asked(
         m,
         metric,
@@ -113,6 +117,30 @@ def _builtin(m: Moment, names: Names, index: int, metric: Metric) -> Question:
         provider=provider,
         samples=samples_query(observer_of(provider), names, metric.interval),
     )
+
+
+def _compared(m: Moment, names: Names, index: int, metric: Metric, provider: str) -> Question:
+    """The table for a judge: both sides, from the beginning of the run."""
+    window = metric.interval or DEFAULT_INTERVAL
+    asked = columns(observer_of(provider), names, metric.name, window)
+    source = builtin_source(m)
+    if not asked or source.provider.type != "prometheus":
+        why = (
+            f"{metric.name} of {provider} cannot be compared with the primary here: leave out judge"
+        )
+        return _unaskable(metric, why)
+    history = m.status.history
+    begun = unix_s(history[0].started_at) if history and not history[0].outcome else 0.0
+    ask = MetricAsk(
+        key=f"{m.epoch}/{m.round}/judge/{index}",
+        metric=metric.name,
+        source=source,
+        query=" ".join(asked.values()),
+        columns=asked,
+        since=begun or m.changed_at,
+        window_s=duration_s(window) or 60.0,
+    )
+    return Question(metric=metric, builtin=True, provider=provider, interval=window, ask=ask)
 
 
 def _inline(m: Moment, names: Names, index: int, metric: Metric) -> Question:

@@ -83,6 +83,9 @@ class MetricAsk(Struct, frozen=True, kw_only=True, tag="metric"):
     query      rendered, whitespace collapsed; for `scrape` the built-in's name
     body       rendered body of an `http` source's request
     samples_query  asks for the number of samples, where the check wants to know; "": it does not
+    columns    instead of one value a table is asked for: by name, one query over time each; "*" at
+               the end of a name stands for the bound of a histogram
+    since      Unix seconds where the table begins
     window_s   the metric's interval in seconds
     """
 
@@ -93,6 +96,8 @@ class MetricAsk(Struct, frozen=True, kw_only=True, tag="metric"):
     query: str = ""
     body: str = ""
     samples_query: str = ""
+    columns: Mapping[str, str] = {}
+    since: float = 0.0
     window_s: float = 60.0
 
 
@@ -142,8 +147,16 @@ class Unreachable(Struct, frozen=True, kw_only=True, tag="unreachable"):
     away: bool = False
 
 
-Reading = Value | NoData | Unreachable
-Answer = HookAnswer | Value | NoData | Unreachable
+class Table(Struct, frozen=True, kw_only=True, tag="table"):
+    """Series side by side: one value per window, oldest first; None where there was none."""
+
+    key: str
+    columns: dict[str, tuple[float | None, ...]]
+
+
+Single = Value | NoData | Unreachable
+Reading = Single | Table
+Answer = HookAnswer | Reading
 
 
 class Look(Struct, frozen=True, kw_only=True):

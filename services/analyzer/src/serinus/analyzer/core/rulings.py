@@ -41,7 +41,7 @@ def charge(m: Moment, metric: Metric, kind: Ruling, found: Judged) -> int:
     failed = sum(c.metric == metric.name and c.verdict == "failed" for c in known) + 1
     limited = 0 < metric.failure_limit <= failed and found.measurement.outcome == "failed"
     left = threshold(m.spec) - m.status.failed_checks
-    return left if kind == "fail" or limited else metric.weight
+    return left if kind == "fail" or limited or found.final else metric.weight
 
 
 def noted(m: Moment, metric: Metric, found: Judged) -> Fact:

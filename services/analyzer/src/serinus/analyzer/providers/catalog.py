@@ -14,9 +14,11 @@ from serinus.analyzer.providers.discreet import Discreet
 from serinus.analyzer.providers.dynatrace import DYNATRACE
 from serinus.analyzer.providers.externalmetrics import ExternalMetrics
 from serinus.analyzer.providers.graphite import GRAPHITE
+from serinus.analyzer.providers.groups import Groups
 from serinus.analyzer.providers.influxdb import FLUX, INFLUXQL, SQL
 from serinus.analyzer.providers.keptn import Keptn
 from serinus.analyzer.providers.newrelic import NEWRELIC
+from serinus.analyzer.providers.polite import Polite
 from serinus.analyzer.providers.prometheus import Prometheus
 from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.providers.source import Halves, OverHttp, Provider, Question, Source
@@ -34,13 +36,19 @@ class Tools(Struct, frozen=True, kw_only=True):
     cluster: Cluster
     clock: Clock
     scraper: Scraper
+    groups: Groups
     aws: Aws
     google: Google
 
 
-def tools(http: Http, cluster: Cluster, clock: Clock, scraper: Scraper) -> Tools:
+def tools(
+    http: Http, cluster: Cluster, clock: Clock, scraper: Scraper, group_from: int = 0
+) -> Tools:
+    """`group_from`: canaries that must share a server before they are asked about together."""
+    http = Polite(http, clock)
     return Tools(
         http=http,
+        groups=Groups(http, clock, group_from),
         cluster=cluster,
         clock=clock,
         scraper=scraper,
@@ -92,7 +100,7 @@ _ROWS = (
     Row(
         type="prometheus",
         secret_keys=_LOGIN,
-        make=lambda source, tools: Prometheus(source, tools.http),
+        make=lambda source, tools: Prometheus(source, tools.http, tools.groups),
     ),
     Row(type="scrape", make=_Scraped),
     Row(

@@ -16,6 +16,7 @@ from msgspec import Struct
 from serinus.analyzer.core.checks import NO_SERIES
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.analyzer.providers.causes import explained
+from serinus.analyzer.providers.groups import Groups
 from serinus.analyzer.providers.source import (
     MULTIPLE,
     Halves,
@@ -32,7 +33,9 @@ from serinus.analyzer.providers.source import (
     numeric,
     reads,
     refusal,
+    told,
 )
+from serinus.analyzer.providers.tables import table
 from serinus.runtime.http import Http, HttpRequest, HttpResponse, Unanswered
 
 PROBE = "vector(1)"
@@ -137,12 +140,20 @@ PROMETHEUS = Halves(request=request, reading=reading, probe=probe, probed=probed
 class Prometheus(OverHttp):
     """A Prometheus, which can also say why a built-in check finds nothing."""
 
-    def __init__(self, source: Source, http: Http) -> None:
+    def __init__(self, source: Source, http: Http, groups: Groups) -> None:
         super().__init__(PROMETHEUS, source, http)
+        self._groups = groups
 
     async def value(self, question: Question) -> Reading:
+        if question.columns:
+            return await told(table(self._get, question))
+        if not is_builtin(question):
+            return await super().value(question)
+        return await self._groups.value(self._source, question, lambda: self._alone(question))
+
+    async def _alone(self, question: Question) -> Reading:
         found = await super().value(question)
-        if not isinstance(found, NoData) or not is_builtin(question):
+        if not isinstance(found, NoData):
             return found
         try:
             return await explained(self._get, question, found)

@@ -42,6 +42,7 @@ class Question(Struct, frozen=True, kw_only=True):
     at        Unix seconds; the window ends here
     window_s  how far back it reaches
     body      rendered body of a request (`http`)
+    columns   instead of one value a table is asked for, from `since` on: a query each, by name
     check     name of the built-in check, "" for a query of the user's
     observer  row of the built-in queries, and `names` what they are about
     """
@@ -50,6 +51,8 @@ class Question(Struct, frozen=True, kw_only=True):
     at: float
     window_s: float
     body: str = ""
+    columns: Mapping[str, str] = {}
+    since: float = 0.0
     check: str = ""
     observer: str = ""
     names: Names | None = None

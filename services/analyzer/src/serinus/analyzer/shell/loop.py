@@ -36,6 +36,7 @@ class Loop:
 
     spawn           starts a background task by name
     concurrent_asks how many questions are out at one time
+    group_queries_from  canaries on one server before they are asked about together
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Loop:
         policy: Policy,
         spawn: Spawn,
         concurrent_asks: int,
+        group_queries_from: int,
     ) -> None:
         self._spawn_raw = spawn
         self._lives: dict[str, Life] = {}
@@ -56,7 +58,11 @@ class Loop:
         self._early: dict[str, RoutesObserved] = {}
         self._waking = asyncio.Semaphore(WAKING_MAX)
         scraper = Scraper(http, clock, self._spawn)
-        sources = Sources(cluster=cluster, tools=tools(http, cluster, clock, scraper), clock=clock)
+        sources = Sources(
+            cluster=cluster,
+            tools=tools(http, cluster, clock, scraper, group_queries_from),
+            clock=clock,
+        )
         self._asks = Asks(
             sources=sources, http=http, clock=clock, answered=self._answered, limit=concurrent_asks
         )

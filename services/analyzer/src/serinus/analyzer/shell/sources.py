@@ -76,6 +76,8 @@ class Sources:
             body=ask.body,
             at=self._clock.now(),
             window_s=ask.window_s,
+            columns=ask.columns,
+            since=ask.since,
             check="" if ask.template else ask.metric,
             observer=observer_of(own),
             names=names_of(canary.namespace, canary.name, rollout.spec),

@@ -1,0 +1,1 @@
+"""Judges that compare the canary with the primary: pure functions on counts, sources cited."""

@@ -1,0 +1,149 @@
+"""How well judges tell good releases from bad ones: the table in docs/judge.md.
+
+Every judge looks at every interval of every release of the corpus (tests/corpus/releases.py) and
+may roll it back at any look. `caught` of good releases is false rollbacks.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+from tests.corpus.releases import BOUNDS, INTERVAL_S, Interval, World, release
+
+from serinus.analyzer.judge.histograms import compare_histograms
+from serinus.analyzer.judge.mannwhitney import classify
+from serinus.analyzer.judge.proportions import log_evidence
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "judge.md"
+ALPHA = 0.01
+FIXED_SUCCESS = 0.97
+FIXED_CHECKS = 3
+# Looks at whole histograms are dear in a table of thousands of releases.
+LATENCY_LOOKS = (1, 2, 3, 4, 6, 9, 12, 18, 24, 36, 48, 60)
+
+Judge = Callable[[list[Interval]], bool]
+
+
+def sequential(seen: list[Interval]) -> bool:
+    return log_evidence([i.errors for i in seen], 1.0) >= math.log(1 / ALPHA)
+
+
+def sequential_latency(seen: list[Interval]) -> bool:
+    if len(seen) not in LATENCY_LOOKS:
+        return False
+    found = compare_histograms(BOUNDS, [i.durations for i in seen], alpha=ALPHA)
+    return found is not None and found.evidence >= 1 / ALPHA
+
+
+def mann_whitney(seen: list[Interval]) -> bool:
+    """Kayenta's defaults on shares of bad requests per interval."""
+    used = [i.errors for i in seen if i.errors.canary and i.errors.primary]
+    canary = [e.canary_bad / e.canary for e in used]
+    return classify(canary, [e.primary_bad / e.primary for e in used]).label == "high"
+
+
+def fixed(seen: list[Interval]) -> bool:
+    """Flagger's way: so many intervals below a success rate of 97 %."""
+    rates = [1 - i.errors.canary_bad / i.errors.canary for i in seen if i.errors.canary]
+    return sum(rate < FIXED_SUCCESS for rate in rates) >= FIXED_CHECKS
+
+
+JUDGES: dict[str, Judge] = {
+    "sequential": sequential,
+    "mann-whitney": mann_whitney,
+    "fixed 97 %, 3 times": fixed,
+}
+TROUBLED = World(outliers=0.1, share=0.2)
+GOOD = (World(rate=0.001), World(), World(rate=0.03), World(share=0.5), TROUBLED)
+RUNS = 100
+BAD = (
+    World(ratio=5),
+    World(ratio=5, rate=0.03),
+    World(ratio=5, share=0.2),
+    World(ratio=3, share=0.2),
+)
+
+
+class Score(Struct, frozen=True):
+    """Of `runs` releases `caught` were rolled back, in the median after so many seconds."""
+
+    runs: int
+    caught: int
+    median_s: float
+
+
+def score(judge: Judge, world: World, runs: int) -> Score:
+    times = [at for seed in range(runs) if (at := rolled_back_at(judge, world, seed)) is not None]
+    return Score(runs, len(times), statistics.median(times) if times else math.nan)
+
+
+def rolled_back_at(judge: Judge, world: World, seed: int) -> int | None:
+    """Seconds from the first request to the rollback; None: it was promoted."""
+    seen: list[Interval] = []
+    for index, interval in enumerate(release(world, seed), 1):
+        if interval is None:
+            continue
+        seen.append(interval)
+        if judge(seen):
+            return index * INTERVAL_S
+    return None
+
+
+def rows(runs: int) -> Iterator[str]:
+    """The table as Markdown."""
+    yield "| judge | releases | rolled back | median time |"
+    yield "|---|---|---|---|"
+    for name, judge in JUDGES.items():
+        totals = []
+        for kind, worlds in (("good", GOOD), ("bad", BAD)):
+            scores = [score(judge, world, runs) for world in worlds]
+            for world, one in zip(worlds, scores, strict=True):
+                yield _row(name, _words(kind, world), one)
+            totals.append((sum(s.caught for s in scores), sum(s.runs for s in scores)))
+        (false, good), (found, bad) = totals
+        precision = found / (found + false) if found + false else math.nan
+        yield (
+            f"| {name} | **all** | false {false / good:.2%}, precision {precision:.1%}, "
+            f"recall {found / bad:.1%} | |"
+        )
+    for world in (World(), World(slowdown=1.5), World(slowdown=1.25)):
+        words = f"good: {_slow(world)}" if world.slowdown == 1 else f"bad: {_slow(world)}"
+        yield _row("sequential, latency", words, score(sequential_latency, world, runs // 5))
+    for rate in (0.001, 0.01):
+        world = World(rate=rate, ratio=2)
+        yield _row(
+            "sequential", _words("small regression", world), score(sequential, world, runs // 5)
+        )
+
+
+def _row(judge: str, words: str, one: Score) -> str:
+    seconds = "–" if math.isnan(one.median_s) else f"{one.median_s:.0f} s"
+    return f"| {judge} | {words} | {one.caught} of {one.runs} | {seconds} |"
+
+
+def _words(kind: str, world: World) -> str:
+    times = "" if world.ratio == 1 else f", {world.ratio:g} times in the canary"
+    pods = ", many pods in trouble" if world.outliers > 0.05 else ""
+    return f"{kind}: {world.rate:.1%} errors{times}, {world.share:.0%} of traffic{pods}"
+
+
+def _slow(world: World) -> str:
+    return f"{world.slowdown:g} times as slow, {world.share:.0%} of traffic"
+
+
+def main(marks: re.Pattern[str], *, write: bool) -> int:
+    """Prints the table, and puts it into its document."""
+    lines = []
+    for line in rows(RUNS):
+        print(line, flush=True)
+        lines.append(line)
+    if write:
+        table = "\n".join(lines)
+        text = marks.sub(lambda found: found[1] + table + found[2], DOCUMENT.read_text())
+        DOCUMENT.write_text(text)
+    return 0
