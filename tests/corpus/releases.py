@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from serinus.analyzer.judge.histograms import Histogram
 from serinus.analyzer.judge.proportions import Batch
+from serinus.cli.dice import binomial
 
 INTERVAL_S = 10
 REQUESTS_PER_S = 100.0
@@ -67,10 +68,10 @@ def release(world: World, seed: int) -> Iterator[Interval | None]:
             ("canary", world.share, world.ratio, world.slowdown, canary_pods),
             ("primary", 1 - world.share, 1.0, 1.0, PODS),
         ):
-            requests = _binomial(dice, round(total), share)
+            requests = binomial(dice, round(total), share)
             # One pod of them all fails three times as often.
             hit = 1 + 2 / pods if trouble[side] else 1.0
-            bad = _binomial(dice, requests, min(1.0, world.rate * ratio * warm * hit))
+            bad = binomial(dice, requests, min(1.0, world.rate * ratio * warm * hit))
             sides.append((requests, bad, _durations(dice, requests, slow * warm)))
         (n, k, fast), (m, j, others) = sides
         if dice.random() < world.missing:
@@ -85,7 +86,7 @@ def _durations(dice: random.Random, requests: int, slow: float) -> tuple[float, 
     found = []
     for bound in BOUNDS:
         reach = 1.0 if math.isinf(bound) else _normal(math.log(bound / (0.08 * slow)) / 0.6)
-        part = _binomial(dice, left, min(1.0, max(0.0, (reach - known) / max(1e-12, 1 - known))))
+        part = binomial(dice, left, min(1.0, max(0.0, (reach - known) / max(1e-12, 1 - known))))
         left, counted, known = left - part, counted + part, reach
         found.append(float(counted))
     return tuple(found)
@@ -93,20 +94,3 @@ def _durations(dice: random.Random, requests: int, slow: float) -> tuple[float, 
 
 def _normal(z: float) -> float:
     return 0.5 * (1 + math.erf(z / math.sqrt(2)))
-
-
-def _binomial(dice: random.Random, n: int, p: float) -> int:
-    """A binomial number: exact where few are expected, else by the normal approximation."""
-    if n <= 0 or p <= 0:
-        return 0
-    if p > 0.5:
-        return n - _binomial(dice, n, 1 - p)
-    if n * p < 30:
-        # Waiting times between hits are geometric: a few steps instead of n.
-        hits, at = -1, -1
-        fail = math.log1p(-p)
-        while at < n:
-            hits += 1
-            at += 1 + int(math.log(1 - dice.random()) / fail)
-        return hits
-    return min(n, max(0, round(dice.gauss(n * p, math.sqrt(n * p * (1 - p))))))

@@ -15,9 +15,16 @@ from pathlib import Path
 from tests.servers.process import ServerError
 
 # program -> the package that has it
-PACKAGES = {"prometheus": "prometheus", "hey": "hey", "openssl": "openssl"}
+PACKAGES = {
+    "prometheus": "prometheus",
+    "influxd": "influxdb",
+    "carbon-cache": "graphite-carbon",
+    "graphite-manage": "graphite-web",
+    "hey": "hey",
+    "openssl": "openssl",
+}
 # Packages that would leave a daemon of their own running, where there is a service manager.
-DAEMONS = ("prometheus", "prometheus-node-exporter")
+DAEMONS = ("prometheus", "prometheus-node-exporter", "influxdb", "carbon-cache")
 
 
 def program(name: str) -> str:
