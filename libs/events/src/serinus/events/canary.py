@@ -283,10 +283,10 @@ class MetricJudge(_Part, frozen=True, kw_only=True):
     """The canary is compared with the primary instead of with a bound."""
 
     kind: Literal["sequential", "mann-whitney"] = "sequential"
-    error_probability: Annotated[float, Meta(gt=0, lt=1)] = 0.01
+    error_probability: Annotated[float, Meta(gt=0, le=1)] = 0.01
     tolerated: Annotated[float, Meta(gt=0)] = 1.0
     tolerance: Annotated[float, Meta(ge=0)] = 0.25
-    confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.98
+    confidence: Annotated[float, Meta(gt=0, le=1)] = 0.98
 
 
 class Metric(_Part, frozen=True, kw_only=True):

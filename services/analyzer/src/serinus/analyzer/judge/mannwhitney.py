@@ -25,6 +25,7 @@ from msgspec import Struct
 
 TOLERANCE = 0.25
 CONFIDENCE = 0.98
+CERTAIN = 1 - 1e-9
 VALUES_MAX = 500
 VALUES_MIN = 3
 
@@ -65,7 +66,7 @@ def classify(
     differences = sorted(a - b for a in ours for b in others)
     estimate = median(differences)
     spread = _spread(ours, others)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = NormalDist().inv_cdf((1 + min(confidence, CERTAIN)) / 2)
     rank = max(0, math.floor(n * m / 2 - z * spread - 0.5))
     low, high = differences[rank], differences[-1 - rank]
     beyond = tolerance * abs(estimate)
