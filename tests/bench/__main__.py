@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from tests.bench import core, judge, scenarios
+from tests.bench import core, judge, scenarios, sources
 from tests.bench.scenarios import note
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Row, markdown
@@ -63,6 +63,8 @@ async def crowd(on: Stage) -> list[Row]:
     return await scenarios.crowd(on, 1000)
 
 
+# These need no control plane.
+ALONE: dict[str, Callable[[], list[Row]]] = {"core": core.rows, "sources": sources.rows}
 SUITES: dict[str, Suite] = {
     "small": small,
     "releases": releases,
@@ -80,7 +82,8 @@ async def on_stage(play: Suite) -> list[Row]:
 
 
 def run(name: str) -> list[Row]:
-    rows = core.rows() if name == "core" else asyncio.run(on_stage(SUITES[name]))
+    alone = ALONE.get(name)
+    rows = alone() if alone else asyncio.run(on_stage(SUITES[name]))
     KEPT.mkdir(parents=True, exist_ok=True)
     (KEPT / f"{name}.json").write_bytes(msgspec.json.encode(rows))
     return rows
@@ -88,26 +91,28 @@ def run(name: str) -> list[Row]:
 
 def kept() -> list[Row]:
     """The rows of every suite that was run here, in the order of the suites."""
-    found = (KEPT / f"{name}.json" for name in ("core", *SUITES))
+    found = (KEPT / f"{name}.json" for name in (*ALONE, *SUITES))
     bodies = [path.read_bytes() for path in found if path.exists()]
     return [row for body in bodies for row in msgspec.json.decode(body, type=list[Row])]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("suites", nargs="*", help=f"core, {', '.join(SUITES)}; none: all of them")
+    parser.add_argument(
+        "suites", nargs="*", help=f"{', '.join((*ALONE, *SUITES))}; none: all of them"
+    )
     parser.add_argument("--table", action="store_true", help="run nothing")
     parser.add_argument("--write", action="store_true", help="run nothing, write the document")
     chosen = parser.parse_args(argv)
     if chosen.suites == ["judge"]:
         return judge.main(MARKS, write=chosen.write)
-    unknown = set(chosen.suites) - {"core", *SUITES}
+    unknown = set(chosen.suites) - {*ALONE, *SUITES}
     if unknown:
         parser.error(f"unknown suites: {', '.join(sorted(unknown))}")
     if chosen.table or chosen.write:
         rows = kept()
     else:
-        rows = [row for name in chosen.suites or ("core", *SUITES) for row in run(name)]
+        rows = [row for name in chosen.suites or (*ALONE, *SUITES) for row in run(name)]
     if chosen.write:
         text = MARKS.sub(lambda found: found[1] + markdown(rows) + found[2], DOCUMENT.read_text())
         DOCUMENT.write_text(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from tests.servers.graphite import Graphite
 from tests.servers.graphite import graphite as running_graphite
 from tests.servers.influxdb import InfluxDb
 from tests.servers.influxdb import influxdb as running_influxdb
+from tests.servers.waiting import eventually
 
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.analyzer.providers.catalog import Tools, provider_of, tools
@@ -107,12 +107,14 @@ def graphite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graphite]:
 
 async def once_there(toolbox: Tools, graphite: Graphite, query: str) -> Reading:
     """The first answer that is a value: carbon takes a moment until it shows what it was told."""
-    async with asyncio.timeout(20):
-        while True:
-            found = await ask(toolbox, query, type="graphite", address=graphite.url)
-            if not isinstance(found, NoData):
-                return found
-            await asyncio.sleep(0.2)
+    found: list[Reading] = []
+
+    async def shown() -> bool:
+        found.append(await ask(toolbox, query, type="graphite", address=graphite.url))
+        return not isinstance(found[-1], NoData)
+
+    await eventually(shown, f"a value of {query}", timeout_s=20)
+    return found[-1]
 
 
 async def test_a_real_graphite_renders_the_last_point(toolbox: Tools, graphite: Graphite) -> None:

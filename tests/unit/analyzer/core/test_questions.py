@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import msgspec
 from tests.builders import a_canary_spec, a_metric, a_rollout, a_status, an_analysis
 
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.questions import Question, questions
 from serinus.analyzer.core.rollout import Look
 from serinus.events import MetricTemplateSpec
-from serinus.events.canary import HttpSource, Metric, MetricProvider, TemplateRef
+from serinus.events.canary import HttpSource, Metric, MetricJudge, MetricProvider, TemplateRef
 
 AT = 1_800_000_000.0
 TEMPLATE = a_metric("rate", interval="", template_ref=TemplateRef(name="orders"))
@@ -41,6 +42,17 @@ def test_the_body_of_a_request_is_rendered_like_the_query() -> None:
 
     assert question.ask is not None
     assert question.ask.body == '{"service": "web"}'
+
+
+def test_a_judge_of_a_query_says_that_there_is_nothing_to_compare() -> None:
+    judge = MetricJudge()
+    for metric in (
+        a_metric("errors", query="q", judge=judge),
+        msgspec.structs.replace(TEMPLATE, judge=judge),
+    ):
+        (question,) = asked(metric, orders=template())
+        assert question.ask is None
+        assert question.error.endswith("judge is for built-in checks")
 
 
 def test_a_body_that_does_not_render_names_its_template() -> None:

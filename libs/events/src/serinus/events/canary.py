@@ -8,6 +8,7 @@ have are always optional.
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -541,7 +542,8 @@ def duration_s(text: str) -> float | None:
         return 0.0
     if not text or not re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
         return None
-    return sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(text))
+    seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(text))
+    return seconds if math.isfinite(seconds) else None
 
 
 _NO_ANALYSIS = Analysis()

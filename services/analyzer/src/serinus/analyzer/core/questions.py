@@ -33,6 +33,7 @@ from serinus.events import Measurement, Metric, MetricTemplateSpec
 from serinus.events.canary import MetricProvider, TemplateRef, duration_s
 
 UNUSABLE = "Metric query failed for no usable metrics template and query were configured"
+NO_JUDGE = "has no primary to be compared with: judge is for built-in checks"
 SCRAPE = "scrape"
 
 
@@ -53,9 +54,14 @@ def questions(m: Moment) -> Iterator[Question]:
     for index, metric in enumerate(m.analysis.metrics):
         if metric.name in (SUCCESS_RATE, DURATION):
             yield _builtin(m, names, index, metric)
+        elif metric.judge is not None:
+            yield _unaskable(metric, f"Metric {metric.name} {NO_JUDGE}")
+            continue
         if metric.query:
             yield _inline(m, names, index, metric)
     for index, metric in enumerate(m.analysis.metrics):
+        if metric.judge is not None:
+            continue
         if metric.template_ref is not None:
             yield _templated(m, names, index, metric, metric.template_ref)
         elif metric.name not in (SUCCESS_RATE, DURATION) and not metric.query:
