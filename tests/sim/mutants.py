@@ -7,11 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.sim import ring, world
 
-from serinus.analyzer.core import analysis, decide, moment, rules
+from serinus.analyzer.core import (
+    analysis,
+    byhand,
+    decide,
+    desired,
+    ends,
+    gates,
+    moment,
+    polls,
+    requests,
+    rules,
+    starts,
+    steps,
+)
+from serinus.analyzer.core import status as status_module
+from serinus.analyzer.shell.remember import Memory
+from serinus.events import CanaryObserved, CanaryStatus, Intent, Routes, Workload, canary
 from serinus.router.core import plan, promotion, scene
 
 Patch = pytest.MonkeyPatch
@@ -62,8 +80,7 @@ def threshold_ignored(patch: Patch) -> None:
 
 def revision_change_unseen(patch: Patch) -> None:
     """A newer revision is judged as if it were the older one."""
-    kept = tuple(r for r in rules.RULES if r not in (rules.revision_changed, rules.diverged))
-    patch.setattr(decide, "RULES", kept)
+    _without(patch, rules.revision_changed, rules.diverged)
 
 
 def intents_in_any_order(patch: Patch) -> None:
@@ -79,6 +96,254 @@ def intents_in_any_order(patch: Patch) -> None:
     patch.setattr(ring.Router, "take", take)
 
 
+# --- strategies ----------------------------------------------------------------------------------
+
+
+def weights_overshoot(patch: Patch) -> None:
+    """A step goes a little further than the manifest says."""
+    patch.setattr(steps, "next_weight", lambda spec, current: min(100, current + 37))
+
+
+def switch_before_the_iterations_are_over(patch: Patch) -> None:
+    """Blue/green sends everybody to the canary at the first iteration."""
+    _routes(patch, lambda found, status: _all_to_canary(found) if status.iterations == 1 else found)
+
+
+def experiment_on_everybody(patch: Patch) -> None:
+    """A/B conditions are forgotten once the experiment runs."""
+
+    def widened(found: Routes, status: CanaryStatus) -> Routes:
+        return replace(found, match=()) if found.canary else found
+
+    _routes(patch, widened)
+
+
+def mirror_without_end(patch: Patch) -> None:
+    """Mirroring never becomes real traffic."""
+    patch.setattr(steps, "mirror_is_complete", lambda analysis, rounds: False)
+
+
+def mirror_beyond_its_maximum(patch: Patch) -> None:
+    """maxMirrorWeight is no maximum."""
+    patch.setattr(
+        desired,
+        "mirror_weight",
+        lambda analysis, rounds: min(100, analysis.mirror_weight + rounds * 50),
+    )
+
+
+def implicit_weights_after_a_rollback(patch: Patch) -> None:
+    """A failed run keeps its share."""
+    _status_of(patch, ends, "roll_back", lambda m, new: replace(new, canary_weight=40))
+
+
+def interval_ignored(patch: Patch) -> None:
+    """Checks and steps come as soon as routes have settled."""
+    patch.setattr(moment.Moment, "round", property(lambda self: 1))
+
+
+def threshold_off_by_one(patch: Patch) -> None:
+    """One failed check more than the manifest allows."""
+    patch.setattr(analysis, "threshold", lambda spec: canary.threshold(spec) + 1)
+
+
+def checks_that_always_pass(patch: Patch) -> None:
+    """Metrics are asked and not looked at."""
+    judged = analysis.judged
+    patch.setattr(analysis, "judged", lambda m, question: replace(judged(m, question), passed=True))
+
+
+def gate_ignored(patch: Patch) -> None:
+    """A refusal of a confirm hook changes nothing."""
+    patch.setattr(steps, "gate", lambda m, kind, facts: (None, facts))
+
+
+# --- going back ----------------------------------------------------------------------------------
+
+
+def rollback_hooks_unheard(patch: Patch) -> None:
+    _without(patch, rules.rollback_requested)
+
+
+def abort_unheard(patch: Patch) -> None:
+    _without(patch, rules.abort_requested)
+
+
+def requests_forgotten(patch: Patch) -> None:
+    """What was done by hand is done again at every look."""
+    patch.setattr(requests, "done", lambda seen, status, taken: status.requests)
+
+
+def pause_ignored(patch: Patch) -> None:
+    patch.setattr(moment.Moment, "paused", property(lambda self: False))
+
+
+def hold_ignored(patch: Patch) -> None:
+    """A suspended canary is worked on."""
+    patch.setattr(desired, "_holds", lambda rollout, found: False)
+    _without(patch, rules.suspended)
+    hold = desired.desired
+
+    def held(rollout: Any, found: Any = None) -> Intent:
+        return replace(hold(rollout, found), hold=rollout.spec.suspend)
+
+    patch.setattr(ring, "desired", held)
+    patch.setattr(plan, "next_step", _unheld(plan.next_step))
+
+
+def failure_is_final(patch: Patch) -> None:
+    """After a failed run nothing new begins."""
+    patch.setattr(starts, "QUIET_PHASES", frozenset({"Initialized", "Succeeded"}))
+
+
+def failed_revision_is_tried_again_by_itself(patch: Patch) -> None:
+    patch.setattr(starts, "_is_new", lambda m: not m.is_promoted)
+
+
+def revision_swallowed_by_the_rollback(patch: Patch) -> None:
+    """The newest template is written down as the failed one, whether it was begun or not."""
+
+    def swallow(m: Any, new: CanaryStatus) -> CanaryStatus:
+        return replace(new, last_applied_spec=m.seen.target.revision)
+
+    _status_of(patch, ends, "roll_back", swallow)
+    _without(patch, rules.revision_changed)
+
+
+# --- promotion and its failures ------------------------------------------------------------------
+
+
+def promoted_without_being_asked(patch: Patch) -> None:
+    """The primary gets the new revision while it is still analysed."""
+    _workload(patch, lambda found, status: replace(found, promote=bool(status.canary_weight)))
+
+
+def parked_while_promoting(patch: Patch) -> None:
+    """The canary goes before the primary has its traffic."""
+    _workload(
+        patch,
+        lambda found, status: (
+            replace(found, canary="parked") if status.phase == "Promoting" else found
+        ),
+    )
+    teardown_before_traffic(patch)
+
+
+def lost_primary_unnoticed(patch: Patch) -> None:
+    """A primary that does not come up is waited for, for ever."""
+    patch.setattr(rules, "_primary_is_lost", lambda m: False)
+
+
+def stuck_canary_unnoticed(patch: Patch) -> None:
+    """Pods that never come up are waited for, for ever."""
+    _without(patch, rules.canary_not_ready)
+
+
+def canary_parked_after_a_failed_promotion(patch: Patch) -> None:
+    """Nobody serves any more."""
+    patch.setattr(desired, "failed_promotion", lambda status: False)
+
+
+def fix_behind_the_broken_primary(patch: Patch) -> None:
+    """The fixing revision begins with all traffic on the primary that is broken."""
+    patch.setattr(starts, "failed_promotion", lambda status: False)
+    _without(patch, rules.copied_after_all)
+
+
+def promoted_before_the_primary_is_ready(patch: Patch) -> None:
+    """Traffic returns as soon as the copy was made."""
+    patch.setattr(plan, "_unready_primary", lambda found: None)
+    steps_before_routes_settle(patch)
+
+
+def live_revision_mistaken(patch: Patch) -> None:
+    """At the beginning the target's revision is taken for the primary's."""
+    patch.setattr(rules, "_live_revision", lambda m: m.seen.target.revision)
+
+
+def copy_that_was_too_fast_unnoticed(patch: Patch) -> None:
+    """The record keeps the old revision although the primary took the new one."""
+    _without(patch, rules.copied_after_all)
+
+
+# --- news ----------------------------------------------------------------------------------------
+
+
+def old_news_believed(patch: Patch) -> None:
+    """A snapshot from before our own write replaces what we wrote."""
+
+    def take(self: Memory, seen: CanaryObserved) -> bool:
+        self.current = seen
+        return True
+
+    patch.setattr(Memory, "take", take)
+    no_compare_and_swap(patch)
+
+
+def reports_of_other_intents_believed(patch: Patch) -> None:
+    """Whatever the router last said counts for what is wanted now."""
+    patch.setattr(moment.Moment, "answered", property(lambda self: self.rollout.routes))
+
+
+def stamps_that_stand_still(patch: Patch) -> None:
+    """All statuses are of one time: newer and older intents look the same."""
+    stamped = status_module.remembered
+
+    def frozen(status: CanaryStatus, at: float, kind: str, **changes: Any) -> CanaryStatus:
+        return replace(
+            stamped(status, at, kind, **changes), last_transition_time="2026-01-01T00:00:00.000Z"
+        )
+
+    patch.setattr(moment, "remembered", frozen)
+
+
+# --- how to do wrong -----------------------------------------------------------------------------
+
+
+def _without(patch: Patch, *left_out: object) -> None:
+    """Some rules do not exist."""
+    patch.setattr(decide, "RULES", tuple(r for r in decide.RULES if r not in left_out))
+
+
+def _routes(patch: Patch, change: Callable[[Routes, CanaryStatus], Routes]) -> None:
+    right = desired.routes
+    patch.setattr(
+        desired, "routes", lambda spec, status, mesh: change(right(spec, status, mesh), status)
+    )
+
+
+def _all_to_canary(found: Routes) -> Routes:
+    return replace(found, primary=0, canary=100, mirror=False, mirror_weight=0)
+
+
+def _workload(patch: Patch, change: Callable[[Workload, CanaryStatus], Workload]) -> None:
+    right = desired._workload
+    patch.setattr(desired, "_workload", lambda rollout: change(right(rollout), rollout.status))
+
+
+def _status_of(
+    patch: Patch, module: Any, name: str, change: Callable[[Any, CanaryStatus], CanaryStatus]
+) -> None:
+    """Whatever a function decides, its status is changed; wherever it was imported to."""
+    right = getattr(module, name)
+
+    def wrong(m: Any, *args: Any, **more: Any) -> Any:
+        found = right(m, *args, **more)
+        return replace(found, status=change(m, found.status))
+
+    for other in (ends, rules, analysis, polls, byhand, gates):
+        if getattr(other, name, None) is right:
+            patch.setattr(other, name, wrong)
+
+
+def _unheld(right: Callable[[scene.Scene], Any]) -> Callable[[scene.Scene], Any]:
+    def next_step(found: scene.Scene) -> Any:
+        free = replace(found.intent, hold=False)
+        return right(scene.Scene(free, found.world))
+
+    return next_step
+
+
 MUTANTS: tuple[Callable[[Patch], None], ...] = (
     teardown_before_traffic,
     apex_before_primary,
@@ -88,6 +353,36 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     threshold_ignored,
     revision_change_unseen,
     intents_in_any_order,
+    weights_overshoot,
+    switch_before_the_iterations_are_over,
+    experiment_on_everybody,
+    mirror_without_end,
+    mirror_beyond_its_maximum,
+    implicit_weights_after_a_rollback,
+    interval_ignored,
+    threshold_off_by_one,
+    checks_that_always_pass,
+    gate_ignored,
+    rollback_hooks_unheard,
+    abort_unheard,
+    requests_forgotten,
+    pause_ignored,
+    hold_ignored,
+    failure_is_final,
+    failed_revision_is_tried_again_by_itself,
+    revision_swallowed_by_the_rollback,
+    promoted_without_being_asked,
+    parked_while_promoting,
+    lost_primary_unnoticed,
+    stuck_canary_unnoticed,
+    canary_parked_after_a_failed_promotion,
+    fix_behind_the_broken_primary,
+    promoted_before_the_primary_is_ready,
+    live_revision_mistaken,
+    copy_that_was_too_fast_unnoticed,
+    old_news_believed,
+    reports_of_other_intents_believed,
+    stamps_that_stand_still,
 )
 
 

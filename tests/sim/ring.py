@@ -13,10 +13,22 @@ from tests.sim.world import TARGET, Conflict, View, World, as_status
 
 from serinus.analyzer.core.decide import decide
 from serinus.analyzer.core.desired import desired
-from serinus.analyzer.core.rollout import Answer, Look, MetricAsk, Policy, Rollout, Value
+from serinus.analyzer.core.requests import is_paused
+from serinus.analyzer.core.rollout import (
+    Answer,
+    Ask,
+    Decision,
+    HookAnswer,
+    HookAsk,
+    Look,
+    MetricAsk,
+    Rollout,
+    Value,
+)
+from serinus.analyzer.core.times import unix_s
 from serinus.analyzer.shell.remember import Memory
 from serinus.events import CanaryObserved, CanaryStatus, Intent, RoutesObserved
-from serinus.events.canary import analysis_of
+from serinus.events.canary import interval_s
 from serinus.kube.refs import Ref
 from serinus.router.core import plan
 from serinus.router.core.objects import Live, Refusal
@@ -56,8 +68,14 @@ class Analyzer:
         self.world, self.bus, self.is_bad = world, bus, is_bad
         self.memory: Memory | None = None
         self.answers: dict[str, Answer] = {}
+        # What its checks found in order, and what people were told of their requests.
         self.judged: set[str] = set()
+        self.agreed: set[str] = set()
         self.decided: list[CanaryStatus] = []
+        self.taken: list[tuple[str, str]] = []
+        self.gate_is_open = True
+        self.wishes_rollback = False
+        self.hooks_are_silent = False
 
     def crash(self) -> None:
         self.memory, self.answers = None, {}
@@ -81,23 +99,61 @@ class Analyzer:
                 status=seen.status,
                 seen=seen,
                 routes=report,
-                policy=Policy(mesh="traefik"),
             )
-            decision = decide(rollout, Look(at=self.world.now, answers=self.answers))
+            look = Look(at=self.world.now, answers=self.answers, entropy=self._entropy())
+            decision = decide(rollout, look)
             if decision.status != seen.status:
+                self._check(rollout, decision.status)
                 if not self._remember(seen, decision.status):
                     return
                 self.answers = {}
+                self._note(rollout, decision)
                 continue
             self._intend(desired(rollout))
-            if not decision.asks:
+            answers = {ask.key: self._answer(ask) for ask in decision.asks}
+            found = {key: answer for key, answer in answers.items() if answer is not None}
+            if not found.keys() - self.answers.keys():
                 return
-            for ask in decision.asks:
-                self.answers[ask.key] = (
-                    self._measure(ask)
-                    if isinstance(ask, MetricAsk)
-                    else Value(key=ask.key, value=1.0)
-                )
+            self.answers |= found
+
+    def _entropy(self) -> str:
+        return f"{len(self.decided):020d}"
+
+    def _check(self, rollout: Rollout, new: CanaryStatus) -> None:
+        """What no decision may do, whatever becomes of it."""
+        old = rollout.status
+        if is_paused(rollout) and new.phase in ("Progressing", "WaitingPromotion"):
+            restarted = new.last_applied_spec != old.last_applied_spec
+            same = (new.canary_weight, new.iterations) == (old.canary_weight, old.iterations)
+            assert same or restarted, "a step although it is paused"
+        raised = new.phase == "Progressing" == old.phase and new.canary_weight > old.canary_weight
+        if raised and old.canary_weight:
+            waited = self.world.now - unix_s(old.last_transition_time)
+            assert waited >= interval_s(rollout.spec) - 0.1, "a step before its time"
+
+    def _note(self, rollout: Rollout, decision: Decision) -> None:
+        for verb in decision.takes:
+            asked = (verb, rollout.seen.annotations[f"flagger.app/{verb}"])
+            assert asked not in self.taken, "a request was acted upon twice"
+            self.taken.append(asked)
+            if verb == "promote":
+                self.judged.add(rollout.status.last_applied_spec)
+            if verb in ("approve", "promote"):
+                self.agreed.add(rollout.status.last_applied_spec)
+
+    def _answer(self, ask: Ask) -> Answer | None:
+        if isinstance(ask, MetricAsk):
+            return self._measure(ask)
+        if not isinstance(ask, HookAsk):
+            return Value(key=ask.key, value=1.0)
+        if self.hooks_are_silent:
+            return None
+        if ask.hook.type == "rollback":
+            return HookAnswer(key=ask.key, passed=self.wishes_rollback)
+        assert self.memory is not None
+        if self.gate_is_open:
+            self.agreed.add(self.memory.current.status.last_applied_spec)
+        return HookAnswer(key=ask.key, passed=self.gate_is_open)
 
     def _remember(self, seen: CanaryObserved, status: CanaryStatus) -> bool:
         newest = self.world.canary["metadata"]["resourceVersion"]
@@ -114,7 +170,8 @@ class Analyzer:
     def _measure(self, ask: MetricAsk) -> Answer:
         """What the canary's real requests would show now."""
         bad = self.is_bad(self.world.image_of(TARGET))
-        self.judged.add(self.world.revision_of(TARGET))
+        if not bad:
+            self.judged.add(self.world.revision_of(TARGET))
         return Value(key=ask.key, value=50.0 if bad else 100.0)
 
     def _intend(self, intent: Intent) -> None:
@@ -165,9 +222,13 @@ class Router:
         if not isinstance(found, Write):
             self._report(self.intent, plan.report(scene, found))
             return False
+        assert not self.intent.hold, "a write although nothing was to be changed"
         with contextlib.suppress(Conflict):  # planned from something old: the newest is taken
             self.world.write(found)
-        self.view[found.ref] = self.world.objects[found.ref]
+        if found.ref in self.world.objects:
+            self.view[found.ref] = self.world.objects[found.ref]
+        else:
+            self.view.pop(found.ref, None)
         return True
 
     def _scene(self, intent: Intent) -> Scene:
@@ -198,10 +259,3 @@ class Router:
         )
         self.bus.reports.append(report)
         del self.bus.reports[:-HISTORY]
-
-
-def allowed_weights(seen: CanaryObserved) -> set[int]:
-    """The weights that this spec's steps can lead to."""
-    analysis = analysis_of(seen.spec)
-    step = analysis.step_weight
-    return {min(100, n * step) for n in range(0, 100 // step + 2)}

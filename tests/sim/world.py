@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from tests.builders import NAME, NAMESPACE, a_canary, a_canary_spec, a_deployment, an_analysis
+from tests.builders import NAME, NAMESPACE, a_canary, a_canary_spec, a_deployment
 
-from serinus.events.canary import API_VERSION, Metric, ThresholdRange
+from serinus.analyzer.core.times import rfc3339
+from serinus.events import CanaryStatus
+from serinus.events.canary import API_VERSION, Analysis, Metric, ThresholdRange
 from serinus.kube.configs import ConfigSeen
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.revision import template_hash
@@ -21,27 +23,50 @@ from serinus.router.core.steps import Write
 
 TARGET = Ref("apps/v1", "Deployment", NAMESPACE, NAME)
 PRIMARY = Ref("apps/v1", "Deployment", NAMESPACE, f"{NAME}-primary")
-ROUTE = Ref("traefik.io/v1alpha1", "TraefikService", NAMESPACE, NAME)
+ROUTES = {
+    "traefik": Ref("traefik.io/v1alpha1", "TraefikService", NAMESPACE, NAME),
+    "istio": Ref("networking.istio.io/v1beta1", "VirtualService", NAMESPACE, NAME),
+}
 APEX = Ref("v1", "Service", NAMESPACE, NAME)
 GOOD = "example.test/web:good-1"
 CANARY = Ref(API_VERSION, "Canary", NAMESPACE, NAME)
+
+
+DEADLINE_S = 60
+RATE = Metric(name="request-success-rate", threshold_range=ThresholdRange(min=99))
 
 
 class Conflict(Exception):
     """The object changed since it was read."""
 
 
-class World:
-    """Objects by reference, with resourceVersions and generations."""
+class Rule(msgspec.Struct, frozen=True):
+    """One rule of the mesh: shares in percent of the requests that it takes."""
 
-    def __init__(self, **analysis: Any) -> None:
+    primary: int
+    canary: int
+    is_matched: bool = False
+    mirrored: int = 0
+
+
+class World:
+    """Objects by reference, with resourceVersions and generations.
+
+    Images say how they do: `bad` answers with errors, `stuck` never becomes ready, `half` becomes
+    ready on the target and never on the primary.
+    """
+
+    def __init__(self, mesh: str, analysis: Analysis) -> None:
+        self.route = ROUTES[mesh]
         self.objects: dict[Ref, Obj] = {}
         self.version = 0
         self.routed = ""
         self.now = 1_767_225_600.0
-        metric = Metric(name="request-success-rate", threshold_range=ThresholdRange(min=99))
-        spec = a_canary_spec(analysis=an_analysis(metrics=(metric,), **analysis))
+        self.images: dict[str, str] = {}
+        analysis = msgspec.structs.replace(analysis, metrics=(RATE,))
+        spec = a_canary_spec(provider=mesh, analysis=analysis, progress_deadline_seconds=DEADLINE_S)
         self.put(a_deployment(image=GOOD))
+        self._note_image()
         self.put(a_canary(spec=spec))
 
     # --- what an API server does ----------------------------------------------------------------
@@ -74,14 +99,17 @@ class World:
                 raise Conflict(step.ref)
             if found["metadata"]["resourceVersion"] != step.live["metadata"]["resourceVersion"]:
                 raise Conflict(step.ref)
+        if step.verb == "delete":
+            self.objects.pop(step.ref, None)
+            return
         written = self.put(step.whole)
-        if step.ref == ROUTE:
+        if step.ref == self.route:
             self.routed = written["metadata"]["resourceVersion"]
 
     @property
     def route_is_ours(self) -> bool:
         """Whether the route is as the router wrote it, and nobody's hand was in it since."""
-        return bool(self.objects[ROUTE]["metadata"]["resourceVersion"] == self.routed)
+        return bool(self.objects[self.route]["metadata"]["resourceVersion"] == self.routed)
 
     def patch_status(self, version: str, status: dict[str, Any]) -> Obj:
         """The analyzer's write, by compare-and-swap."""
@@ -104,13 +132,14 @@ class World:
         changed = runs != revision
         available = min(had, wanted) if had else 0
         obj["status"] = {
+            **{key: status[key] for key in ("tried", "triedAt") if key in status},
             "observedGeneration": obj["metadata"]["generation"],
             "replicas": wanted,
             "updatedReplicas": 0 if changed and had and wanted else wanted,
             "readyReplicas": available,
             "availableReplicas": available,
             "runs": runs if changed and had and wanted else revision,
-            "conditions": _conditions(available),
+            "conditions": _conditions(available, self.now, obj),
         }
         self.put(obj)
 
@@ -118,14 +147,35 @@ class World:
         """The rollout of this workload is complete."""
         self.start_pods(ref)
         obj = copy.deepcopy(self.objects[ref])
+        if self.never_ready(ref):
+            self._roll_in_vain(obj)
+            return
         wanted = obj["spec"]["replicas"]
         obj["status"].update(
             updatedReplicas=wanted,
             readyReplicas=wanted,
             availableReplicas=wanted,
             runs=template_hash(obj["spec"]["template"]),
-            conditions=_conditions(wanted),
+            conditions=_conditions(wanted, self.now, obj),
         )
+        self.put(obj)
+
+    def never_ready(self, ref: Ref) -> bool:
+        image = self.image_of(ref)
+        wants = self.objects[ref]["spec"]["replicas"]
+        return bool(wants and ("stuck" in image or (ref == PRIMARY and "half" in image)))
+
+    def _roll_in_vain(self, obj: Obj) -> None:
+        """New pods do not come up; old ones, where there are some, stay until they would."""
+        status, wanted = obj["status"], obj["spec"]["replicas"]
+        revision = template_hash(obj["spec"]["template"])
+        if status.get("tried") != revision:
+            status.update(tried=revision, triedAt=self.now)
+        old = status["availableReplicas"]
+        status["updatedReplicas"] = wanted - 1 if old else wanted
+        status["conditions"] = _conditions(old, self.now, obj)
+        if old and self.now - status["triedAt"] > DEADLINE_S:
+            status["conditions"][1]["reason"] = "ProgressDeadlineExceeded"
         self.put(obj)
 
     # --- what the user does ---------------------------------------------------------------------
@@ -135,16 +185,41 @@ class World:
         obj = copy.deepcopy(self.objects[TARGET])
         obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
         self.put(obj)
+        self._note_image()
         if obj["spec"]["replicas"]:
             self.start_pods(TARGET)
 
+    def _note_image(self) -> None:
+        self.images[self.revision_of(TARGET)] = self.image_of(TARGET)
+
+    def annotate(self, **values: str) -> None:
+        """kubectl annotate; "" takes the annotation away. The next write of others conflicts."""
+        obj = copy.deepcopy(self.canary)
+        held = obj["metadata"].setdefault("annotations", {})
+        for name, value in values.items():
+            held[f"flagger.app/{name}"] = value
+        obj["metadata"]["annotations"] = {k: v for k, v in held.items() if v}
+        self.put(obj)
+
+    def suspend(self, value: bool) -> None:
+        obj = copy.deepcopy(self.canary)
+        obj["spec"]["suspend"] = value
+        self.put(obj)
+
     def edit_route(self, weight: int) -> None:
         """Somebody's hand in the mesh."""
-        if ROUTE not in self.objects:
-            return
-        obj = copy.deepcopy(self.objects[ROUTE])
-        for service in obj["spec"]["weighted"]["services"]:
-            service["weight"] = weight
+        obj = copy.deepcopy(self.objects[self.route])
+        for backend in _backends(obj):
+            backend["weight"] = weight
+        self.put(obj)
+
+    def delete_route(self) -> None:
+        del self.objects[self.route]
+
+    def scale_up(self, ref: Ref) -> None:
+        """kubectl scale, by somebody who means well."""
+        obj = copy.deepcopy(self.objects[ref])
+        obj["spec"]["replicas"] += 1
         self.put(obj)
 
     # --- what can be asked of the world ---------------------------------------------------------
@@ -161,17 +236,32 @@ class World:
             return 0
         return min(obj["spec"]["replicas"], (obj.get("status") or {}).get("availableReplicas", 0))
 
-    def weights(self) -> tuple[int, int] | None:
-        """Live weights of (primary, canary); None where there is no route yet."""
-        obj = self.objects.get(ROUTE)
+    def rules(self) -> list[Rule]:
+        """The rules of the live route object, in order; [] where there is none."""
+        obj = self.objects.get(self.route)
         if obj is None:
+            return []
+        if self.route.kind == "TraefikService":
+            weights = {s["name"]: s["weight"] for s in obj["spec"]["weighted"]["services"]}
+            return [_rule(weights)]
+        return [_istio_rule(rule) for rule in obj["spec"]["http"]]
+
+    def weights(self) -> tuple[int, int] | None:
+        """Live weights of (primary, canary) for requests that match; None without a route."""
+        rules = self.rules()
+        if not rules:
             return None
-        weights = {s["name"]: s["weight"] for s in obj["spec"]["weighted"]["services"]}
-        return weights.get(f"{NAME}-primary", 0), weights.get(f"{NAME}-canary", 0)
+        # With session affinity the rules before the last are for those who hold a cookie.
+        rule = rules[0] if self.canary["spec"]["analysis"].get("match") else rules[-1]
+        return rule.primary, rule.canary
 
     @property
     def canary(self) -> Obj:
         return self.objects[CANARY]
+
+    @property
+    def status(self) -> CanaryStatus:
+        return msgspec.convert(self.canary.get("status") or {}, CanaryStatus)
 
 
 class View:
@@ -199,12 +289,38 @@ class View:
         return (self._world.canary,)
 
 
-def _conditions(available: int) -> list[dict[str, str]]:
-    state = "True" if available else "False"
+def _conditions(available: int, now: float, obj: Obj) -> list[dict[str, str]]:
+    """As the deployment controller writes them; a state keeps the time it began at."""
+    state = "True" if available or not obj["spec"]["replicas"] else "False"
+    reason = "MinimumReplicasAvailable" if state == "True" else "MinimumReplicasUnavailable"
+    old = (obj.get("status") or {}).get("conditions") or [{}]
+    since = old[0].get("lastUpdateTime") if old[0].get("status") == state else None
     return [
-        {"type": "Available", "status": state, "reason": "MinimumReplicasAvailable"},
+        {
+            "type": "Available",
+            "status": state,
+            "reason": reason,
+            "lastUpdateTime": since or rfc3339(now),
+        },
         {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"},
     ]
+
+
+def _rule(weights: dict[str, int], **more: Any) -> Rule:
+    return Rule(weights.get(f"{NAME}-primary", 0), weights.get(f"{NAME}-canary", 0), **more)
+
+
+def _istio_rule(rule: Obj) -> Rule:
+    weights = {d["destination"]["host"]: d.get("weight", 100) for d in rule["route"]}
+    mirrored = int(rule.get("mirrorPercentage", {}).get("value", 100)) if "mirror" in rule else 0
+    return _rule(weights, is_matched="match" in rule, mirrored=mirrored)
+
+
+def _backends(obj: Obj) -> list[Obj]:
+    if obj["kind"] == "TraefikService":
+        found: list[Obj] = obj["spec"]["weighted"]["services"]
+        return found
+    return [backend for rule in obj["spec"]["http"] for backend in rule["route"]]
 
 
 def as_status(status: msgspec.Struct) -> dict[str, Any]:

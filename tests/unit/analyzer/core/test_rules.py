@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from tests.unit.analyzer.core.story import READY, Story
+from tests.unit.analyzer.core.story import READY, Story, revision
 
 from serinus.analyzer.core import rules
 from serinus.events import Readiness
@@ -66,3 +66,17 @@ def test_a_crash_before_any_traffic_waits_for_the_deadline() -> None:
     story.see_target(readiness=READY).look()
     story.see_target(readiness=crashing).look()
     assert story.status.phase == "Failed", "from the first iteration on somebody may be served"
+
+
+def test_a_revision_pushed_while_the_primary_comes_up_is_released_afterwards() -> None:
+    """The primary was made from the one before; taking both for the same would lose it."""
+    story = Story(step_weight=50, max_weight=50)
+    story.obedient = False
+    story.look()
+    story.see_target(revision=revision("v2"))
+    story.see_primary(found=True, promoted=revision("v1"), readiness=READY)
+    story.settle().look()
+    assert revision("v1") in {s.last_promoted_spec for s in story.statuses}
+    story.obedient = True
+    story.settle().run()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v2"))

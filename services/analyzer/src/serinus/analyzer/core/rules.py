@@ -94,14 +94,14 @@ def initialising(m: Moment) -> Decision | None:
     if probed.asks:
         return probed
     if m.settled:
-        now = m.seen.target.revision
+        live = _live_revision(m)
         text = say.ALERT_INITIALIZED.format(kind=m.kind)
         status = m.remembered(
             phase="Initialized",
             canary_weight=0,
             iterations=0,
-            last_applied_spec=now,
-            last_promoted_spec=now,
+            last_applied_spec=live,
+            last_promoted_spec=live,
             tracked_configs=m.seen.configs,
         )
         done = m.tell(
@@ -123,6 +123,12 @@ def initialising(m: Moment) -> Decision | None:
             before=(*probed.facts, warned),
         )
     return m.stand_still("initialising", *probed.facts, *_troubles(m), due_at=_next_word(m))
+
+
+def _live_revision(m: Moment) -> str:
+    """What the primary was made from: the target may have moved on while it came up."""
+    reported = m.answered.primary_revision if m.answered is not None else ""
+    return reported or m.seen.primary.promoted or m.seen.target.revision
 
 
 def canary_not_ready(m: Moment) -> Decision | None:
