@@ -128,6 +128,14 @@ def test_requests_are_not_moved_to_a_primary_without_pods_while_the_canary_has_s
     assert ["routes 100/0"] == whys(wish(0), world(a_target(ready=0), *dead))
 
 
+def test_a_deleted_route_comes_back_for_a_canary_that_serves_everybody() -> None:
+    """After a failed promotion the primary is not ready, and none of its pods is needed."""
+    broken = [a_primary(ready=0), *the_services()]
+
+    assert ["routes 0/100"] == whys(wish(100), world(a_target(), *broken))
+    assert [] == whys(wish(60), world(a_target(), *broken))
+
+
 def test_an_edited_route_gets_the_weights_of_the_intent() -> None:
     """BUG 5: never 100/0 by itself."""
     route = a_route(20)

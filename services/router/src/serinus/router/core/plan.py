@@ -313,8 +313,12 @@ def _unready_primary(scene: Scene) -> Wait | None:
 
 
 def _no_capacity(scene: Scene, *, is_new: bool) -> Wait | None:
-    """Why requests must not be moved now, or None."""
-    if is_new:
+    """Why requests must not be moved now, or None.
+
+    A new route waits for the primary that it sends requests to: there is nothing to lose yet. One
+    that somebody deleted while the canary serves everybody does not.
+    """
+    if is_new and scene.routes.primary:
         blocked = _unready_primary(scene)
         if blocked is not None:
             return blocked
