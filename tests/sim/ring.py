@@ -12,7 +12,7 @@ from collections.abc import Callable
 from tests.sim.world import TARGET, Conflict, View, World, as_status
 
 from serinus.analyzer.core.decide import decide
-from serinus.analyzer.core.desired import desired
+from serinus.analyzer.core.desired import desired, failed_promotion
 from serinus.analyzer.core.requests import is_paused
 from serinus.analyzer.core.rollout import (
     Answer,
@@ -71,6 +71,8 @@ class Analyzer:
         # What its checks found in order, and what people were told of their requests.
         self.judged: set[str] = set()
         self.agreed: set[str] = set()
+        # Revisions that began where everybody already was, after a failed promotion.
+        self.fixing: set[str] = set()
         self.decided: list[CanaryStatus] = []
         self.taken: list[tuple[str, str]] = []
         self.gate_is_open = True
@@ -122,6 +124,8 @@ class Analyzer:
     def _check(self, rollout: Rollout, new: CanaryStatus) -> None:
         """What no decision may do, whatever becomes of it."""
         old = rollout.status
+        if failed_promotion(old) and new.phase == "Progressing":
+            self.fixing.add(new.last_applied_spec)
         if is_paused(rollout) and new.phase in ("Progressing", "WaitingPromotion"):
             restarted = new.last_applied_spec != old.last_applied_spec
             same = (new.canary_weight, new.iterations) == (old.canary_weight, old.iterations)

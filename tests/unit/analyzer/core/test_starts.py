@@ -118,3 +118,17 @@ def test_a_revision_that_was_applied_but_never_begun_is_not_lost() -> None:
     story.push("v3")
     story.see_primary(readiness=Readiness(state="ready")).run()
     assert story.status.last_promoted_spec == revision("v3")
+
+
+def test_a_fix_that_comes_at_once_waits_until_everybody_is_on_the_canary_that_was_judged() -> None:
+    story = Story(step_weight=50, max_weight=50).initialised().push("v2")
+    story.obedient = False
+    story.tick()
+    stuck = Readiness(state="stuck", text="exceeded its progress deadline")
+    story.see_primary(promoted=revision("v2"), readiness=stuck).look()
+    story.push("v3")
+    assert story.status.phase == "Failed"
+    assert story.due_at is not None
+    story.obedient = True
+    story.settle().look()
+    assert (story.status.phase, story.status.canary_weight) == ("Progressing", 100)

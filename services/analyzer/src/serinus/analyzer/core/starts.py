@@ -103,6 +103,9 @@ def new_revision(m: Moment) -> Decision | None:
         return abort(m)
     if m.paused:
         return paused(m)
+    if failed_promotion(m.status) and not m.settled and m.round < 1:
+        # First everybody goes to the canary that was judged; for an interval, if need be.
+        return m.stand_still("new_revision", due_at=m.next_round_at)
     if waiting and m.round < 1 and "approve" not in m.pending and "promote" not in m.pending:
         return m.stand_still("new_revision", due_at=m.next_round_at)
     if "promote" in m.pending:
