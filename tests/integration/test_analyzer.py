@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 import pytest
 from tests.builders import NEW, OLD, a_primary_seen, a_routes_observed, a_workload_seen, an_observed
+from tests.contract import manifests
 from tests.servers.control_plane import ControlPlane
 from tests.servers.kube import Kube, Obj
 from tests.servers.stub import Stub
@@ -161,7 +162,11 @@ async def test_a_canary_is_taken_from_its_first_snapshot_to_a_promotion(ring: Ri
 
         assert status["lastPromotedSpec"] == NEW
         assert status["trackedConfigs"] == {"configmap/web": "1"}
-        assert [c["reason"] for c in status["conditions"]] == ["Succeeded"]
+        held = {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
+        assert held == {"Promoted": ("True", "Succeeded"), "Ready": ("True", "Succeeded")}
+        assert status["observedGeneration"] == 1
+        assert [(r["revision"], r["outcome"]) for r in status["history"]] == [(NEW, "promoted")]
+        assert status["canaryAnalysis"]["passed"] == 1
         url = f"http://127.0.0.1:{running.server.port}/metrics"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             assert "flagger_canary_successes_total{" in await answer.text()
@@ -173,6 +178,66 @@ async def test_a_canary_is_taken_from_its_first_snapshot_to_a_promotion(ring: Ri
     assert {(r.verb, r.path.partition("?")[0].rpartition("/")[2]) for r in sent} == {
         ("patch", "status")
     }
+
+
+async def test_a_request_by_annotation_is_kept_by_the_api_server_and_done_once(ring: Ring) -> None:
+    await ring.create(analysis={"interval": "30s"})
+    async with ring.analyzing():
+        await ring.show(target=a_workload_seen(OLD), primary=a_primary_seen(OLD))
+        await ring.until("Initialized")
+        await ring.show(target=a_workload_seen(NEW))
+        await ring.until("Progressing")
+        await ring.show(annotations={"flagger.app/abort": "alice"})
+        status = await ring.until("Failed")
+        assert status["requests"] == {"abort": "alice"}
+        assert (status["history"][0]["outcome"], status["history"][0]["by"]) == (
+            "rolled-back",
+            "alice",
+        )
+        await ring.show(annotations={"flagger.app/abort": "alice", "flagger.app/retry": "alice"})
+        await ring.until("Progressing")
+        await ring.show(annotations={})
+        await asyncio.sleep(0.5)
+        status = await ring.status()
+    assert (status["phase"], status.get("requests")) == ("Progressing", None)
+
+
+@pytest.mark.parametrize(
+    "manifest", manifests.of_the_examples(), ids=lambda m: m["metadata"]["name"]
+)
+async def test_a_worked_example_of_the_guide_is_kept_whole_by_a_real_api_server(
+    manifest: Obj, kube: Kube, namespace: str
+) -> None:
+    metadata = {"name": manifest["metadata"]["name"]}
+    await kube.apply({**manifest, "metadata": metadata}, namespace)
+    live = await kube.get(API_VERSION, "Canary", namespace, metadata["name"])
+    wanted = msgspec.convert(manifest["spec"], CanarySpec)
+    assert msgspec.convert(live["spec"], CanarySpec) == wanted
+
+
+@pytest.mark.parametrize(
+    ("analysis", "message"),
+    [
+        ({"stepMirrorWeight": 10}, "stepMirrorWeight needs maxMirrorWeight"),
+        (
+            {"mirrorWeight": 50, "maxMirrorWeight": 20},
+            "maxMirrorWeight must not be less than mirrorWeight",
+        ),
+        (
+            {"webhooks": [{"name": "h", "url": "http://h/", "expiry": "1h"}]},
+            "expiry is for hooks that wait for approval",
+        ),
+        (
+            {"webhooks": [{"name": "h", "url": "http://h/", "method": "GET", "body": "x"}]},
+            "a GET has no body",
+        ),
+    ],
+)
+async def test_what_nobody_can_mean_is_refused_with_a_sentence(
+    ring: Ring, analysis: Obj, message: str
+) -> None:
+    with pytest.raises(Exception, match=message):
+        await ring.create(analysis=analysis)
 
 
 async def test_an_edit_between_looking_and_writing_is_not_overwritten(ring: Ring) -> None:

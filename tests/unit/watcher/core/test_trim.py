@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from tests.builders import a_canary
 
 from serinus.kube.configs import ConfigSeen
 from serinus.kube.refs import Obj
@@ -116,3 +117,24 @@ def test_other_peoples_writes_are_dropped_and_the_original_stays() -> None:
     assert slim == expected
     assert "managedFields" in obj["metadata"]
     assert trim.LAST_APPLIED in obj["metadata"]["annotations"]
+
+
+def test_who_wrote_our_annotations_is_kept_and_nothing_else_of_the_writers() -> None:
+    managed = [
+        {
+            "manager": "kubectl-annotate",
+            "time": "2027-01-15T08:00:00Z",
+            "fieldsV1": {"f:metadata": {"f:annotations": {"f:flagger.app/abort": {}, "f:x": {}}}},
+        },
+        {"manager": "flux", "time": "2027-01-14T08:00:00Z", "fieldsV1": {"f:spec": {}}},
+    ]
+    annotations = {"flagger.app/abort": "alice", "x": "y"}
+    obj = a_canary(metadata={"annotations": annotations, "managedFields": managed})
+    kept = trim.slim(obj)["metadata"]
+    assert kept["annotatedBy"] == {"flagger.app/abort": "kubectl-annotate at 2027-01-15T08:00:00Z"}
+    assert "managedFields" not in kept
+
+
+def test_an_object_without_annotations_of_ours_has_no_writers() -> None:
+    obj = a_canary(metadata={"annotations": {"x": "y"}, "managedFields": [{"manager": "flux"}]})
+    assert "annotatedBy" not in trim.slim(obj)["metadata"]
