@@ -378,7 +378,9 @@ class RingMachine(RuleBasedStateMachine):
         if status.phase not in ENDED:
             return False
         if failed_promotion(status):
-            return self.revision_is_seen() and self.world.weights() == (0, 100)
+            # Where neither side comes up with its new pods, those that the primary had serve on.
+            served = self.world.weights() == (0, 100) or self.world.never_ready(TARGET)
+            return self.revision_is_seen() and served
         is_parked = self.was_scaled or not self.world.objects[TARGET]["spec"]["replicas"]
         if self.world.weights() != (100, 0) or not is_parked:
             return False
