@@ -54,7 +54,11 @@ def rules() -> dict[str, list[Rule]]:
             # Metrics sources that are objects of the cluster.
             *_rules([(keptn.API, "KeptnMetric"), (keptn.API, "Analysis")], ("get",)),
             *_rules([(keptn.API, "Analysis")], ("create", "delete")),
-            {"apiGroups": ["external.metrics.k8s.io"], "resources": ["*"], "verbs": ["get"]},
+            {
+                "apiGroups": ["external.metrics.k8s.io"],
+                "resources": ["*"],
+                "verbs": ["get", "list"],
+            },
         ],
         "router": [
             *_rules([CANARY], ("get",)),

@@ -148,16 +148,36 @@ def test_the_table_begins_with_the_run() -> None:
     assert asks[0].columns
 
 
-def test_nothing_to_compare_is_no_data_and_so_is_too_little() -> None:
-    for answer, more in (
-        (lambda ask: NoData(key=ask.key, cause="the first window is not over yet"), {}),
-        (lambda ask: Table(key=ask.key, columns={}), {}),
-        (answering(0.02), {"minSamples": 10_000}),
+def test_nothing_to_compare_is_no_data() -> None:
+    for answer in (
+        lambda ask: NoData(key=ask.key, cause="no series"),
+        lambda ask: Table(key=ask.key, columns={}),
     ):
-        story = begun(**more)
+        story = begun()
+        story.metric = answering(0.02)
+        story.tick().tick()
+        assert story.status.canary_weight == 30
         story.metric = answer
         story.tick()
-        assert (story.status.phase, story.status.failed_checks) == ("Progressing", 1)
+        assert (story.status.canary_weight, story.status.failed_checks) == (30, 1)
+
+
+def test_too_few_samples_are_no_data() -> None:
+    story = begun(minSamples=10_000)
+    story.metric = answering(0.02)
+    story.tick().tick()
+    assert story.status.failed_checks == 1
+    assert any("1500 samples, 10000 are wanted" in text for text in story.texts)
+
+
+def test_before_there_can_be_windows_to_compare_nothing_counts() -> None:
+    story = begun(interval="1m")
+    story.metric = lambda ask: NoData(key=ask.key, cause="the first window is not over yet")
+    for _ in range(11):
+        story.tick()
+    assert (story.status.canary_weight, story.status.failed_checks) == (10, 0)
+    story.tick().tick()
+    assert story.status.failed_checks > 0
 
 
 def test_a_source_that_cannot_compare_says_so() -> None:

@@ -161,6 +161,17 @@ async def test_a_canary_without_series_has_no_data_and_others_have_theirs() -> N
     assert sum(isinstance(each, Value) for each in found) == 29
 
 
+@pytest.mark.looptime
+async def test_a_grouped_answer_that_nobody_understands_is_an_answer_for_all() -> None:
+    def script(request: HttpRequest) -> Reply:
+        odd = [{"metric": {"destination_workload": 3}, "value": [1, "x"]}]
+        body = {"data": {"resultType": "vector", "result": odd}}
+        return reply(200, json.dumps(body)) if grouped(request) else answer(request)
+
+    for found in await ask(FakeHttp(script), 30):
+        assert isinstance(found, Unreachable)
+
+
 # --- the law: what comes of a group is what would have come of single queries ---------------------
 
 

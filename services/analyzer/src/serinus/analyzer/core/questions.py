@@ -135,18 +135,23 @@ def _compared(m: Moment, names: Names, index: int, metric: Metric, provider: str
             f"{metric.name} of {provider} cannot be compared with the primary here: leave out judge"
         )
         return _unaskable(metric, why)
-    history = m.status.history
-    begun = unix_s(history[0].started_at) if history and not history[0].outcome else 0.0
     ask = MetricAsk(
         key=f"{m.epoch}/{m.round}/judge/{index}",
         metric=metric.name,
         source=source,
         query=" ".join(asked.values()),
         columns=asked,
-        since=begun or m.changed_at,
+        since=begun_at(m),
         window_s=duration_s(window) or 60.0,
     )
     return Question(metric=metric, builtin=True, provider=provider, interval=window, ask=ask)
+
+
+def begun_at(m: Moment) -> float:
+    """When this run began, in Unix seconds; where nobody wrote it down, the last step."""
+    history = m.status.history
+    begun = unix_s(history[0].started_at) if history and not history[0].outcome else 0.0
+    return begun or m.changed_at
 
 
 def _inline(m: Moment, names: Names, index: int, metric: Metric) -> Question:

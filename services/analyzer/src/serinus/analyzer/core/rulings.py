@@ -11,8 +11,13 @@ from typing import Literal
 
 from serinus.analyzer.core.checks import Judged
 from serinus.analyzer.core.moment import Moment
+from serinus.analyzer.core.queries import DEFAULT_INTERVAL
+from serinus.analyzer.core.questions import begun_at
 from serinus.events import Alert, Fact, Metric, RolloutNoted, RolloutWarned
-from serinus.events.canary import Lacking, threshold
+from serinus.events.canary import Lacking, duration_s, threshold
+
+# The first window must end, and the metrics server must have seen it.
+EARLY_WINDOWS = 2.0
 
 Ruling = Literal["note", "hold", "count", "fail"]
 
@@ -21,6 +26,8 @@ def ruling(m: Moment, metric: Metric, found: Judged) -> Ruling:
     """What becomes of a metric that did not pass."""
     if metric.mode:
         return "note"
+    if found.measurement.outcome == "no-data" and _is_early(m, metric):
+        return "hold"
     policy: Lacking = "count"
     if found.measurement.outcome == "no-data":
         policy = m.analysis.on_no_data
@@ -30,6 +37,12 @@ def ruling(m: Moment, metric: Metric, found: Judged) -> Ruling:
         # The round counts intervals since something was last remembered, and waiting is not.
         return "hold" if m.round <= threshold(m.spec) else "count"
     return policy
+
+
+def _is_early(m: Moment, metric: Metric) -> bool:
+    """Whether a judge cannot have windows to compare yet; that is nobody's failure."""
+    window_s = duration_s(metric.interval or DEFAULT_INTERVAL) or 60.0
+    return metric.judge is not None and m.at - begun_at(m) < EARLY_WINDOWS * window_s
 
 
 def charge(m: Moment, metric: Metric, kind: Ruling, found: Judged) -> int:

@@ -121,12 +121,17 @@ class Groups:
     async def _asked(
         self, source: Source, chunk: Sequence[tuple[Question, asyncio.Future[Reading]]]
     ) -> None:
-        questions = [question for question, _ in chunk]
-        found = await self._samples(source, questions)
-        for question, future in chunk:
-            if not future.done():
-                told_ = found if isinstance(found, Unreachable) else one(question, found)
-                future.set_result(told_)
+        try:
+            found = await self._samples(source, [question for question, _ in chunk])
+            for question, future in chunk:
+                if not future.done():
+                    reading = found if isinstance(found, Unreachable) else one(question, found)
+                    future.set_result(reading)
+        finally:
+            # A mistake of ours is an answer too, so that no rollout hangs.
+            for _, future in chunk:
+                if not future.done():
+                    future.set_result(Unreachable(key="", why="internal error: grouped answer"))
 
     async def _samples(
         self, source: Source, questions: Sequence[Question]
@@ -227,7 +232,10 @@ def one(question: Question, samples: Iterable[Sample]) -> Reading:
 def _slow(own: Sequence[Sample], scale: int) -> Reading:
     counts: dict[float, float] = {}
     for sample in own:
-        bound = float(sample.labels.get("le", "nan"))
+        try:
+            bound = float(sample.labels["le"])
+        except (KeyError, ValueError):
+            continue
         counts[bound] = counts.get(bound, 0.0) + sample.value
     if not counts:
         return NoData(key="", cause=NO_SERIES)
