@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types layers unit laws contract sim integration peer e2e bench gen lock up down clean
+.PHONY: help setup demo test check format lint types layers unit laws contract sim integration faults peer e2e bench gen lock up down clean
 
 help: ## this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,7 @@ $(STAMP): requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 demo: setup ## releases a good version, then a bad one, on this machine; KEEP=1 leaves it running
 	@$(BIN)/serinus demo $(if $(KEEP),--keep)
 
-test: check sim integration ## everything that needs no cluster
+test: check sim integration faults ## everything that needs no cluster
 
 check: format lint types layers unit laws contract ## fast: before every push
 
@@ -59,6 +59,10 @@ sim: setup ## the ring on virtual time with faults, and the mutants it must catc
 integration: setup ## real nats-server, real API server, real Prometheus, real Traefik
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(PYTEST) tests/integration -q
+
+faults: setup ## five processes on real servers, of which one after the other is killed
+	@$(BIN)/python -m tests.tools.build >/dev/null
+	@$(PYTEST) tests/faults -q
 
 peer: setup ## Flagger's recorded runs through our ring (needs the recorded traces, see tests/peer/README.md)
 	@$(PYTEST) tests/peer -q --timeout=900

@@ -39,6 +39,7 @@ apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- {level: None, nonResourceURLs: ["/livez"]}
 - {level: None, users: [admin, kubelet, controller-manager, "system:apiserver"]}
 - {level: Metadata}
 """

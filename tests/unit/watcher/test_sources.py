@@ -36,6 +36,15 @@ def a_pod(owner: str = "ReplicaSet", name: str = "web-5d9c") -> Obj:
     }
 
 
+def an_alert_provider() -> Obj:
+    return {
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "AlertProvider",
+        "metadata": {"name": "chat", "namespace": "shop", "resourceVersion": "3"},
+        "spec": {"type": "slack", "address": "http://hooks.test/hunter2"},
+    }
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.kind)
 def test_every_kind_is_known_without_asking_the_api_server(source: object) -> None:
     assert (source.api_version, source.kind) in KINDS  # type: ignore[attr-defined]
@@ -51,6 +60,7 @@ def test_every_kind_is_known_without_asking_the_api_server(source: object) -> No
         (a_pod("DaemonSet", "agent"), {"workload/shop/DaemonSet/agent"}),
         (a_pod("Job", "once"), {"workload/shop/Job/once"}),
         (a_config_map("settings", {}), {"configmap/shop/settings"}),
+        (an_alert_provider(), {"provider/shop/chat"}),
     ],
 )
 def test_an_object_is_about_its_topics(obj: Obj, topics: set[str]) -> None:
@@ -104,6 +114,10 @@ def test_the_view_answers_by_name() -> None:
     assert cache.config_seen("shop", "configmap/settings") is not None
     assert cache.config_seen("shop", "secret/settings") is None
     assert cache.template("shop", "errors") is None
+    assert not cache.has_provider("shop", "chat")
+    cache.stores["AlertProvider"].take(Change("ADDED", an_alert_provider()))
+    assert cache.has_provider("shop", "chat")
+    assert "hunter2" not in str(list(cache.stores["AlertProvider"]))
     canaries = cache.canaries_of("shop", "Deployment", "web")
     assert [c["metadata"]["name"] for c in canaries] == ["web"]
 

@@ -507,7 +507,10 @@ def test_the_older_of_two_canaries_on_one_target_wins():
 def test_a_missing_target_is_said_in_the_references_words():
     story = Story(step_weight=10).see_target(found=False)
     story.look()
-    assert ['deployment web.test get query error: deployments.apps "web" not found'] == story.texts
+    assert [
+        'deployment web.test get query error: deployments.apps "web" not found',
+        "spec.targetRef: create the Deployment or correct the name",
+    ] == story.texts
 
 
 def test_what_could_not_be_decoded_is_refused():

@@ -1,10 +1,21 @@
 """What a crash left untold, told plainly; and everything else left alone."""
 
-import pytest
-from tests.builders import NEW, T0, a_rollout, a_status
+from typing import Any
 
-from serinus.analyzer.core.retold import is_told, plainly, witnesses
-from serinus.events import Promoted, PromotionFailed, RolledBack, WeightAdvanced
+import pytest
+from tests.builders import (
+    NEW,
+    T0,
+    a_canary_spec,
+    a_hook,
+    a_rollout,
+    a_status,
+    an_analysis,
+)
+
+from serinus.analyzer.core.retold import is_told, left, plainly, witnesses
+from serinus.analyzer.core.rollout import Rollout
+from serinus.events import HookAnswered, Promoted, PromotionFailed, RolledBack, WeightAdvanced
 
 SOON = T0 + 60
 
@@ -79,3 +90,61 @@ def test_telling_it_plainly_twice_is_telling_it_once() -> None:
 
 def test_a_phase_without_an_outcome_has_nothing_to_tell() -> None:
     assert plainly(a_rollout("Initialized"), SOON) is None
+
+
+# --- hooks after the end -------------------------------------------------------------------------
+
+
+def ended(phase: str, *types: str, **status: Any) -> Rollout:
+    hooks = tuple(a_hook(f"the-{kind}", type=kind) for kind in types)
+    spec = a_canary_spec(analysis=an_analysis(webhooks=hooks))
+    return a_rollout(status=a_status(phase, **status), spec=spec)
+
+
+def answered(rollout: Rollout, kind: str, at: float = T0 + 1) -> HookAnswered:
+    return HookAnswered(canary=rollout.seen.canary, at=at, hook=f"the-{kind}", hook_type=kind)
+
+
+def test_hooks_after_the_end_whose_answer_nobody_knows_are_asked_again() -> None:
+    failed = ended("Failed", "on-rollback", "post-rollout", "rollout")
+    word = RolledBack(canary=failed.seen.canary, at=T0)
+
+    found = left(failed, SOON, [word, answered(failed, "post-rollout", T0 - 60)])
+
+    assert found is not None
+    assert [ask.hook.type for ask in found.after] == ["on-rollback", "post-rollout"]
+    assert {ask.phase for ask in found.after} == {"Failed"}
+    assert (found.facts, found.after_facts) == ((), ())
+    assert left(failed, SOON, [word, answered(failed, "post-rollout")]) is None
+
+
+def test_a_failed_promotion_has_no_hooks_of_a_rollback() -> None:
+    failed = ended("Failed", "on-rollback", "post-rollout", canary_weight=100)
+
+    found = left(failed, SOON, [])
+
+    assert found is not None
+    assert [ask.hook.type for ask in found.after] == ["post-rollout"]
+    assert isinstance(found.facts[0], PromotionFailed)
+
+
+def test_the_word_of_a_promotion_comes_after_its_hooks() -> None:
+    promoted = ended("Succeeded", "post-rollout")
+
+    found = left(promoted, SOON, [])
+    assert found is not None
+    assert found.facts == ()
+    assert [type(fact) for fact in found.after_facts] == [Promoted]
+
+    found = left(promoted, SOON, [answered(promoted, "post-rollout")])
+    assert found is not None
+    assert ([type(fact) for fact in found.facts], found.after) == ([Promoted], ())
+
+
+def test_other_hooks_say_nothing_about_those_after_the_end() -> None:
+    promoted = ended("Succeeded", "post-rollout")
+
+    found = left(promoted, SOON, [answered(promoted, "confirm-promotion")])
+
+    assert found is not None
+    assert len(found.after) == 1

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.builders import a_canary_spec, a_metric, a_rollout, a_routes_observed, an_analysis
+from tests.builders import (
+    a_canary_spec,
+    a_metric,
+    a_rollout,
+    a_routes_observed,
+    an_analysis,
+)
 from tests.unit.analyzer.core.story import Story
 
 from serinus.analyzer.core.rollout import Policy, Rollout
 from serinus.analyzer.core.validate import blocking, holding, problems
-from serinus.events import CanarySpec, Problem
-from serinus.events.canary import AlertRef, ObjectRef, ProviderRef, SessionAffinity, TemplateRef
+from serinus.events import CanarySpec, MetricTemplateSpec, Problem
+from serinus.events.canary import (
+    AlertRef,
+    MetricProvider,
+    ObjectRef,
+    ProviderRef,
+    SessionAffinity,
+    TemplateRef,
+)
 
 STRICT = Policy(no_cross_namespace=True)
 METRIC = Problem("spec.analysis.metrics[0]", "x has neither query nor templateRef")
@@ -45,6 +58,24 @@ def test_an_ordinary_manifest_has_none() -> None:
 )
 def test_it_says_where(spec: CanarySpec, path: str) -> None:
     assert path in paths(a_rollout(spec=spec))
+
+
+@pytest.mark.parametrize("text", ["up{app={{ nobody }}}", "{{ target", "{{ variables.a.b }}"])
+def test_a_query_that_does_not_render_is_a_problem_wherever_it_stands(text: str) -> None:
+    inline = spec_with(metrics=(a_metric("a"), a_metric("mine", query=text)))
+    assert "spec.analysis.metrics[1].query" in paths(a_rollout(spec=inline))
+
+    named = spec_with(metrics=(a_metric("mine", template_ref=TemplateRef(name="t")),))
+    templates = {"shop/t": MetricTemplateSpec(provider=MetricProvider(type="x"), query=text)}
+    (found,) = problems(a_rollout(spec=named, seen={"templates": templates}))
+    assert found.path == "spec.analysis.metrics[0].templateRef"
+    assert found.message.startswith("MetricTemplate shop/t: template ")
+
+
+def test_a_query_that_renders_is_none() -> None:
+    query = "up{app='{{ target }}', x='{{ variables.x }}'}[{{ interval }}]"
+    metric = a_metric("mine", query=query, template_variables={"x": "1"})
+    assert problems(a_rollout(spec=spec_with(metrics=(metric,)))) == ()
 
 
 def test_every_problem_says_what_to_do() -> None:

@@ -77,3 +77,14 @@ def test_an_edit_of_the_spec_says_it_again() -> None:
     told = len([t for t in story.texts if "iterations decide" in t])
     story.edit(suspend=False).look()
     assert (told, len([t for t in story.texts if "iterations decide" in t])) == (1, 2)
+
+
+def test_an_alert_provider_that_is_not_there_is_told() -> None:
+    alerts = [{"name": n, "providerRef": {"name": n, "namespace": "ops"}} for n in ("a", "b")]
+    story = Story(step_weight=10, alerts=alerts)
+    story.see(missing_providers=("ops/b",)).look()
+
+    found = [t for t in story.texts if "alert provider" in t]
+    assert found == [
+        "spec.analysis.alerts[1].providerRef: alert provider b.ops not found: nobody is told"
+    ]

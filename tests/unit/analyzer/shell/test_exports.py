@@ -1,11 +1,11 @@
 """Flagger's metrics, by name and label; a canary takes its series along."""
 
 from msgspec.structs import replace
-from tests.builders import REF, a_routes_observed, a_status, an_observed
+from tests.builders import REF, a_canary_spec, a_routes_observed, a_status, an_observed
 
 from serinus.analyzer.core.rollout import Sample
 from serinus.analyzer.shell.exports import Exports
-from serinus.events import CanaryRef
+from serinus.events import CanaryRef, ObjectRef
 from serinus.runtime.telemetry import PrometheusMetrics
 
 
@@ -85,7 +85,7 @@ def test_measured_values_are_gauges_and_ends_are_counted() -> None:
     )
     bench.exports.measured(REF.key, samples)
     bench.exports.measured(REF.key, samples)
-    bench.exports.ended(samples)
+    bench.exports.ended(REF.key, samples)
 
     assert list(bench.lines("flagger_canary_metric_analysis").values()) == [0.515]
     ((series, count),) = bench.lines("flagger_canary_failures_total").items()
@@ -102,16 +102,30 @@ def test_a_check_has_a_duration() -> None:
     }
 
 
-def test_a_canary_that_is_gone_takes_its_gauges_along() -> None:
+def test_a_canary_that_is_gone_takes_its_series_along() -> None:
     """Flagger keeps them for ever (2.18)."""
     bench = Bench()
     labels = {"name": "web", "namespace": "shop", "metric": "m"}
     bench.exports.observe(an_observed())
     bench.exports.observe_routes("web", a_routes_observed(canary_weight=20))
     bench.exports.measured(REF.key, (Sample(kind="analysis", labels=labels, value=1.0),))
+    for kind in ("success", "failure"):
+        bench.exports.ended(REF.key, (Sample(kind=kind, labels=labels),))
+    bench.exports.checked(an_observed(), 0.3)
+    assert 'namespace="shop"' in bench.metrics.exposition().decode()
 
     bench.exports.forget(REF.key)
 
-    for name in ("canary_status", "canary_weight", "canary_metric_analysis", "canary_total"):
-        assert bench.lines(f"flagger_{name}") == {}
+    assert 'namespace="shop"' not in bench.metrics.exposition().decode()
     bench.exports.forget(REF.key)
+
+
+def test_another_target_leaves_no_series_of_the_one_before() -> None:
+    bench = Bench()
+    spec = a_canary_spec(target_ref=ObjectRef(kind="Deployment", name="other"))
+    bench.exports.observe(an_observed())
+
+    bench.exports.observe(an_observed(spec=spec))
+
+    assert bench.lines("flagger_canary_status") == {'{name="other",namespace="shop"}': 0.0}
+    assert bench.lines("flagger_canary_total") == {'{namespace="shop"}': 1.0}

@@ -2,7 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
-from tests.builders import a_canary, a_status, an_observed
+from tests.builders import OLD, a_canary, a_status, a_workload_seen, an_observed
 from tests.unit.analyzer.doubles import FakeCluster, merge
 
 from serinus.analyzer.shell.remember import Memory, status_patch, write_finalizer, write_status
@@ -40,14 +40,38 @@ def test_a_version_never_seen_is_newer() -> None:
     assert memory.current.status.canary_weight == 20
 
 
-def test_a_snapshot_composed_earlier_is_old_whatever_its_version() -> None:
+def test_a_snapshot_whose_numbers_are_behind_is_old_whatever_its_version() -> None:
     """One that comes again late must not make the newest version look replaced."""
-    memory = Memory(an_observed(status=PROGRESSING, resource_version="1", at=10.0))
-    assert memory.take(an_observed(status=ADVANCED, resource_version="3", at=12.0))
-    assert not memory.take(an_observed(status=PROGRESSING, resource_version="2", at=11.0))
-    assert memory.current.resource_version == "3"
-    assert not memory.take(an_observed(status=ADVANCED, resource_version="3", at=13.0))
+    later = replace(ADVANCED, last_transition_time="2099-01-01T00:00:00.000Z")
+    for newest, old in (
+        ({"status": later}, {"status": ADVANCED}),
+        ({"status": ADVANCED, "generation": 4}, {"status": ADVANCED, "generation": 3}),
+    ):
+        memory = Memory(an_observed(status=PROGRESSING, resource_version="1"))
+        assert memory.take(an_observed(resource_version="3", **newest))
+        assert not memory.take(an_observed(resource_version="2", **old))
+        assert memory.current.resource_version == "3"
+
+
+def test_watchers_whose_clocks_disagree_hold_nothing_back() -> None:
+    memory = Memory(an_observed(status=PROGRESSING, resource_version="1", at=5000.0))
+
+    assert memory.take(an_observed(status=ADVANCED, resource_version="2", at=1000.0))
     assert memory.current.status.canary_weight == 40
+
+
+@pytest.mark.parametrize("part", ["target", "primary"])
+def test_a_watcher_that_fell_behind_does_not_bring_an_old_workload_back(part: str) -> None:
+    """It would look as if somebody had set the target back."""
+    old, new = a_workload_seen(OLD, resource_version="7"), a_workload_seen(resource_version="8")
+    memory = Memory(an_observed(**{part: old}, configs={"configmap/x": "1"}))
+    memory.take(an_observed(**{part: new}, configs={"configmap/x": "2"}))
+
+    memory.take(an_observed(**{part: old}, rivals=("other",), configs={"configmap/x": "1"}))
+
+    assert getattr(memory.current, part) == new
+    assert memory.current.rivals == ("other",)
+    assert memory.current.configs == {"configmap/x": "2" if part == "target" else "1"}
 
 
 def test_versions_are_compared_for_equality_only() -> None:

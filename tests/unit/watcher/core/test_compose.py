@@ -19,7 +19,7 @@ from tests.builders import (
 )
 
 from serinus.events import API_VERSION, CanaryObserved, CanaryRef, Metric
-from serinus.events.canary import TemplateRef
+from serinus.events.canary import AlertRef, ProviderRef, TemplateRef
 from serinus.kube.refs import Obj
 from serinus.watcher.core.compose import compose, content
 from serinus.watcher.core.workloads import Policy
@@ -74,7 +74,7 @@ def test_the_canary_itself_is_told_whole() -> None:
         status=a_status("Succeeded"),
         metadata={
             "finalizers": ["finalizer.flagger.app"],
-            "annotations": {"kuma.io/mesh": "m"},
+            "annotations": {"kuma.io/mesh": "m", "example.test/token": "hunter2"},
             "generation": 4,
         },
     )
@@ -139,6 +139,20 @@ def test_without_tracking_nothing_is_said_about_configs() -> None:
     snapshot = seen(a_canary(), using("settings"), config_tracking=False)
 
     assert (snapshot.configs, snapshot.missing_configs) == (None, ())
+
+
+def test_alert_providers_that_are_not_there_are_named() -> None:
+    refs = [ProviderRef(name="chat", namespace=where) for where in ("", "", "ops")]
+    alerts = tuple(AlertRef(name="a", provider_ref=ref) for ref in refs)
+    canary = a_canary(spec=a_canary_spec(analysis=an_analysis(alerts=alerts)))
+    provider = {
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "AlertProvider",
+        "metadata": {"name": "chat", "namespace": "ops", "resourceVersion": "3"},
+    }
+
+    assert seen(canary).missing_providers == ("shop/chat", "ops/chat")
+    assert seen(canary, provider).missing_providers == ("shop/chat",)
 
 
 def test_a_metric_template_is_found_in_the_canarys_namespace_or_the_named_one() -> None:

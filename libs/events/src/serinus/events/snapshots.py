@@ -98,6 +98,7 @@ class CanaryObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     missing_configs   required ones that do not exist, as `configmap/<name>`
     templates         MetricTemplates named by the metrics, by `<namespace>/<name>`; headers removed
     template_private  those of them whose headers or address hold credentials: read them directly
+    missing_providers AlertProviders that are named and do not exist, as `<namespace>/<name>`
     rivals            older Canaries with the same target: they are in charge, this one waits
     problems          what could not be decoded, by field path
     versions          digest of the resourceVersions this was composed from
@@ -121,6 +122,7 @@ class CanaryObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     missing_configs: tuple[str, ...] = ()
     templates: dict[str, MetricTemplateSpec] = {}
     template_private: tuple[str, ...] = ()
+    missing_providers: tuple[str, ...] = ()
     rivals: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     versions: str = ""

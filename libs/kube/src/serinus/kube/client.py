@@ -7,6 +7,7 @@ Objects are plain dicts. What a request means is decided here and in `errors`; h
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ import msgspec
 
 from serinus.kube.cluster import Change, Listing
 from serinus.kube.connection import Connection, hang_up, keep_alive
-from serinus.kube.errors import NoKind, NotFound, Unreachable, error_of, error_of_event
+from serinus.kube.errors import Denied, NoKind, NotFound, Unreachable, error_of, error_of_event
 from serinus.kube.kinds import KINDS, Resource, base_path, discovered, path_of
 from serinus.kube.refs import Obj, Ref
 from serinus.runtime.service import Metrics
@@ -29,6 +30,7 @@ Count = Callable[[str, str, str], None]
 FIRST_PAGE, LARGEST_PAGE, SMALLEST_PAGE = 100, 1000, 10
 LIGHT_BYTES, HEAVY_BYTES = 1 << 20, 8 << 20
 REQUEST_TIMEOUT_S = 10.0
+LIVE_TIMEOUT_S = 5.0
 LIST_TIMEOUT_S = 30.0
 # The server ends a watch after this long; the spread keeps many of them from ending together.
 WATCH_S, WATCH_SPREAD_S = 270, 60
@@ -100,6 +102,21 @@ class KubeClient:
         self._count = count or (lambda verb, resource, code: None)
         self._timeout_s = timeout_s
         self._discovered: dict[str, dict[str, Resource]] = {}
+        self._heard_at = -math.inf
+
+    def silent_s(self) -> float:
+        """For how many seconds nothing came from the API server; endless after a failure."""
+        return asyncio.get_running_loop().time() - self._heard_at
+
+    async def live(self) -> None:
+        """Asks for a sign of life. Raises Unreachable."""
+        try:
+            await self._ask("get", "GET", "/livez", "livez", timeout_s=LIVE_TIMEOUT_S)
+        except (Denied, NotFound):
+            return  # an answer, too
+
+    def _hears(self, answered: bool = True) -> None:
+        self._heard_at = asyncio.get_running_loop().time() if answered else -math.inf
 
     async def get(self, ref: Ref) -> Obj:
         resource = await self.resource(ref.api_version, ref.kind)
@@ -171,6 +188,7 @@ class KubeClient:
         try:
             yield Change("BOOKMARK", {"metadata": {"resourceVersion": resource_version}})
             async for line in _lines(answer.content):
+                self._hears()
                 event = _event.decode(line)
                 if event.type == "ERROR":
                     raise error_of_event(event.object)
@@ -268,8 +286,10 @@ class KubeClient:
                 timeout_s=timeout_s or self._timeout_s,
             )
         except Unreachable:
+            self._hears(False)
             self._count(verb, resource, "none")
             raise
+        self._hears()
         self._count(verb, resource, str(status))
         if status >= 400:
             raise error_of(status, answer, headers.get("Retry-After"))

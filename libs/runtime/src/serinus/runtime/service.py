@@ -15,17 +15,21 @@ SettingsT = TypeVar("SettingsT")
 Handler = Callable[[Any, Any], Awaitable[None]]
 
 
-class Counter(Protocol):
-    def inc(self, labels: Mapping[str, str] | None = None, by: float = 1.0) -> None: ...
-
-
-class Gauge(Protocol):
-    def set(self, value: float, labels: Mapping[str, str] | None = None) -> None: ...
+class Series(Protocol):
+    """A metric's series; those about what is gone can be taken away."""
 
     def remove(self, labels: Mapping[str, str]) -> None: ...
 
 
-class Histogram(Protocol):
+class Counter(Series, Protocol):
+    def inc(self, labels: Mapping[str, str] | None = None, by: float = 1.0) -> None: ...
+
+
+class Gauge(Series, Protocol):
+    def set(self, value: float, labels: Mapping[str, str] | None = None) -> None: ...
+
+
+class Histogram(Series, Protocol):
     def observe(self, value: float, labels: Mapping[str, str] | None = None) -> None: ...
 
 

@@ -97,6 +97,9 @@ class _CounterFace:
     def inc(self, labels: Mapping[str, str] | None = None, by: float = 1.0) -> None:
         self._collector.add(_labels(labels), by)
 
+    def remove(self, labels: Mapping[str, str]) -> None:
+        self._collector.values.pop(_labels(labels), None)
+
 
 class _GaugeFace:
     def __init__(self, collector: _Gauge) -> None:
@@ -115,6 +118,9 @@ class _HistogramFace:
 
     def observe(self, value: float, labels: Mapping[str, str] | None = None) -> None:
         self._collector.observe(_labels(labels), float(value))
+
+    def remove(self, labels: Mapping[str, str]) -> None:
+        self._collector.values.pop(_labels(labels), None)
 
 
 class Tracing(Protocol):

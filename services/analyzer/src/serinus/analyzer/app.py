@@ -11,6 +11,7 @@ from serinus.analyzer.shell.exports import Exports
 from serinus.analyzer.shell.loop import Loop
 from serinus.events import CanaryGone, CanaryObserved, RoutesObserved
 from serinus.kube.client import connect, counting
+from serinus.kube.pulse import pulse
 from serinus.runtime.service import Context, Service
 
 
@@ -34,6 +35,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Loop]:
         context.metrics, version=metadata.version("serinus-analyzer"), mesh=settings.mesh_provider
     )
     async with connect(settings.kubeconfig, count=counting(context.metrics)) as cluster:
+        context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         loop = Loop(
             bus=context.bus,
             cluster=cluster,

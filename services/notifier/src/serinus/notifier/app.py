@@ -8,6 +8,7 @@ from functools import partial
 
 from serinus.events import CanaryGone, CanaryObserved
 from serinus.kube.client import connect, counting
+from serinus.kube.pulse import pulse
 from serinus.notifier.ear import Ear
 from serinus.notifier.settings import Settings, global_target
 from serinus.notifier.stages import Courier, Limits
@@ -36,6 +37,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
         dashboard_url=settings.dashboard_url,
     )
     async with connect(settings.kubeconfig, count=counting(context.metrics)) as cluster:
+        context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         courier = Courier(
             told=BucketTold(context.bus.bucket(BUCKET)),
             clock=context.clock,

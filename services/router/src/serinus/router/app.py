@@ -11,6 +11,7 @@ from typing import Any
 from serinus.events import Intent
 from serinus.kube.client import connect, counting
 from serinus.kube.cluster import Cluster
+from serinus.kube.pulse import pulse
 from serinus.kube.store import Store
 from serinus.kube.watch import reflect
 from serinus.router.desks import Desks
@@ -44,6 +45,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Deps]:
         connect(settings.kubeconfig, count=counting(context.metrics)) as cluster,
         running(context, cluster) as deps,
     ):
+        context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         yield deps
 
 

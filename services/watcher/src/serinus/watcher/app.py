@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from serinus.kube.client import connect, counting
 from serinus.kube.cluster import Cluster
+from serinus.kube.pulse import pulse
 from serinus.kube.watch import reflect
 from serinus.runtime.service import Context, Service
 from serinus.watcher.eyes import Eyes
@@ -18,6 +19,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Eyes]:
     """Watches until the service stops; readiness depends on every watch (`kube <kind>`)."""
     count = counting(context.metrics)
     async with connect(context.settings.kubeconfig, count=count) as cluster:
+        context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         yield watch(context, cluster)
 
 

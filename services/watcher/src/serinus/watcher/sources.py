@@ -18,6 +18,7 @@ from serinus.watcher.core import trim
 from serinus.watcher.core.index import (
     canary_topic,
     config_topic,
+    provider_topic,
     template_topic,
     workload_topic,
 )
@@ -78,6 +79,10 @@ def _about_template(template: Obj) -> list[str]:
     return [template_topic(*_name(template))]
 
 
+def _about_provider(provider: Obj) -> list[str]:
+    return [provider_topic(*_name(provider))]
+
+
 SOURCES: tuple[Source, ...] = (
     Source(
         api_version=API_VERSION,
@@ -103,6 +108,13 @@ SOURCES: tuple[Source, ...] = (
         kind="MetricTemplate",
         keep=trim.slim,
         topics=_about_template,
+        required=False,
+    ),
+    Source(
+        api_version=API_VERSION,
+        kind="AlertProvider",
+        keep=trim.name_only,
+        topics=_about_provider,
         required=False,
     ),
 )
@@ -156,6 +168,9 @@ class Cache:
     def template(self, namespace: str, name: str) -> Obj | None:
         ref = Ref(API_VERSION, "MetricTemplate", namespace, name)
         return self.stores["MetricTemplate"].get(ref)
+
+    def has_provider(self, namespace: str, name: str) -> bool:
+        return Ref(API_VERSION, "AlertProvider", namespace, name) in self.stores["AlertProvider"]
 
     def canaries_of(self, namespace: str, kind: str, name: str) -> Sequence[Obj]:
         return self.stores["Canary"].by("target", workload_topic(namespace, kind, name))

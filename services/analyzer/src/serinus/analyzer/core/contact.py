@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from serinus.analyzer.core.affinity import retired
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision
 from serinus.analyzer.core.status import is_dry
-from serinus.events import ManifestRefused
+from serinus.events import Fact, ManifestRefused, Problem, RolloutWarned
 from serinus.events.canary import REVISION_PREFIX
 
 
@@ -17,17 +19,18 @@ def refused(m: Moment) -> Decision | None:
     found = m.blocking
     if not found:
         return None
-    told = tuple(
-        m.tell(
-            ManifestRefused,
-            p.message if p.path == "spec.targetRef" else str(p),
-            warning=True,
-            problems=(p,),
-            once=p.message,
-        )
-        for p in found
-    )
+    told = (fact for problem in found for fact in _said(m, problem))
     return m.stand_still("refused", *told)
+
+
+def _said(m: Moment, found: Problem) -> Iterator[Fact]:
+    """One sentence; about the target Flagger's own, and another one with the field and the cure."""
+    about_target = found.path == "spec.targetRef"
+    text = found.message if about_target else str(found)
+    yield m.tell(ManifestRefused, text, warning=True, problems=(found,), once=found.message)
+    if about_target:
+        cure = f"{found.path}: {found.cure}"
+        yield m.tell(RolloutWarned, cure, warning=True, once=found.message)
 
 
 def left_dry_run(m: Moment) -> Decision | None:

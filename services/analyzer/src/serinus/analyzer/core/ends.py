@@ -61,7 +61,7 @@ def finish(m: Moment) -> Decision:
         skipped_analysis=skipped,
         alert=Alert("info", message),
     )
-    after = _hooks_after(m, "Succeeded", "post-rollout")
+    after = hooks_after(m, "Succeeded", "post-rollout")
     return Decision(
         reason="promoted",
         status=status,
@@ -118,7 +118,7 @@ def roll_back(
         reason=reason,
         status=status,
         facts=(*before, decided, ended),
-        after=_hooks_after(m, "Failed", "on-rollback", "post-rollout"),
+        after=hooks_after(m, "Failed", "on-rollback", "post-rollout"),
         samples=_ended(m, "failure", "completed"),
     )
 
@@ -151,7 +151,7 @@ def abort(m: Moment) -> Decision:
         reason="set_back",
         status=status,
         facts=(*facts, ended),
-        after=_hooks_after(m, "Failed", "on-rollback", "post-rollout"),
+        after=hooks_after(m, "Failed", "on-rollback", "post-rollout"),
         samples=_ended(m, "failure", "completed"),
     )
 
@@ -175,12 +175,12 @@ def fail_promotion(m: Moment) -> Decision:
         reason="promotion_failed",
         status=status,
         facts=(told,),
-        after=_hooks_after(m, "Failed", "post-rollout"),
+        after=hooks_after(m, "Failed", "post-rollout"),
         samples=_ended(m, "failure", "completed"),
     )
 
 
-def _hooks_after(m: Moment, phase: str, *types: say.AfterHook) -> tuple[HookAsk, ...]:
+def hooks_after(m: Moment, phase: str, *types: say.AfterHook) -> tuple[HookAsk, ...]:
     """Hooks of these types, one type after the other."""
     return tuple(m.hook_ask(h, i, phase) for t in types for i, h in enumerate(m.hooks(t)))
 

@@ -1,20 +1,25 @@
-"""Steps that were remembered and never told: a crash came between. They are told plainly.
+"""Steps that were never told, ends whose hooks were never asked: a crash came between.
 
-Only the prose is lost (which check, which number), never the outcome: the status knows it.
+They are told plainly: only the prose is lost (which check, which number), never the outcome, which
+the status knows. Hooks are asked again unless the bus knows what they answered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from serinus.analyzer.core import messages as say
 from serinus.analyzer.core.desired import failed_promotion
+from serinus.analyzer.core.ends import hooks_after
 from serinus.analyzer.core.moment import Moment
-from serinus.analyzer.core.rollout import Look, Rollout
+from serinus.analyzer.core.rollout import Decision, HookAsk, Look, Rollout
 from serinus.analyzer.core.times import unix_s
 from serinus.events import (
     Alert,
     ApprovalAwaited,
     CheckFailed,
     Fact,
+    HookAnswered,
     IterationAdvanced,
     Promoted,
     PromotionFailed,
@@ -56,7 +61,46 @@ def witnesses(rollout: Rollout, at: float) -> tuple[type[Fact], ...]:
         return ()
     if status.phase == "Progressing" and status.canary_weight <= 0:
         return ()
-    return _TOLD_BY.get(status.phase, ())
+    kinds = _TOLD_BY.get(status.phase, ())
+    return (*kinds, HookAnswered) if _hooks_after(rollout, at) else kinds
+
+
+def left(rollout: Rollout, at: float, told: Iterable[Fact]) -> Decision | None:
+    """What the decision that led to this status left undone; None: nothing.
+
+    told  the newest facts of the kinds of `witnesses`, as far as there are any
+    """
+    kinds = witnesses(rollout, at)
+    if not kinds:
+        return None
+    recent = [fact for fact in told if is_told(rollout, fact)]
+    hooks = _hooks_after(rollout, at)
+    types = {ask.hook.type for ask in hooks}
+    if any(isinstance(fact, HookAnswered) and fact.hook_type in types for fact in recent):
+        hooks = ()
+    outcome = any(not isinstance(fact, HookAnswered) for fact in recent)
+    found = None if outcome else plainly(rollout, at)
+    facts = () if found is None else (found,)
+    if not hooks and not facts:
+        return None
+    # As in the decision itself: hooks before the word of the promotion, after that of a failure.
+    last = rollout.status.phase == "Succeeded" and bool(hooks)
+    return Decision(
+        reason="left_undone",
+        status=rollout.status,
+        facts=() if last else facts,
+        after=hooks,
+        after_facts=facts if last else (),
+    )
+
+
+def _hooks_after(rollout: Rollout, at: float) -> tuple[HookAsk, ...]:
+    m = Moment(rollout, Look(at=at))
+    if m.status.phase == "Succeeded" or failed_promotion(m.status):
+        return hooks_after(m, m.status.phase, "post-rollout")
+    if m.status.phase == "Failed":
+        return hooks_after(m, m.status.phase, "on-rollback", "post-rollout")
+    return ()
 
 
 def is_told(rollout: Rollout, fact: Fact | None) -> bool:

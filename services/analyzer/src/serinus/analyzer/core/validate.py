@@ -7,14 +7,19 @@ broken metric counts as a failed check, as with Flagger.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
+from serinus.analyzer.core.queries import DEFAULT_INTERVAL, names_of
 from serinus.analyzer.core.requests import skips_analysis
 from serinus.analyzer.core.rollout import Rollout
+from serinus.analyzer.core.template import TemplateError, render
 from serinus.events import Problem
 from serinus.events.canary import Metric, analysis_of
 
 RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
+Pairs = tuple[tuple[str, str], ...]
+
 BUILTIN_METRICS = ("request-success-rate", "request-duration")
 
 
@@ -110,6 +115,42 @@ def _analysis(rollout: Rollout) -> Iterator[Problem]:
                 f"{metric.name} has neither query nor templateRef",
                 f"add a templateRef, or use {' or '.join(BUILTIN_METRICS)}",
             )
+    yield from _texts(rollout)
+
+
+def _texts(rollout: Rollout) -> Iterator[Problem]:
+    """Queries that can never be asked: they do not parse, or name what there is not."""
+    namespace, spec = rollout.seen.canary.namespace, rollout.spec
+    words = names_of(namespace, rollout.seen.canary.name, spec).words(DEFAULT_INTERVAL)
+    for index, metric in enumerate(analysis_of(spec).metrics):
+        path = f"spec.analysis.metrics[{index}]"
+        texts = [("query", "", metric.query), ("samplesQuery", "", metric.samples_query)]
+        ref = metric.template_ref
+        key = f"{ref.namespace or namespace}/{ref.name}" if ref is not None else ""
+        template = rollout.seen.templates.get(key)
+        if template is not None:
+            body = template.provider.http.body if template.provider.http else ""
+            whose = f"MetricTemplate {key}: "
+            texts += [("templateRef", whose, template.query), ("templateRef", whose, body)]
+        for field, whose, text in texts:
+            why = _fault(text, words, metric.template_variables) if "{{" in text else ""
+            if why:
+                cure = "correct the query: {{ target }} stands for the target's name"
+                yield Problem(f"{path}.{field}", whose + why, cure)
+
+
+def _fault(text: str, words: Mapping[str, str], variables: Mapping[str, str]) -> str:
+    return _known_fault(text, tuple(sorted(words.items())), tuple(sorted(variables.items())))
+
+
+@lru_cache(maxsize=1024)
+def _known_fault(text: str, words: Pairs, variables: Pairs) -> str:
+    """Why a text does not render, "" where it does. Texts are looked at more often than written."""
+    try:
+        render(text, dict(words), dict(variables))
+    except TemplateError as error:
+        return str(error)
+    return ""
 
 
 def measurable(metric: Metric) -> bool:

@@ -25,8 +25,18 @@ def warned(m: Moment) -> tuple[RolloutWarned, ...]:
     once = str(m.seen.generation)
     return tuple(
         m.tell(RolloutWarned, f"{path}: {text}", warning=True, once=f"{once}/{path}/{text}")
-        for path, text in warnings(m.spec, m.analysis)
+        for path, text in (*warnings(m.spec, m.analysis), *_deaf(m))
     )
+
+
+def _deaf(m: Moment) -> Iterator[tuple[str, str]]:
+    """Alerts that will reach nobody."""
+    for index, alert in enumerate(m.analysis.alerts):
+        ref = alert.provider_ref
+        namespace = ref.namespace or m.namespace
+        if f"{namespace}/{ref.name}" in m.seen.missing_providers:
+            path = f"spec.analysis.alerts[{index}].providerRef"
+            yield path, f"alert provider {ref.name}.{namespace} not found: nobody is told"
 
 
 def warnings(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """What the analyzer tells Prometheus: Flagger's names and labels (reference 2.18), and its own.
 
-Gauges of a canary go when the canary goes.
+A canary's series go when the canary goes, or when it gets another target.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from serinus.analyzer.core.rollout import Sample
 from serinus.events import CanaryObserved, RoutesObserved
-from serinus.runtime.service import Gauge, Metrics
+from serinus.runtime.service import Gauge, Metrics, Series
 
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STATUS = {"Progressing": 0.0, "Failed": 2.0}
@@ -45,16 +45,19 @@ class Exports:
         )
         self._rules = metrics.counter("serinus_decisions_total", "Decisions, by rule.")
         self._per_namespace: Tally[str] = Tally()
-        self._known: dict[str, str] = {}
-        self._series: dict[str, dict[tuple[int, Labels], Gauge]] = {}
+        # (namespace, target) of each canary
+        self._known: dict[str, tuple[str, str]] = {}
+        self._series: dict[str, dict[tuple[int, Labels], Series]] = {}
 
     def observe(self, seen: CanaryObserved) -> None:
         """A canary and its phase."""
         key, namespace = seen.canary.key, seen.canary.namespace
-        if key not in self._known:
-            self._known[key] = namespace
+        target = seen.spec.target_ref.name
+        if self._known.get(key) != (namespace, target):
+            self.forget(key)
+            self._known[key] = namespace, target
             self._count(namespace, 1)
-        labels = {"name": seen.spec.target_ref.name, "namespace": namespace}
+        labels = {"name": target, "namespace": namespace}
         self._set(key, self._status, STATUS.get(seen.status.phase, OTHERWISE), labels)
 
     def observe_routes(self, target: str, routes: RoutesObserved) -> None:
@@ -74,15 +77,18 @@ class Exports:
             if sample.kind == "analysis":
                 self._set(key, self._analysis, sample.value, sample.labels)
 
-    def ended(self, samples: Iterable[Sample]) -> None:
+    def ended(self, key: str, samples: Iterable[Sample]) -> None:
         """Rollouts that ended; to be told once."""
         for sample in samples:
             if sample.kind != "analysis":
-                self._ended[sample.kind].inc(sample.labels, sample.value)
+                counter = self._ended[sample.kind]
+                counter.inc(sample.labels, sample.value)
+                self._note(key, counter, sample.labels)
 
     def checked(self, seen: CanaryObserved, seconds: float) -> None:
         labels = {"name": seen.spec.target_ref.name, "namespace": seen.canary.namespace}
         self._duration.observe(seconds, labels)
+        self._note(seen.canary.key, self._duration, labels)
 
     def decided(self, rule: str) -> None:
         self._rules.inc({"rule": rule})
@@ -92,11 +98,11 @@ class Exports:
 
     def forget(self, key: str) -> None:
         """Takes a canary's series away."""
-        namespace = self._known.pop(key, None)
-        if namespace is not None:
-            self._count(namespace, -1)
-        for (_, labels), gauge in self._series.pop(key, {}).items():
-            gauge.remove(dict(labels))
+        known = self._known.pop(key, None)
+        if known is not None:
+            self._count(known[0], -1)
+        for (_, labels), metric in self._series.pop(key, {}).items():
+            metric.remove(dict(labels))
 
     def _count(self, namespace: str, change: int) -> None:
         self._per_namespace[namespace] += change
@@ -108,4 +114,7 @@ class Exports:
 
     def _set(self, key: str, gauge: Gauge, value: float, labels: dict[str, str]) -> None:
         gauge.set(value, labels)
-        self._series.setdefault(key, {})[id(gauge), tuple(sorted(labels.items()))] = gauge
+        self._note(key, gauge, labels)
+
+    def _note(self, key: str, metric: Series, labels: dict[str, str]) -> None:
+        self._series.setdefault(key, {})[id(metric), tuple(sorted(labels.items()))] = metric

@@ -150,9 +150,9 @@ class Life:
             self._intended, self._sequence = None, None
             await self._turn()
 
-    def owe(self, facts: Iterable[Fact]) -> None:
-        """Facts to be told before anything else: a crash kept them from it."""
-        self._owe(facts)
+    def resume(self, left: Decision) -> None:
+        """What a crash left undone of the last decision: facts to tell, hooks to ask."""
+        self._settle(left, first=True)
 
     # --- a turn ----------------------------------------------------------------------------------
 
@@ -258,7 +258,7 @@ class Life:
         self._answers.clear()
         self._turn_at = None
         world.asks.drop(self.canary.key)
-        world.exports.ended(decision.samples)
+        world.exports.ended(self.canary.key, decision.samples)
         if decision.after:
             world.spawn(self._afterwards(decision, self.rollout()), f"after {self.canary}")
         else:

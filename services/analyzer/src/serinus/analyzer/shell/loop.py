@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from serinus.analyzer.core.retold import is_told, plainly, witnesses
-from serinus.analyzer.core.rollout import Answer, Policy, Rollout
+from serinus.analyzer.core.retold import left, witnesses
+from serinus.analyzer.core.rollout import Answer, Decision, Policy, Rollout
 from serinus.analyzer.providers.catalog import tools
 from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.shell.asks import Asks
@@ -16,7 +16,7 @@ from serinus.analyzer.shell.exports import Exports
 from serinus.analyzer.shell.life import Life, World
 from serinus.analyzer.shell.sources import Sources
 from serinus.analyzer.shell.ticks import Ticks
-from serinus.events import CanaryGone, CanaryObserved, Fact, RoutesObserved
+from serinus.events import CanaryGone, CanaryObserved, RoutesObserved
 from serinus.kube.cluster import Cluster
 from serinus.runtime import context
 from serinus.runtime.bus import Bus
@@ -100,7 +100,10 @@ class Loop:
             await life.observe(seen)
             return
         life = Life(self._world, seen)
-        life.owe(await self._untold(life.rollout()))
+        left = await self._left(life.rollout())
+        if left is not None:
+            log.info("does what was left undone", extra={"canary": str(seen.canary)})
+            life.resume(left)
         self._lives[key] = life
         routes = self._early.pop(key, None)
         if routes is not None and routes.canary.uid == seen.canary.uid:
@@ -148,19 +151,15 @@ class Loop:
         if life is not None:
             await self._guarded(life.answered(answer), f"answer {life.canary}")
 
-    async def _untold(self, rollout: Rollout) -> tuple[Fact, ...]:
-        """The last step, if this program's last run ended between remembering and telling it."""
+    async def _left(self, rollout: Rollout) -> Decision | None:
+        """The rest of the last decision, if our last run ended between remembering and doing it."""
         at = self._world.clock.now()
-        kinds = witnesses(rollout, at)
-        for kind in kinds:
-            found = await self._world.bus.latest(kind, rollout.seen.canary)
-            if found is not None and is_told(rollout, found.message):
-                return ()
-        fact = plainly(rollout, at) if kinds else None
-        if fact is None:
-            return ()
-        log.info("tells what was left untold", extra={"canary": str(rollout.seen.canary)})
-        return (fact,)
+        told = [
+            found.message
+            for kind in witnesses(rollout, at)
+            if (found := await self._world.bus.latest(kind, rollout.seen.canary)) is not None
+        ]
+        return left(rollout, at, told)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._spawn_raw(self._guarded(work, name), name)

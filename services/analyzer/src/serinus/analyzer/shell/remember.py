@@ -1,8 +1,9 @@
 """The record: a canary's status, written by compare-and-swap, and what we know of the object.
 
 After our own write the watcher's news may still be old. resourceVersions are opaque: they are
-compared for equality only. So an object is old when its version is one that we replaced ourselves,
-and a snapshot is old when it was composed before one that we have; anything else is newer.
+compared for equality only. So an object is old when its version is one that we replaced or saw
+replaced, and a Canary is old, too, when its generation or the stamp of its status is behind what we
+have; anything else is newer. Watchers' clocks are not asked: there may be two that disagree.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from serinus.analyzer.core.times import unix_s
 from serinus.events import (
     API_VERSION,
     FINALIZER,
@@ -29,6 +31,11 @@ NUMBERS = ("canaryWeight", "failedChecks", "iterations")
 MAPS = frozenset({"trackedConfigs", "canaryAnalysis", "requests"})
 MANAGER = "serinus-analyzer"
 MAX_SUPERSEDED = 32
+# What of a snapshot is of one version with the target or the primary.
+SURROUNDINGS: Mapping[str, tuple[str, ...]] = {
+    "target": ("target", "same_template", "configs", "missing_configs"),
+    "primary": ("primary", "same_template"),
+}
 # Behind columns of kubectl: written with every status, so that a zero is not a blank.
 NUMBERS = ("canaryWeight", "iterations", "failedChecks")
 
@@ -45,22 +52,25 @@ class Memory:
     """
 
     def __init__(self, seen: CanaryObserved) -> None:
+        self._begin(seen)
+
+    def _begin(self, seen: CanaryObserved) -> None:
         self.current = seen
         self._superseded: deque[str] = deque(maxlen=MAX_SUPERSEDED)
+        self._past = {part: deque[str](maxlen=MAX_SUPERSEDED) for part in SURROUNDINGS}
 
     def take(self, seen: CanaryObserved) -> bool:
         """Takes a snapshot in; says whether it brought a newer version of the object."""
         known = self.current
         if seen.canary.uid != known.canary.uid:
-            self._superseded.clear()
-            self.current = seen
+            self._begin(seen)
             return True
-        if seen.at < known.at:
-            return False
+        seen = self._around(seen)
+        is_old = seen.resource_version in self._superseded or _is_behind(seen, known)
         if seen.resource_version == known.resource_version:
             self.current = seen
             return False
-        if seen.resource_version in self._superseded:
+        if is_old:
             self.current = replace(
                 seen,
                 resource_version=known.resource_version,
@@ -74,6 +84,19 @@ class Memory:
             return False
         self.current = seen
         return True
+
+    def _around(self, seen: CanaryObserved) -> CanaryObserved:
+        """The snapshot, with those surroundings as they are known that it has in an old version."""
+        for part, past in self._past.items():
+            old, new = getattr(self.current, part), getattr(seen, part)
+            if new.resource_version == old.resource_version:
+                continue
+            if new.resource_version in past:
+                kept = {name: getattr(self.current, name) for name in SURROUNDINGS[part]}
+                seen = replace(seen, **kept)
+            elif old.resource_version:
+                past.append(old.resource_version)
+        return seen
 
     def wrote(self, obj: Obj) -> None:
         """Takes the API server's answer to a write of ours in."""
@@ -94,6 +117,12 @@ class Memory:
         """Takes the live object in, after a conflict that no snapshot explained."""
         self.wrote(obj)
         self.current = replace(self.current, spec=msgspec.convert(obj["spec"], CanarySpec))
+
+
+def _is_behind(seen: CanaryObserved, known: CanaryObserved) -> bool:
+    """Whether one of the numbers that only grow was greater before."""
+    stamps = (unix_s(one.status.last_transition_time) for one in (seen, known))
+    return seen.generation < known.generation or next(stamps) < next(stamps)
 
 
 async def write_status(cluster: Cluster, seen: CanaryObserved, status: CanaryStatus) -> Obj:

@@ -7,7 +7,7 @@ on what was seen before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -32,6 +32,7 @@ from serinus.watcher.core.decode import decode_spec, decode_status
 from serinus.watcher.core.index import (
     canary_topic,
     config_topic,
+    provider_topic,
     template_topic,
     workload_topic,
 )
@@ -44,6 +45,8 @@ from serinus.watcher.core.workloads import (
     unreleasable,
     workload_seen,
 )
+
+HEARD = ("flagger.app/", "appmesh.flagger.app/", "kuma.io/mesh")
 
 
 class View(Protocol):
@@ -58,6 +61,8 @@ class View(Protocol):
     def config_seen(self, namespace: str, key: str) -> ConfigSeen | None: ...
 
     def template(self, namespace: str, name: str) -> Obj | None: ...
+
+    def has_provider(self, namespace: str, name: str) -> bool: ...
 
     def canaries_of(self, namespace: str, kind: str, name: str) -> Sequence[Obj]:
         """The Canaries whose target this workload is."""
@@ -98,7 +103,7 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
         created=meta.get("creationTimestamp") or "",
         deleting=bool(meta.get("deletionTimestamp")),
         finalizers=tuple(meta.get("finalizers") or ()),
-        annotations=dict(meta.get("annotations") or {}),
+        annotations=_heard(meta.get("annotations") or {}),
         annotated_by=dict(meta.get(ANNOTATED_BY) or {}),
         spec=spec,
         status=status,
@@ -109,12 +114,22 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
         missing_configs=() if tracking is None else tracking.missing,
         templates=templates.specs,
         template_private=templates.private,
+        missing_providers=tuple(
+            f"{where}/{name}"
+            for where, name in _provider_refs(namespace, spec)
+            if not view.has_provider(where, name)
+        ),
         rivals=_rivals(canary, spec, view),
         problems=(*spec_problems, *status_problems, *templates.problems),
         versions=_versions([canary, target_obj, primary_obj, *_used(topics, view)]),
         at=at,
     )
     return Composed(snapshot, topics)
+
+
+def _heard(annotations: Mapping[str, str]) -> dict[str, str]:
+    """The annotations that mean something to us (reference 3.10); others' are nobody's business."""
+    return {key: value for key, value in annotations.items() if key.startswith(HEARD)}
 
 
 def content(snapshot: CanaryObserved) -> bytes:
@@ -209,6 +224,12 @@ def _template_refs(namespace: str, spec: CanarySpec) -> Iterator[tuple[int, str,
             yield index, metric.template_ref.namespace or namespace, metric.template_ref.name
 
 
+def _provider_refs(namespace: str, spec: CanarySpec) -> Sequence[tuple[str, str]]:
+    """(namespace, name) of every AlertProvider that is named, once."""
+    refs = (alert.provider_ref for alert in analysis_of(spec).alerts)
+    return tuple(dict.fromkeys((ref.namespace or namespace, ref.name) for ref in refs))
+
+
 def _public(spec: MetricTemplateSpec) -> tuple[MetricTemplateSpec, bool]:
     """The template without headers and user information, and whether it had any."""
     provider = spec.provider
@@ -250,6 +271,7 @@ def _topics(namespace: str, name: str, spec: CanarySpec, target: Obj | None) -> 
             workload_topic(namespace, kind, f"{workload}-primary"),
             *(config_topic(namespace, key) for key in references(template_of(target))),
             *(template_topic(where, name) for _, where, name in _template_refs(namespace, spec)),
+            *(provider_topic(where, name) for where, name in _provider_refs(namespace, spec)),
         }
     )
 

@@ -1,8 +1,8 @@
 """Which canaries must be looked at again when an object changes. Pure bookkeeping on texts.
 
 A canary is interested in *topics*: its own object, its workloads, the configs they use, the metric
-templates it names. An object that changed is about topics. Both sides are sets of short texts, so
-what one event costs does not depend on how many canaries there are.
+templates and alert providers it names. An object that changed is about topics. Both sides are sets
+of short texts, so what one event costs does not depend on how many canaries there are.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ def config_topic(namespace: str, key: str) -> str:
 
 def template_topic(namespace: str, name: str) -> str:
     return f"template/{namespace}/{name}"
+
+
+def provider_topic(namespace: str, name: str) -> str:
+    return f"provider/{namespace}/{name}"
 
 
 class Index:
