@@ -35,7 +35,7 @@ from serinus.events import (
 from serinus.runtime import MemoryBroker, MemoryBus, SystemClock, serve
 from serinus.runtime.run import Running
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 class Ring:

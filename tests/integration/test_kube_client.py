@@ -20,7 +20,7 @@ from serinus.kube.store import Store
 from serinus.kube.watch import State, reflect
 from serinus.runtime.clock import SystemClock
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 MANAGER = "serinus-test"
 
 

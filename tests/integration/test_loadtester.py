@@ -24,7 +24,7 @@ from serinus.runtime import RuntimeSettings, SystemClock
 from serinus.runtime.nats import NatsBus
 from serinus.runtime.telemetry import PrometheusMetrics
 
-BOUND_S = 30.0
+BOUND_S = 60.0
 
 
 @dataclass

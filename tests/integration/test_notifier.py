@@ -33,7 +33,7 @@ from serinus.runtime import Running, RuntimeSettings, Secret, SystemClock, serve
 from serinus.runtime.nats import NatsBus
 from serinus.runtime.telemetry import PrometheusMetrics
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 HALT = "Halt web.prod advancement waiting for approval gate"
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 STARTED = Alert("info", "New revision detected, progressing canary analysis.", True)

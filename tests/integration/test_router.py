@@ -33,7 +33,7 @@ from serinus.router.core.objects import PROMOTED_REVISION
 from serinus.router.settings import Settings
 from serinus.runtime import MemoryBroker, MemoryBus, SystemClock, serve
 
-BOUND_S = 30.0
+BOUND_S = 60.0
 SETTLE_S = 0.3
 VERSIONS = {
     "Deployment": "apps/v1",

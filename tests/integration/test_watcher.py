@@ -21,7 +21,7 @@ from serinus.runtime.run import Running, serve
 from serinus.watcher.app import service
 from serinus.watcher.settings import Settings
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 CANARY = "flagger.app/v1beta1"
 Message = CanaryObserved | CanaryGone
 

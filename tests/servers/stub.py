@@ -144,7 +144,7 @@ class Stub:
         return [one for one in self.calls if one.space == space and role in (None, one.role)]
 
     async def until(
-        self, condition: Callable[[Sequence[Call]], bool], timeout_s: float = 10.0
+        self, condition: Callable[[Sequence[Call]], bool], timeout_s: float = 30.0
     ) -> None:
         """Waits until the calls satisfy `condition`. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s), self.changed:

@@ -9,7 +9,7 @@ EVERY_S = 0.05
 
 
 async def eventually(
-    probe: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 10.0
+    probe: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 30.0
 ) -> None:
     """Returns as soon as `probe` answers True. Raises TimeoutError that says `what` never was."""
     try:

@@ -8,7 +8,7 @@ from tests.servers.control_plane import ControlPlane
 from tests.servers.kube import Kube, Obj
 from tests.servers.kubelet import Health, Kubelet, Rule
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 def a_deployment(name: str = "web", image: str = "web:1", replicas: int = 2) -> Obj:

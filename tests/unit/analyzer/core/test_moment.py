@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.builders import T0, a_canary_spec, a_hook, a_rollout, a_status, an_analysis
+from tests.builders import (
+    T0,
+    a_canary_spec,
+    a_hook,
+    a_rollout,
+    a_routes_observed,
+    a_status,
+    an_analysis,
+)
 
+from serinus.analyzer.core.desired import desired
 from serinus.analyzer.core.moment import Moment, checksum, once
 from serinus.analyzer.core.rollout import Look, Policy
 from serinus.events import RolloutNoted
@@ -26,6 +36,22 @@ def test_rounds_are_counted_from_the_last_status(after_s: float, round_: int) ->
 def test_a_slow_answer_belongs_to_the_round_it_was_asked_in() -> None:
     late = Moment(a_rollout(), Look(at=T0 + 25, turn_at=T0 + 10))
     assert late.round == 1
+
+
+@pytest.mark.parametrize(
+    ("settled_after_s", "round_after_12_s"), [(0.5, 1), (-60.0, 1), (8.0, 0), (7200.0, 0)]
+)
+def test_a_share_that_came_late_gets_its_interval_all_the_same(
+    settled_after_s: float, round_after_12_s: int
+) -> None:
+    """A status may be written long after its stamp, and routers' clocks may be ahead."""
+    rollout = a_rollout(status=a_status(canary_weight=20))
+    routes = a_routes_observed(desired(rollout).id, 20)
+    rollout = msgspec.structs.replace(rollout, routes=routes)
+    found = Moment(rollout, Look(at=T0 + 12, settled_at=T0 + settled_after_s))
+
+    assert found.round == round_after_12_s
+    assert found.next_round_at > T0 + 12
 
 
 @given(st.floats(0, 10_000))

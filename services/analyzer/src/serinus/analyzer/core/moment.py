@@ -26,6 +26,8 @@ from serinus.events.canary import (
 )
 
 GRACE_S = 0.05
+# Routes that follow later than this part of an interval have the interval begin with them.
+LATE = 0.2
 
 FactT = TypeVar("FactT", bound=Fact)
 ValueT = TypeVar("ValueT")
@@ -99,11 +101,23 @@ class Moment:
         """How many whole intervals have passed since then; a clock set back counts as none."""
         # Stamps are rounded, and grow by a millisecond where several are written at once.
         at = self.at if self.look.turn_at is None else self.look.turn_at
-        return max(0, int((at - self.changed_at + GRACE_S) / self.interval_s))
+        return max(0, int((at - self.began_at + GRACE_S) / self.interval_s))
 
     @property
     def next_round_at(self) -> float:
-        return self.changed_at + (self.round + 1) * self.interval_s
+        return self.began_at + (self.round + 1) * self.interval_s
+
+    @once
+    def began_at(self) -> float:
+        """From when on rounds are counted: a share that came late gets its interval all the same.
+
+        An API server that hung writes a status long after its stamp; a gateway may take its time.
+        """
+        settled_at = self.look.settled_at
+        if settled_at is None or not self.settled or self.status.phase != "Progressing":
+            return self.changed_at
+        is_late = settled_at - self.changed_at > LATE * self.interval_s
+        return min(settled_at, self.at) if is_late else self.changed_at
 
     # --- strategy -------------------------------------------------------------------------------
 

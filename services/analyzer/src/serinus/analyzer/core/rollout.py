@@ -163,6 +163,7 @@ class Look(Struct, frozen=True, kw_only=True):
     """One moment.
 
     at        Unix seconds
+    settled_at  when the routes at hand were first known to be as ordered, else None
     turn_at   when the first ask still being answered was put, else None: rounds are counted from
               it, so that a slow answer is not taken for a new round
     answers   to asks of this moment, by key; answers to other moments do no harm
@@ -171,6 +172,7 @@ class Look(Struct, frozen=True, kw_only=True):
 
     at: float
     turn_at: float | None = None
+    settled_at: float | None = None
     answers: Mapping[str, Answer] = {}
     entropy: str = ""
 

@@ -82,6 +82,8 @@ class Life:
         self._world = world
         self._memory = Memory(seen)
         self._routes: RoutesObserved | None = None
+        # The last intent that was carried out, and when that was told first.
+        self._settled: tuple[str, float] | None = None
         self._answers: dict[str, Answer] = {}
         self._told: OrderedDict[str, None] = OrderedDict()
         self._owed: deque[Fact] = deque()
@@ -120,7 +122,7 @@ class Life:
     async def observe(self, seen: CanaryObserved) -> None:
         async with self._turning:
             if seen.canary.uid != self.canary.uid:
-                self._routes, self._intended = None, None
+                self._routes, self._settled, self._intended = None, None, None
                 self._answers.clear()
             before = self.seen.status
             if self._memory.take(seen):
@@ -131,6 +133,9 @@ class Life:
     async def observe_routes(self, routes: RoutesObserved) -> None:
         async with self._turning:
             self._routes = routes
+            known = self._settled[0] if self._settled else ""
+            if routes.settled and routes.intent != known:
+                self._settled = routes.intent, routes.at
             await self._turn()
 
     async def answered(self, answer: Answer) -> None:
@@ -197,6 +202,7 @@ class Life:
         look = Look(
             at=world.clock.now(),
             turn_at=self._turn_at,
+            settled_at=self._settled[1] if self._settled else None,
             answers=self._answers,
             entropy=_entropy(),
         )
@@ -207,6 +213,8 @@ class Life:
             await self._remember(decision)
         else:
             self._settle(decision, first=False)
+        if self.gone:
+            return False  # while we wrote; what it had in metrics is gone, too
         world.exports.observe(self.seen)
         world.exports.measured(self.canary.key, decision.samples)
         world.sources.warm(self.rollout())
