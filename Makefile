@@ -70,8 +70,8 @@ peer: setup ## Flagger's recorded runs through our ring (needs the recorded trac
 e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG, see tests/e2e/README.md
 	@$(PYTEST) tests/e2e -q --timeout=1800
 
-bench: setup ## counts and ratios against a real control plane
-	@$(BIN)/python -m tests.bench
+bench: setup ## counts and ratios against a real control plane; SUITES="core small" names some
+	@$(BIN)/python -m tests.bench $(SUITES)
 
 gen: setup ## schemas, CRDs, the AsyncAPI document, tables in the docs
 	@$(BIN)/python -m tests.gen

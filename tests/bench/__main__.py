@@ -1,6 +1,6 @@
 """Benchmarks: counts and ratios first, beside Flagger's figures and the targets.
 
-    python -m tests.bench                 everything (half an hour)
+    python -m tests.bench                 everything (more than an hour)
     python -m tests.bench core small ...  some suites
     python -m tests.bench judge [--write] how judges tell good releases from bad (docs/judge.md)
     python -m tests.bench --table         the table of all suites that were run here
@@ -17,7 +17,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -31,60 +32,60 @@ KEPT = ROOT / "build" / "bench"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 MARKS = re.compile(r"(<!-- table -->\n).*(\n<!-- end of table -->)", re.DOTALL)
 
-Suite = Callable[[Stage], Awaitable[list[Row]]]
-
-
-async def small(on: Stage) -> list[Row]:
-    return [
-        *await scenarios.idle(on, 100, 3),
-        *await scenarios.start(on, 100),
-        *await scenarios.detection(on, 120, 20, 50),
-    ]
-
-
-async def releases(on: Stage) -> list[Row]:
-    return [*await scenarios.rollouts(on, 50), *await scenarios.step(on, 20)]
-
-
-async def faults(on: Stage) -> list[Row]:
-    return [*await scenarios.rollback(on, 20), *await scenarios.killed(on, 50)]
-
-
-async def large(on: Stage) -> list[Row]:
-    return [
-        *await scenarios.idle(on, 500, 2),
-        *await scenarios.idle(on, 1000, 2),
-        *await scenarios.start(on, 1000),
-        *await scenarios.detection(on, 1000, 20, 50),
-    ]
-
-
-async def crowd(on: Stage) -> list[Row]:
-    return await scenarios.crowd(on, 1000)
-
+Play = Callable[[Stage], Awaitable[list[Row]]]
 
 # These need no control plane.
 ALONE: dict[str, Callable[[], list[Row]]] = {"core": core.rows, "sources": sources.rows}
-SUITES: dict[str, Suite] = {
-    "small": small,
-    "releases": releases,
-    "faults": faults,
-    "large": large,
-    "crowd": crowd,
+# What is played one after another on one stage.
+SUITES: dict[str, Sequence[Play]] = {
+    "small": (
+        lambda on: scenarios.idle(on, 100, 3),
+        lambda on: scenarios.start(on, 100),
+        lambda on: scenarios.detection(on, 120, 20, 50),
+    ),
+    "releases": (
+        lambda on: scenarios.rollouts(on, 50),
+        lambda on: scenarios.step(on, 20),
+    ),
+    "faults": (
+        lambda on: scenarios.rollback(on, 20),
+        lambda on: scenarios.killed(on, 50),
+    ),
+    "large": (
+        lambda on: scenarios.idle(on, 1000, 1),
+        lambda on: scenarios.start(on, 1000),
+        lambda on: scenarios.detection(on, 1000, 20, 50),
+    ),
+    "crowd": (lambda on: scenarios.crowd(on, 1000),),
+    "endurance": (lambda on: scenarios.endurance(on, 100, 100),),
 }
 
 
-async def on_stage(play: Suite) -> list[Row]:
+async def play(name: str) -> AsyncIterator[list[Row]]:
+    """The rows of each scenario of a suite."""
     folder = Path(os.environ.get("BENCH_FOLDER") or tempfile.mkdtemp(prefix="serinus-bench-"))
     note(f"files in {folder}")
     async with stage(folder) as on:
-        return await play(on)
+        for scenario in SUITES[name]:
+            yield await scenario(on)
 
 
 def run(name: str) -> list[Row]:
-    alone = ALONE.get(name)
-    rows = alone() if alone else asyncio.run(on_stage(SUITES[name]))
+    """All rows of a suite; what there is of them is kept, whatever comes later."""
     KEPT.mkdir(parents=True, exist_ok=True)
+    alone = ALONE.get(name)
+    return _keep(name, alone()) if alone else asyncio.run(_played(name))
+
+
+async def _played(name: str) -> list[Row]:
+    rows: list[Row] = []
+    async with aclosing(play(name)) as played:
+        async for found in played:
+            rows = _keep(name, [*rows, *found])
+    return rows
+
+
+def _keep(name: str, rows: list[Row]) -> list[Row]:
     (KEPT / f"{name}.json").write_bytes(msgspec.json.encode(rows))
     return rows
 

@@ -13,7 +13,7 @@ from serinus.analyzer.core.desired import desired
 from serinus.analyzer.core.rollout import Answer, Look, Rollout, Value
 from serinus.events import decode, encode
 
-RUNS, CALLS = 100, 500
+RUNS, CALLS = 60, 200
 DECIDE = 50_000
 
 

@@ -16,10 +16,12 @@ from tests.bench.table import Row, at_most, figure, p50_p95, percentile
 
 from serinus.events.subjects import SERVICES
 
-INTERVAL_S = 10
+INTERVAL_S, SLOW_S = 10, 60
 STEPS = 3
-# Two clocks and a watch lie between an order and its being seen here.
-JITTER_S = 0.5
+# A step is early when it comes before this share of the interval. Routes may follow an order a
+# little late, which makes the next gap that much shorter; so it was measured for Flagger too.
+EARLY = 0.8
+LATE_S = 3.0
 
 
 def note(text: str) -> None:
@@ -36,8 +38,7 @@ def _progressing(seen: Seen) -> bool:
 
 
 async def start(stage: Stage, canaries: int) -> list[Row]:
-    """Each service, killed and started again by itself."""
-    await stage.have(canaries, INTERVAL_S)
+    """Each service, killed and started again by itself, beside these canaries."""
     took = {}
     for name in SERVICES:
         stage.ring.kill(name)
@@ -52,9 +53,10 @@ async def start(stage: Stage, canaries: int) -> list[Row]:
 
 async def idle(stage: Stage, canaries: int, intervals: int) -> list[Row]:
     """What is asked of the API server while nothing happens."""
-    await stage.have(canaries, INTERVAL_S)
+    every_s = INTERVAL_S if canaries <= 120 else SLOW_S
+    await stage.have(canaries, every_s)
     mark = stage.mark()
-    await asyncio.sleep(intervals * INTERVAL_S)
+    await asyncio.sleep(intervals * every_s)
     asked = stage.requests(mark)
     note(f"idle: {dict(kinds(asked))}")
     # A watch is asked for anew after some minutes, however many canaries there are.
@@ -68,12 +70,12 @@ async def idle(stage: Stage, canaries: int, intervals: int) -> list[Row]:
     ]
 
 
-def memory(stage: Stage, canaries: int) -> Row:
-    """Resident memory of each service."""
+def memory(stage: Stage, canaries: int, when: str = "canaries") -> Row:
+    """Resident memory of each service; `when` says what they had to do."""
     used = stage.memory_mib()
     bound = 100.0 if canaries <= 120 else 200.0
     return at_most(
-        f"RSS of each service at {canaries:,} canaries",
+        f"RSS of each service at {canaries:,} {when}",
         max(used.values()),
         bound,
         " MiB",
@@ -84,7 +86,7 @@ def memory(stage: Stage, canaries: int) -> Row:
 
 async def detection(stage: Stage, canaries: int, singly: int, burst: int) -> list[Row]:
     """From a new version to Progressing: one at a time at random moments, then many at once."""
-    everybody = await stage.have(canaries, 60)
+    everybody = await stage.have(canaries, SLOW_S)
     chosen = random.sample(everybody, singly + burst)
     alone = []
     for name in chosen[:singly]:
@@ -125,6 +127,7 @@ async def _abort(stage: Stage, chosen: Sequence[str]) -> None:
 async def rollouts(stage: Stage, count: int) -> list[Row]:
     """Many healthy rollouts at once."""
     chosen = await stage.have(count, INTERVAL_S)
+    began = time.monotonic()
     cpu, calls, mark = stage.cpu_s(), len(stage.stub.calls), stage.mark()
     taken = await _until_ended(stage, chosen)
     await stage.quiet()
@@ -147,16 +150,20 @@ async def rollouts(stage: Stage, count: int) -> list[Row]:
     ours = sum(spent[name] for name in SERVICES)
     minimum = STEPS * INTERVAL_S
     at_once = f"{count} rollouts at once, {STEPS} steps of {INTERVAL_S} s"
-    first = {50: ("2.48 x", "138.7 (115.7 reads)", "0.112 s", "6.0")}.get(count, ("",) * 4)
-    ratio = percentile(taken, 0.95) / minimum
+    first = {50: ("2.48 / 2.50 x", "138.7 (115.7 reads)", "0.112 s", "6.0")}.get(count, ("",) * 4)
+    slowest, usual = (percentile(taken, share) / minimum for share in (0.95, 0.5))
     return [
         at_most(
-            f"{at_once}: p95 against the minimum of {minimum} s", ratio, 1.2, " x",
-            flagger=first[0],
+            f"{at_once}: p50 / p95 against the minimum of {minimum} s", slowest, 1.2, " x",
+            flagger=first[0], shown=f"{figure(usual)} / {figure(slowest)} x",
         ),
         at_most(
             "API requests per such rollout", each["all"], 30, "", flagger=first[1],
             shown=f"{each['all']:.1f} ({each['reads']:.1f} reads, {each['events']:.1f} events)",
+        ),
+        at_most(
+            "a step of such a rollout after its due time, p99",
+            percentile(_late(stage, chosen, began), 0.99), 1.0, " s",
         ),
         Row(
             what="CPU per such rollout, five services", flagger=first[2],
@@ -172,10 +179,32 @@ async def rollouts(stage: Stage, count: int) -> list[Row]:
 async def _until_ended(stage: Stage, chosen: Sequence[str]) -> list[float]:
     expected = stage.journal.expect(chosen, _ended)
     sent = await stage.push(chosen)
-    seen = await stage.journal.until(expected, 240)
-    failed = Counter(stage.journal.canaries[name][-1].phase for name in chosen)
-    note(f"ended: {dict(failed)}")
+    seen = await stage.journal.until(expected, 120 + len(chosen) * 0.6)
+    phases = Counter(stage.journal.canaries[name][-1].phase for name in chosen)
+    note(f"ended: {dict(phases)}")
+    _note_progress(stage, sent)
     return [seen[name] - sent[name] for name in chosen]
+
+
+def _late(stage: Stage, chosen: Sequence[str], since: float) -> list[float]:
+    """By how many seconds each step came later than an interval after the one before."""
+    late = []
+    for name in chosen:
+        steps = [one for one in stage.journal.canaries[name] if one.at > since and one.weight]
+        climbing = [one for one in steps if _progressing(one)]
+        late += [after.at - before.at - INTERVAL_S for before, after in pairwise(climbing)]
+    return late
+
+
+def _note_progress(stage: Stage, sent: dict[str, float]) -> None:
+    """How long it took to each phase and weight, from the push."""
+    after: dict[str, list[float]] = {}
+    for name, began in sent.items():
+        for seen in stage.journal.canaries[name]:
+            if seen.at > began:
+                after.setdefault(f"{seen.phase} {seen.weight}", []).append(seen.at - began)
+    for what, seconds in after.items():
+        note(f"  {what:<16} {p50_p95(seconds)} ({len(seconds)})")
 
 
 async def step(stage: Stage, count: int) -> list[Row]:
@@ -196,19 +225,17 @@ async def step(stage: Stage, count: int) -> list[Row]:
     note(f"step: {dict(asked)}")
     await stage.journal.until(ended, 120)
     await stage.quiet()
-    allowed = {
-        "analyzer patch canaries/status",
-        "router patch traefikservices",
-        "notifier create events",
-    }
-    more = {kind for kind, often in asked.items() if kind not in allowed or often > count}
+    # An Event that says the same again is the old one, counted up.
+    told = {"notifier create events", "notifier patch events"}
+    allowed = {"analyzer patch canaries/status", "router patch traefikservices"}
+    most = max(sum(asked[kind] for kind in told), *(asked[kind] for kind in allowed))
     shown = ", ".join(f"{often / count:g} {kind}" for kind, often in sorted(asked.items()))
     return [
         Row(
             what="API requests of one step, by service",
             here=shown,
             target="≤ 1 status PATCH, 1 route, 1 Event",
-            met=not more,
+            met=most <= count and asked.keys() <= told | allowed,
         )
     ]
 
@@ -260,36 +287,52 @@ async def killed(stage: Stage, count: int) -> list[Row]:
     note(f"all five ready {time.monotonic() - began:.2f} s after kill -9")
     await stage.journal.until(ended, 180)
     await stage.quiet()
-    early, late, wrong = 0, 0.0, 0
+    gaps, wrong = [], 0
     for name in chosen:
-        steps = [seen for seen in stage.journal.routes[name] if seen.at > sent]
-        climbing = [seen for seen in steps if seen.weight][:STEPS]
-        wrong += [seen.weight for seen in climbing] != [20, 40, 60]
-        for before, after in pairwise(climbing):
-            gap = after.at - before.at
-            early += gap < INTERVAL_S - JITTER_S
-            late = max(late, gap - INTERVAL_S)
-        wrong += stage.journal.canaries[name][-1].phase != "Succeeded"
+        climbing = [one for one in stage.journal.routes[name] if one.at > sent and one.weight]
+        gaps += [after.at - before.at for before, after in pairwise(climbing[:STEPS])]
+        weights = [one.weight for one in climbing]
+        wrong += weights != [20, 40, 60] or not _succeeded(stage, name)
+    what = f"kill -9 of everything in mid-run, {count} rollouts: gap between steps"
     return [
         Row(
-            what=f"kill -9 of everything in mid-run, {count} rollouts",
-            flagger="gap between steps 17.6 s (p50)",
-            here=f"{early} steps early, latest {late:.1f} s late, {wrong} wrong",
-            target="none early, none > 3 s late, none wrong",
-            met=not early and late <= 3.0 and not wrong,
+            what=what,
+            flagger="17.6 s (p50)",
+            here=f"{min(gaps):.1f} to {max(gaps):.1f} s, {wrong} rollouts out of order",
+            target=f"{EARLY * INTERVAL_S:g} to {INTERVAL_S + LATE_S:g} s, none out of order",
+            met=min(gaps) >= EARLY * INTERVAL_S and max(gaps) <= INTERVAL_S + LATE_S and not wrong,
         )
     ]
 
 
+def _succeeded(stage: Stage, name: str) -> bool:
+    return stage.journal.canaries[name][-1].phase == "Succeeded"
+
+
 async def crowd(stage: Stage, count: int) -> list[Row]:
-    """Very many rollouts at once: is every step on time?"""
+    """Very many rollouts at once: is every step on time, and what does it take?"""
+    return [*await rollouts(stage, count), memory(stage, count, "rollouts")]
+
+
+async def endurance(stage: Stage, count: int, rounds: int) -> list[Row]:
+    """Many rollouts, one after another, of the same canaries: does anything grow?
+
+    Analysis is skipped, which leaves everything but metrics: detection, promotion, Events.
+    """
     chosen = await stage.have(count, INTERVAL_S)
-    began = time.monotonic()
-    rows = await rollouts(stage, count)
-    late = []
-    for name in chosen:
-        ordered = [s for s in stage.journal.canaries[name] if s.at > began and _progressing(s)]
-        climbing = [s for s in ordered if s.weight]
-        late += [after.at - before.at - INTERVAL_S for before, after in pairwise(climbing)]
-    what = f"{count:,} rollouts at once at {INTERVAL_S} s: step after its due time, p99"
-    return [at_most(what, percentile(late, 0.99), 1.0, " s"), *rows, memory(stage, count)]
+    await stage.skip_analysis(chosen, True)
+    used = []
+    for _ in range(rounds):
+        await _until_ended(stage, chosen)
+        used.append(stage.memory_mib())
+    await stage.skip_analysis(chosen, False)
+    # The first third fills caches that have a bound.
+    third = rounds // 3
+    early, last = used[third], used[-1]
+    shown = ", ".join(f"{name} {last[name] - early[name]:+.1f}" for name in SERVICES)
+    return [
+        Row(
+            what=f"RSS from the {count * (third + 1):,}th to the {count * rounds:,}th rollout",
+            here=f"{shown} MiB",
+        )
+    ]

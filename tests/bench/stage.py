@@ -33,9 +33,18 @@ GOOD = (
     Answers(match="histogram_quantile", values=(0.02,)),
     Answers(match="", values=(99.9,)),
 )
-PODS_READY_AFTER_S = 0.5
+PODS_READY_AFTER_S = 1.0
+# As few as the measurements of Flagger had.
+CONTROLLERS = (
+    "deployment-controller",
+    "replicaset-controller",
+    "daemonset-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+)
 # Requests of ours under way at one time while many objects are made or changed.
 AT_ONCE = 16
+NEW_AT_ONCE = 40
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -69,7 +78,7 @@ class Stage:
         self.ring = ring
         self.journal = journal
         self._kubelet = kubelet
-        self._there: set[str] = set()
+        self._interval_s: dict[str, int] = {}
         self._version = 1
         stub.script(SPACE).set_prometheus(GOOD)
 
@@ -78,17 +87,18 @@ class Stage:
     async def have(self, count: int, interval_s: int) -> list[str]:
         """So many canaries with this interval, all of them initialised or promoted."""
         wanted = names(count)
-        new = [name for name in wanted if name not in self._there]
-        there = [name for name in wanted if name in self._there]
-        ready = self.journal.expect(new, lambda seen: seen.phase == "Initialized")
+        new = [name for name in wanted if name not in self._interval_s]
+        other = [name for name in wanted if self._interval_s.get(name, interval_s) != interval_s]
         for what in (config_map, partial(deployment, version=self._version)):
             await _all(self.kube.apply(what(name), NAMESPACE) for name in new)
-        await _all(self.kube.apply(canary(name, interval_s), NAMESPACE) for name in new)
-        self._there |= set(new)
+        # The API server gives out addresses of Services one by one: a crowd makes it slower.
+        for some in (new[at : at + NEW_AT_ONCE] for at in range(0, len(new), NEW_AT_ONCE)):
+            ready = self.journal.expect(some, lambda seen: seen.phase == "Initialized")
+            await _all(self.kube.apply(canary(name, interval_s), NAMESPACE) for name in some)
+            await self.journal.until(ready, 120)
         patch = {"spec": {"analysis": {"interval": f"{interval_s}s"}}}
-        await _all(self.kube.patch(API_VERSION, "Canary", NAMESPACE, name, patch) for name in there)
-        if new:
-            await self.journal.until(ready, 60 + len(new) * 0.6)
+        await _all(self.kube.patch(API_VERSION, "Canary", NAMESPACE, name, patch) for name in other)
+        self._interval_s |= dict.fromkeys(wanted, interval_s)
         await self.quiet()
         return wanted
 
@@ -158,9 +168,11 @@ class Stage:
         return {name: _resident(p.pid) / 2**20 for name, p in self.ring.processes.items()}
 
     def cpu_s(self) -> dict[str, float]:
-        """CPU seconds so far, by service and of NATS and the API server."""
+        """CPU seconds so far, by service, and of what is around them."""
         pids = {name: p.pid for name, p in self.ring.processes.items()}
-        pids["kube-apiserver"] = self.plane.child("kube-apiserver").pid
+        for program in ("kube-apiserver", "kube-controller-manager", "etcd"):
+            pids[program] = self.plane.child(program).pid
+        pids["benchmark"] = os.getpid()
         return {name: _cpu_s(pid) for name, pid in pids.items()}
 
 
@@ -168,7 +180,7 @@ class Stage:
 async def stage(folder: Path, log_level: str = "warning") -> AsyncIterator[Stage]:
     """A stage with no canaries on it; everything ends with the block."""
     async with AsyncExitStack() as stack:
-        plane = stack.enter_context(control_plane(folder / "plane"))
+        plane = stack.enter_context(control_plane(folder / "plane", CONTROLLERS))
         nats = stack.enter_context(nats_server(folder / "nats"))
         kube = await stack.enter_async_context(Kube(plane.kubeconfig()))
         pods = await stack.enter_async_context(Kube(plane.kubeconfig("kubelet")))

@@ -7,10 +7,12 @@ import gc
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
 from tests.servers.control_plane import ControlPlane
 from tests.servers.kube import Kube
+from tests.servers.process import free_ports
 
 from serinus.kube.client import KubeClient, connect
 from serinus.kube.cluster import Change
@@ -438,3 +440,25 @@ def a_crd(group: str, kind: str) -> Obj:
             "versions": [version],
         },
     }
+
+
+async def test_a_netrc_of_the_machine_is_none_of_our_business(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may name the API server's host; a second name beside our token would be refused."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with connect(str(control_plane.kubeconfig("router"))) as connected:
+        assert await connected.create(a_config(namespace))
+
+
+async def test_the_environments_proxy_is_used(
+    control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free_ports(1)[0]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with connect(str(control_plane.kubeconfig("router"))) as connected:
+        with pytest.raises(Unreachable):
+            await connected.get(Ref("v1", "Namespace", "", "default"))

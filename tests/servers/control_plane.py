@@ -85,8 +85,9 @@ class ControlPlane:
     what a service may do is the business of the chart's tests.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, controllers: Sequence[str] = CONTROLLERS) -> None:
         self.folder = folder
+        self._controllers = controllers
         self.certificate = folder / "server.crt"
         self.audit_log = folder / "audit.log"
         self._programs = build.programs()
@@ -214,7 +215,7 @@ class ControlPlane:
             f"--tls-private-key-file={self.folder / 'server.key'}",
             f"--token-auth-file={self.folder / 'tokens.csv'}",
             "--authorization-mode=RBAC",
-            "--service-cluster-ip-range=10.96.0.0/16",
+            "--service-cluster-ip-range=10.96.0.0/12",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={self.certificate}",
             f"--service-account-signing-key-file={self.folder / 'server.key'}",
@@ -230,21 +231,23 @@ class ControlPlane:
     def _controller_manager_flags(self) -> list[str]:
         return [
             f"--kubeconfig={self.kubeconfig('controller-manager')}",
-            f"--controllers={','.join(CONTROLLERS)}",
+            f"--controllers={','.join(self._controllers)}",
             "--bind-address=127.0.0.1",
             "--secure-port=0",
             "--leader-elect=false",
             # The default of 20 requests a second would make tests wait for it.
             "--kube-api-qps=1000",
             "--kube-api-burst=1000",
+            "--concurrent-deployment-syncs=10",
+            "--concurrent-replicaset-syncs=10",
             "--profiling=false",
         ]
 
 
 @contextlib.contextmanager
-def control_plane(folder: Path) -> Iterator[ControlPlane]:
+def control_plane(folder: Path, controllers: Sequence[str] = CONTROLLERS) -> Iterator[ControlPlane]:
     """A running control plane with its files in `folder`; everything is ended at the end."""
-    plane = ControlPlane(folder)
+    plane = ControlPlane(folder, controllers)
     try:
         plane.start()
         yield plane

@@ -18,6 +18,7 @@ import aiohttp
 from serinus.kube._library import ConfigException, Configuration, RESTClientObject, kubeconfig
 from serinus.kube._library import load_incluster_config as load_incluster
 from serinus.kube.errors import Denied, Unreachable
+from serinus.runtime.http import proxy_of
 
 CONNECT_TIMEOUT_S = 5.0
 # Turns of the loop in which transports that were cut get to know that they are closed.
@@ -29,6 +30,8 @@ SILENCE_S = 360.0
 # A silent peer (a node that vanished) is noticed after 15 + 3 * 5 s on a watch.
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 RELOAD_AT_MOST_EVERY_S = 10.0
+# One event of a watch may be as large as an object can be, 1.5 MiB.
+READ_AHEAD = 2**21
 
 
 class Connection:
@@ -37,7 +40,7 @@ class Connection:
     def __init__(self, kubeconfig_path: str, configuration: Any) -> None:
         self._kubeconfig = kubeconfig_path
         self._configuration = configuration
-        self._rest = RESTClientObject(configuration)
+        self._rest = _client(configuration)
         self._retired: list[Any] = []
         self._sending: set[asyncio.Future[Any]] = set()
         self._reload_lock = asyncio.Lock()
@@ -151,10 +154,25 @@ class Connection:
             if fresh.cert_file != self._configuration.cert_file:
                 # Watches go on with the old session until their server ends them.
                 self._retired.append(self._rest)
-                self._rest = RESTClientObject(fresh)
+                self._rest = _client(fresh)
                 renewed = True
             self._configuration = fresh
             return renewed
+
+
+def _client(configuration: Any) -> Any:
+    """The library's client, but for its session: that one looks for ~/.netrc and for a proxy in the
+    environment before every request, each time in a thread of its own."""
+    client = RESTClientObject(configuration)
+    client.proxy = client.proxy or proxy_of(configuration.host)
+    session = client.pool_manager
+    client.pool_manager = aiohttp.ClientSession(
+        connector=session.connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=READ_AHEAD,
+    )
+    session.detach()
+    return client
 
 
 def _drop(sent: asyncio.Future[aiohttp.ClientResponse]) -> None:

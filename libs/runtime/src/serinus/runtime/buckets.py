@@ -38,6 +38,8 @@ class NatsBucket:
         self._name = name
         self._ttl_s = BUCKETS[name][1]
         self._replicas = replicas
+        # As long as nothing fails the bucket is there; looking it up costs a question each time.
+        self._found: KeyValue | None = None
 
     async def get(self, key: str) -> bytes | None:
         async def ask(kv: KeyValue) -> bytes | None:
@@ -86,7 +88,12 @@ class NatsBucket:
             raise Retry(f"bucket {self._name}: {why}") from None
 
     async def _once(self, ask: Callable[[KeyValue], Awaitable[T]]) -> T:
-        return await ask(await self._opened())
+        found, self._found = self._found, None
+        if found is None:
+            found = await self._opened()
+        answer = await ask(found)
+        self._found = found
+        return answer
 
     async def _opened(self) -> KeyValue:
         jetstream = self._bus.jetstream

@@ -145,7 +145,7 @@ class HttpClient:
             data=request.body or None,
             allow_redirects=request.redirects,
             max_redirects=REDIRECTS_MAX,
-            proxy=request.proxy or _proxy_of(request.url),
+            proxy=request.proxy or proxy_of(request.url),
             ssl=self._trust(request),
         ) as answer:
             body = bytearray()
@@ -164,7 +164,7 @@ class HttpClient:
             request.url,
             headers={"User-Agent": self._user_agent, **self._tracing.outbound(), **request.headers},
             max_msg_size=self._body_max,
-            proxy=request.proxy or _proxy_of(request.url.replace("ws", "http", 1)),
+            proxy=request.proxy or proxy_of(request.url.replace("ws", "http", 1)),
             ssl=self._trust(request),
         ) as socket:
             try:
@@ -235,7 +235,7 @@ def _show(context: ssl.SSLContext, identity: Identity) -> None:
         os.close(file)
 
 
-def _proxy_of(url: str) -> str | None:
+def proxy_of(url: str) -> str | None:
     """The environment's proxy for this address; aiohttp's own way would read ~/.netrc too."""
     proxies = getproxies_environment()
     parts = urlsplit(url)

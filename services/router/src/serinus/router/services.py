@@ -7,7 +7,6 @@ the selector and the two annotations that keep Flux away, and never adopt it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -44,7 +43,7 @@ def wanted(
     ports = _ports(service, exposure.ports)
     if live is None:
         return _created(service, exposure, role, selector, canary, ports)
-    whole = copy.deepcopy(live)
+    whole = _outline(live)
     if not _same_ports(live["spec"].get("ports") or [], ports):
         whole["spec"]["ports"] = _with_node_ports(live, ports)
     whole["spec"]["selector"] = _selects(role, selector)
@@ -76,7 +75,7 @@ def released(live: Obj, selector: Selector, canary: CanaryRef) -> Obj:
     """
     if is_owned_by(live, canary):
         return live
-    whole = copy.deepcopy(live)
+    whole = _outline(live)
     whole["spec"]["selector"] = _last_applied_selector(live) or {selector.key: selector.value}
     return whole
 
@@ -91,6 +90,11 @@ def discovered_ports(workload: Obj) -> dict[str, int]:
             name = port.get("name") or f"tcp-{container['name']}-{index}"
             found[name] = port["containerPort"]
     return found
+
+
+def _outline(live: Obj) -> Obj:
+    """A copy whose fields of metadata and spec may be replaced; what they hold is shared."""
+    return {**live, "metadata": {**live["metadata"]}, "spec": {**live["spec"]}}
 
 
 def _name(exposure: Exposure, role: Role) -> str:

@@ -59,6 +59,7 @@ CONFLICT_S = 2.0
 REFUSED_S = 30.0
 BUG_S = 60.0
 ENTROPY_LETTERS = 40
+LETTERS = (string.ascii_letters * 5)[:256].encode()
 
 
 class World(Struct, frozen=True, kw_only=True):
@@ -393,4 +394,5 @@ def _same(known: Intent, wanted: Intent) -> bool:
 
 
 def _entropy() -> str:
-    return "".join(secrets.choice(string.ascii_letters) for _ in range(ENTROPY_LETTERS))
+    """Unguessable letters: one question to the system for all, as every look takes some."""
+    return secrets.token_bytes(ENTROPY_LETTERS).translate(LETTERS).decode()
