@@ -56,6 +56,7 @@ def asked_for(mesh: str, case: Mapping[str, Any]) -> tuple[Exposure, Routes]:
         match=msgspec.convert(case.get("match", []), tuple[HttpMatch, ...]),
         ports=case.get("ports", {}),
         annotations=case.get("annotations", {}),
+        needs=tuple(case.get("needs", ["weight"])),
         **refs,
     )
     routes = dict(case.get("routes", {}))

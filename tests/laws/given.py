@@ -160,10 +160,34 @@ def _delegated(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
     return {"service": kept}, []
 
 
+def _ingress_route(service: ServiceSpec) -> Obj:
+    """Routes to S (one with a priority of its own), to the TraefikService, to somebody else."""
+
+    def route(match: str, name: str, **more: Any) -> Obj:
+        return {"kind": "Rule", "match": match, "services": [{"name": name, **more}]}
+
+    routes = [
+        {**route("Host(`a.test`)", NAME, port=service.port), "middlewares": [{"name": "auth"}]},
+        {**route("Host(`b.test`)", NAME, kind="TraefikService"), "priority": 7},
+        route("Host(`c.test`)", "other", port=80),
+    ]
+    spec = {"entryPoints": ["web"], "routes": routes, "tls": {"secretName": "tls"}}
+    return _of_the_user("traefik.io/v1alpha1", "IngressRoute", spec)
+
+
+def _nothing(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
+    return {}, []
+
+
+def _mirroring(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
+    return {"needs": ("weight", "mirror")}, []
+
+
 WEIGHTS = frozenset({Ability.WEIGHT})
 # What can be done on a route of the user's: nothing that would need a place of its own in it.
 SHARED = frozenset({Ability.WEIGHT, Ability.MATCH, Ability.MIRROR})
-# Name of the shape -> (mesh, its beginning, the abilities that are left).
+# Name of the shape -> (mesh, its beginning, the abilities that are left); by the name of a mesh
+# itself: what it can without any of this.
 SHAPES: dict[str, tuple[str, Given, frozenset[Ability]]] = {
     "gatewayapi:v1, TCP": ("gatewayapi:v1", _connections, WEIGHTS),
     "gatewayapi:v1, gRPC": ("gatewayapi:v1", _calls, WEIGHTS | {Ability.MIRROR}),
@@ -172,6 +196,18 @@ SHAPES: dict[str, tuple[str, Given, frozenset[Ability]]] = {
         "gatewayapi:v1",
         _referring(lambda service: _http_route(service, "GRPCRoute")),
         WEIGHTS | {Ability.MIRROR},
+    ),
+    # A/B takes an IngressRoute, mirroring a place for it from the first day on.
+    "traefik": ("traefik", _nothing, WEIGHTS | {Ability.STICKY}),
+    "traefik, mirroring": (
+        "traefik",
+        _mirroring,
+        frozenset({Ability.WEIGHT, Ability.MIRROR, Ability.STICKY}),
+    ),
+    "traefik, their IngressRoute": (
+        "traefik",
+        _referring(_ingress_route),
+        frozenset({Ability.WEIGHT, Ability.MATCH, Ability.STICKY}),
     ),
     "istio, TCP": ("istio", _connections, WEIGHTS),
     "istio, delegated": ("istio", _delegated, frozenset(Ability)),
@@ -184,6 +220,6 @@ def beginning(name: str, service: ServiceSpec) -> tuple[Exposure, list[Obj]]:
     if name in SHAPES:
         mesh, given, _ = SHAPES[name]
     else:
-        mesh, given = name, GIVEN.get(name, lambda service: ({}, []))
+        mesh, given = name, GIVEN.get(name, _nothing)
     fields, sources = given(service)
     return an_exposure(mesh, **{"service": service, "selector": APP, **fields}), sources

@@ -22,7 +22,7 @@ from serinus.analyzer.core.desired import desired
 from serinus.events import CanaryRef, CanarySpec, Cookies, Exposure, Routes, Selector
 from serinus.events.canary import analysis_of
 from serinus.kube.refs import Ref, owner_reference
-from serinus.router.core.objects import Live, NotYet
+from serinus.router.core.objects import Live, NotYet, Refusal
 from serinus.router.meshes.catalog import MESHES, Row
 
 Obj = dict[str, Any]
@@ -88,7 +88,11 @@ def _closest(
         before = {k: v for k, v in known.items() if k[1] != line["name"] or v.get("by_user")}
         live = _live(row, exposure, before)
         routes = _routes(row, exposure, spec, recorded, line)
-        rendered = row.mesh.render(exposure, routes, live)
+        try:
+            rendered = row.mesh.render(exposure, routes, live)
+        except Refusal as refusal:
+            refused = {"refused": refusal.text}
+            rendered = [{"kind": line["kind"], "metadata": {"name": line["name"]}, "spec": refused}]
         ours = [o for o in rendered if (o["kind"], o["metadata"]["name"]) == _key(line)]
         if not ours:
             continue

@@ -42,6 +42,7 @@ from serinus.router.core.plan import next_step, report, walk
 from serinus.router.core.scene import Scene, needs
 from serinus.router.core.steps import Settled, Wait, World, Write, after
 from serinus.router.meshes.catalog import MESHES
+from serinus.router.meshes.gatewayapi import V1
 from serinus.router.scalers import keda
 from serinus.router.workloads import deployment
 
@@ -235,10 +236,14 @@ def test_what_a_users_route_was_is_noted_in_the_write_that_changes_it() -> None:
 
 def test_a_route_that_the_canary_only_refers_to_is_patched_not_applied() -> None:
     """An apply would claim whole lists of which a few entries are ours."""
-    route = a_route(0)
-    del route["metadata"]["ownerReferences"]
-    own = ObjectRef(api_version=ROUTE.api_version, kind=ROUTE.kind, name=ROUTE.name)
-    intent = wish(20, exposure=an_exposure(route=own))
+    own = ObjectRef(api_version=V1.api_version, kind="HTTPRoute", name="public")
+    route = {
+        "apiVersion": own.api_version,
+        "kind": own.kind,
+        "metadata": {"name": own.name, "namespace": "shop"},
+        "spec": {"rules": [{"backendRefs": [{"name": "web", "port": 80}]}]},
+    }
+    intent = wish(20, exposure=an_exposure("gatewayapi:v1", route=own))
 
     (step,) = planned(intent, world(a_target(), a_primary(), route, *the_services())).steps
 

@@ -54,8 +54,8 @@ def test_an_unknown_mesh_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"exposure": msgspec.structs.replace(exposed(), needs=("weight", "match"))},
-        {"routes": Routes(mirror=True)},
+        {"exposure": msgspec.structs.replace(exposed("linkerd"), needs=("weight", "match"))},
+        {"mesh": "linkerd", "routes": Routes(mirror=True)},
         {"autoscaler": AutoscalerRef(kind="VerticalPodAutoscaler", name="web")},
         {"target": msgspec.structs.replace(TARGET, kind="StatefulSet")},
     ],

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 from tests.builders import an_exposure
 from tests.unit.router.meshes.recorded import Recorded, recorded
 
-from serinus.events import Routes
-from serinus.events.canary import ExtraMetadata, ServiceSpec
+from serinus.events import Cookies, Exposure, ObjectRef, Routes
+from serinus.events.canary import (
+    ExtraMetadata,
+    HttpMatch,
+    ServiceSpec,
+    SessionAffinity,
+    StringMatch,
+)
 from serinus.kube.refs import Obj, ref_of
-from serinus.router.core.objects import Gone, Live, NotYet
+from serinus.router.core.objects import LAST_APPLIED, Gone, Live, NotYet, Refusal
 from serinus.router.meshes import traefik
 
 EXPOSURE = an_exposure()
@@ -117,3 +126,146 @@ def test_an_object_of_ours_goes() -> None:
     found = rendered(Routes())
 
     assert (Gone(ref_of(found)),) == tuple(traefik.release(EXPOSURE, live(found)))
+
+
+REFERRING = an_exposure(route=ObjectRef(kind="IngressRoute", name="public"))
+INSIDER = HttpMatch(headers={"X-Canary": StringMatch(exact="insider")})
+
+
+def an_ingress_route(*routes: Obj, **spec: Any) -> Obj:
+    """The user's, to S and to somebody else."""
+    default = (
+        {"kind": "Rule", "match": "Host(`a.test`)", "services": [{"name": "web", "port": 80}]},
+        {"kind": "Rule", "match": "Host(`b.test`)", "services": [{"name": "other", "port": 80}]},
+    )
+    return {
+        "apiVersion": traefik.API_VERSION,
+        "kind": "IngressRoute",
+        "metadata": {
+            "name": "public",
+            "namespace": "shop",
+            "labels": {"l": "1"},
+            "annotations": {"kubernetes.io/ingress.class": "x", LAST_APPLIED: "{}"},
+        },
+        "spec": {"entryPoints": ["web"], "routes": list(routes or default), **spec},
+    }
+
+
+def beside(routes: Routes, source: Obj, exposure: Exposure = REFERRING) -> Obj:
+    """Our IngressRoute, the last object."""
+    return list(traefik.render(exposure, routes, live(source)))[-1]
+
+
+def test_the_route_before_the_users_is_like_it_but_leads_to_the_split() -> None:
+    source = an_ingress_route(tls={"secretName": "tls"})
+    source["spec"]["routes"][0]["middlewares"] = [{"name": "auth"}]
+
+    found = beside(Routes(primary=80, canary=20), source)
+
+    (route,) = found["spec"]["routes"]
+    assert "public-web-canary" == found["metadata"]["name"]
+    assert {"kubernetes.io/ingress.class": "x"} == found["metadata"]["annotations"]
+    assert (["web"], {"secretName": "tls"}) == (found["spec"]["entryPoints"], found["spec"]["tls"])
+    assert ("Host(`a.test`)", 15, [{"name": "auth"}]) == (
+        route["match"],
+        route["priority"],
+        route["middlewares"],
+    )
+    assert [{"name": "web", "namespace": "shop", "kind": "TraefikService"}] == route["services"]
+
+
+def test_ab_requests_are_split_and_the_others_stay_on_the_primary() -> None:
+    exposure = msgspec.structs.replace(REFERRING, match=(INSIDER,))
+    routes = Routes(primary=0, canary=100, match=(INSIDER,))
+
+    split, route = traefik.render(exposure, routes, live(an_ingress_route()))
+
+    assert [("web-primary", 100)] == [
+        (s["name"], s["weight"]) for s in split["spec"]["weighted"]["services"]
+    ]
+    (only,) = route["spec"]["routes"]
+    assert "(Host(`a.test`)) && ((Header(`X-Canary`, `insider`)))" == only["match"]
+    shares = [(s["name"], s["weight"]) for s in only["services"]]
+    assert [("web-primary", 0), ("web-canary", 100)] == shares
+    found = Live({ref_of(obj): obj for obj in (split, route)})
+    assert routes == traefik.observe(exposure, routes, found)
+
+
+def test_without_a_route_to_stand_before_ab_is_refused() -> None:
+    """Flagger sends everybody to the canary."""
+    exposure = an_exposure(match=(INSIDER,))
+
+    with pytest.raises(Refusal, match="name yours in"):
+        traefik.render(exposure, Routes(), Live())
+
+
+@pytest.mark.parametrize(
+    ("sources", "text"),
+    [
+        ([], "IngressRoute public.shop not found"),
+        ([an_ingress_route({"match": "x", "services": [{"name": "o"}]})], "backend web not found"),
+        ([an_ingress_route({"match": "x"})], "backend web not found"),
+        (
+            [an_ingress_route({"match": "x", "services": [{"name": "web"}, {"name": "o"}]})],
+            "must have web as its only service",
+        ),
+    ],
+)
+def test_a_route_that_does_not_fit_is_refused(sources: list[Obj], text: str) -> None:
+    with pytest.raises(Refusal, match=text):
+        traefik.render(REFERRING, Routes(), Live({ref_of(obj): obj for obj in sources}))
+
+
+def test_the_users_route_is_never_written_and_ours_goes_before_the_canary() -> None:
+    source = an_ingress_route()
+    objects = traefik.render(REFERRING, Routes(), live(source))
+    assert ref_of(source) not in {ref_of(obj) for obj in objects}
+
+    found = Live({ref_of(obj): obj for obj in (source, *objects)})
+
+    split, route = objects
+    assert [Gone(ref_of(split)), Gone(ref_of(route), shadows=True)] == list(
+        traefik.release(REFERRING, found)
+    )
+
+
+def test_a_mirror_has_its_place_from_the_first_day_on() -> None:
+    exposure = an_exposure(needs=("weight", "mirror"))
+
+    mirror, split = traefik.render(exposure, Routes(mirror=True, mirror_weight=40), Live())
+
+    (copied,) = mirror["spec"]["mirroring"]["mirrors"]
+    assert ("web-mirror", "web-primary") == (
+        mirror["metadata"]["name"],
+        mirror["spec"]["mirroring"]["name"],
+    )
+    assert ("web-canary", 40) == (copied["name"], copied["percent"])
+    (only,) = split["spec"]["weighted"]["services"]
+    assert ("web-mirror", "TraefikService", 100) == (only["name"], only["kind"], only["weight"])
+    assert Routes(mirror=True) == traefik.observe(exposure, Routes(), live(split))
+    _, plain = traefik.render(exposure, Routes(), live(split))
+    assert "web-primary" == plain["spec"]["weighted"]["services"][0]["name"]
+    with pytest.raises(Refusal, match="not announced"):
+        traefik.render(EXPOSURE, Routes(mirror=True), Live())
+
+
+def test_a_cookie_lasts_for_one_release() -> None:
+    settings = SessionAffinity(cookie_name="c", max_age=60, path="/", same_site="Strict")
+    cookies = Cookies(settings=settings, canary="c=abc")
+
+    during = rendered(Routes(primary=80, canary=20, cookies=cookies))
+    after = rendered(Routes(cookies=Cookies(settings=settings, previous="c=abc")), live(during))
+
+    cookie = during["spec"]["weighted"]["sticky"]["cookie"]
+    assert {
+        "name": "c~abc",
+        "maxAge": 60,
+        "httpOnly": False,
+        "secure": False,
+        "path": "/",
+        "sameSite": "strict",
+    } == cookie
+    assert "sticky" not in after["spec"]["weighted"]
+    partitioned = SessionAffinity(cookie_name="c", partitioned=True)
+    with pytest.raises(Refusal, match="cannot be partitioned"):
+        rendered(Routes(primary=1, canary=99, cookies=Cookies(settings=partitioned, canary="c=a")))

@@ -94,8 +94,11 @@ class Row(Struct, frozen=True):
 
 
 def rows(*found: Row) -> Mapping[str, Row]:
-    """Rows by name."""
-    return {row.name: row for row in found}
+    """Rows by name. Raises ValueError where two have one name."""
+    by_name = {row.name: row for row in found}
+    if len(by_name) < len(found):
+        raise ValueError("two rows have one name")
+    return by_name
 
 
 ALL = frozenset(Ability)
@@ -177,7 +180,16 @@ MESHES: Mapping[str, Row] = rows(
     Row("smi:v1alpha1", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row("smi:v1alpha2", smi.V1ALPHA2, smi.V1ALPHA2.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row("smi:v1alpha3", smi.V1ALPHA3, smi.V1ALPHA3.api_version, (smi.KIND,), WEIGHTS, 3.0),
-    Row("traefik", traefik, traefik.API_VERSION, (traefik.KIND,), WEIGHTS, 3.0),
+    Row(
+        "traefik",
+        traefik,
+        traefik.API_VERSION,
+        traefik.KINDS,
+        ALL,
+        3.0,
+        reads="route",
+        deletes=True,
+    ),
 )
 
 

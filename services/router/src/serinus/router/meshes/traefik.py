@@ -2,80 +2,253 @@
 
 The user's IngressRoute names it. The list of weighted services is ours as a whole: a third backend
 in it would take a share that nobody ordered. Everything else in the object (sticky cookies,
-labels, annotations) is the user's and stays.
+labels, annotations) is the user's and stays. Beyond the reference:
+
+    mirroring         a TraefikService S-mirror in the primary's place, from the first day on where
+                      the manifest has `analysis.mirror`
+    session affinity  Traefik's own cookie, with a name for each release: who met one side stays
+    routeRef          an IngressRoute of the user's that leads to S, the Service or the
+                      TraefikService, is left as it is. One of ours beside it has the same
+                      entry points, rules and middlewares, and the priority that is next above
+    A/B               needs it: its rules with the conditions lead to the split, the others to S
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
-from serinus.events import Exposure, Routes
+from serinus.events import Cookies, Exposure, Routes
 from serinus.kube.refs import Obj, Ref
-from serinus.router.core.objects import Gone, Live, NotYet, apex_metadata, overlaid
+from serinus.router.core.borrowed import check_kind
+from serinus.router.core.objects import (
+    LAST_APPLIED,
+    Gone,
+    Live,
+    NotYet,
+    Refusal,
+    annotations_of,
+    apex_metadata,
+    labels_of,
+    overlaid,
+)
 from serinus.router.core.routes import seen
 from serinus.router.core.takeover import original_of, remembering
+from serinus.router.core.traefikrules import narrowed, priority_of
 
 API_VERSION = "traefik.io/v1alpha1"
 KIND = "TraefikService"
+ROUTE_KIND = "IngressRoute"
+KINDS = (KIND, ROUTE_KIND)
+# In the name of a cookie, before what tells one release from another: such a cookie is ours.
+RELEASE = "~"
 
 
 def needs(exposure: Exposure) -> Sequence[Ref]:
-    """The TraefikService S."""
-    return (_ref(exposure),)
+    """TraefikServices, and with routeRef the user's IngressRoute and ours."""
+    services = [_mirror_ref(exposure)] if _mirrors(exposure) else []
+    services.append(_ref(exposure))
+    if not _refers(exposure):
+        return services
+    return [*services, _source_ref(exposure), _route_ref(exposure)]
 
 
 def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
-    """The TraefikService with explicit weights; the canary is listed only when it gets a share."""
-    services = [_weighted(exposure, exposure.primary, routes.primary)]
-    if routes.canary > 0:
-        services.append(_weighted(exposure, exposure.canary, routes.canary))
-    ours: Obj = {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "metadata": {
-            "name": exposure.name,
-            "namespace": exposure.namespace,
-            **apex_metadata(exposure),
-        },
-        "spec": {"weighted": {"services": services}},
-    }
-    found = live.get(_ref(exposure))
-    return (remembering(found, overlaid(found, ours)),)
+    """Backends first, then what leads to them, with explicit weights. Raises Refusal."""
+    check_kind(exposure, "traefik", (ROUTE_KIND,))
+    is_ab = bool(routes.match or exposure.match)
+    if is_ab and not _refers(exposure):
+        raise Refusal(
+            "Unsupported",
+            "traefik matches requests in IngressRoutes: name yours in spec.routeRef",
+        )
+    if routes.mirror and not _mirrors(exposure):
+        raise Refusal("Unsupported", "mirroring was not announced in the exposure's needs")
+    objects = [_mirror(exposure, routes, live)] if _mirrors(exposure) else []
+    objects.append(_split(exposure, Routes() if is_ab else routes, live))
+    if _refers(exposure):
+        objects.append(_route(exposure, routes, live))
+    return objects
 
 
 def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
     """The weights in the live object; NotYet where it does not exist or routes nothing of ours."""
-    found = live.get(_ref(exposure))
+    is_ab = bool(routes.match or exposure.match) and _refers(exposure)
+    ref = _route_ref(exposure) if is_ab else _ref(exposure)
+    found = live.get(ref)
     if found is None:
-        return NotYet(f"{KIND} {exposure.name}.{exposure.namespace} does not exist yet")
-    weighted = (found.get("spec") or {}).get("weighted") or {}
-    weights = {s.get("name"): s.get("weight") for s in weighted.get("services") or ()}
-    if exposure.primary not in weights and exposure.canary not in weights:
+        return NotYet(f"{ref.kind} {ref.name}.{ref.namespace} does not exist yet")
+    spec = found.get("spec") or {}
+    ours = spec.get("routes") or [{}] if is_ab else [spec.get("weighted") or {}]
+    weights = {s.get("name"): s.get("weight") for s in ours[0].get("services") or ()}
+    mirrored = _mirror_ref(exposure).name
+    if not weights.keys() & {exposure.primary, exposure.canary, mirrored}:
         return NotYet(
-            f"{KIND} {exposure.name}.{exposure.namespace} does not contain services for "
+            f"{ref.kind} {ref.name}.{ref.namespace} does not contain services for "
             f"{exposure.primary} and {exposure.canary}"
         )
     # Traefik gives an entry without a weight the weight 1.
-    primary, canary = (
-        _weight(weights, exposure.primary),
-        _weight(weights, exposure.canary),
-    )
-    return seen(routes, primary=primary, canary=canary)
+    primary = _weight(weights, exposure.primary) + _weight(weights, mirrored)
+    canary = _weight(weights, exposure.canary)
+    return seen(routes, primary=primary, canary=canary, mirror=mirrored in weights)
 
 
 def release(exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
-    """An object that was the user's gets its own services back; ours goes."""
-    found = live.get(_ref(exposure))
-    return () if found is None else (original_of(found) or Gone(_ref(exposure)),)
+    """Objects that were the user's are as they were; ours go. The IngressRoute goes before the
+    Canary does: the user's serves again by itself."""
+    given: list[Obj | Gone] = []
+    for ref in needs(exposure):
+        found = live.get(ref)
+        if found is None or (_refers(exposure) and ref == _source_ref(exposure)):
+            continue
+        shadows = ref.kind == ROUTE_KIND
+        given.append(original_of(found) or Gone(ref, shadows=shadows))
+    return given
 
 
 def _ref(exposure: Exposure) -> Ref:
     return Ref(API_VERSION, KIND, exposure.namespace, exposure.name)
 
 
-def _weighted(exposure: Exposure, name: str, weight: int) -> Obj:
+def _mirror_ref(exposure: Exposure) -> Ref:
+    return Ref(API_VERSION, KIND, exposure.namespace, f"{exposure.name}-mirror")
+
+
+def _source_ref(exposure: Exposure) -> Ref:
+    assert exposure.route is not None
+    return Ref(API_VERSION, ROUTE_KIND, exposure.namespace, exposure.route.name)
+
+
+def _route_ref(exposure: Exposure) -> Ref:
+    assert exposure.route is not None
+    name = f"{exposure.route.name}-{exposure.canary}"
+    return Ref(API_VERSION, ROUTE_KIND, exposure.namespace, name)
+
+
+def _refers(exposure: Exposure) -> bool:
+    return exposure.route is not None and exposure.route.kind == ROUTE_KIND
+
+
+def _mirrors(exposure: Exposure) -> bool:
+    return "mirror" in exposure.needs
+
+
+def _document(ref: Ref, metadata: Obj, spec: Obj) -> Obj:
+    return {
+        "apiVersion": ref.api_version,
+        "kind": ref.kind,
+        "metadata": {"name": ref.name, "namespace": ref.namespace, **metadata},
+        "spec": spec,
+    }
+
+
+def _split(exposure: Exposure, routes: Routes, live: Live) -> Obj:
+    weighted: Obj = {"services": _services(exposure, routes)}
+    sticky = _sticky(routes.cookies) if routes.cookies and routes.canary else None
+    if sticky:
+        weighted["sticky"] = sticky
+    ours = _document(_ref(exposure), apex_metadata(exposure), {"weighted": weighted})
+    found = live.get(_ref(exposure))
+    whole = overlaid(found, ours)
+    there = (whole["spec"]["weighted"].get("sticky") or {}).get("cookie") or {}
+    if not sticky and RELEASE in there.get("name", ""):
+        del whole["spec"]["weighted"]["sticky"]
+    return remembering(found, whole)
+
+
+def _services(exposure: Exposure, routes: Routes) -> list[Obj]:
+    """The split; the canary is listed only when it gets a share."""
+    first = _backend(exposure, exposure.primary)
+    if routes.mirror:
+        mirror = _mirror_ref(exposure)
+        first = {"name": mirror.name, "namespace": mirror.namespace, "kind": KIND}
+    services = [{**first, "weight": routes.primary}]
+    if routes.canary > 0:
+        services.append({**_backend(exposure, exposure.canary), "weight": routes.canary})
+    return services
+
+
+def _backend(exposure: Exposure, name: str) -> Obj:
     port = exposure.service.port if exposure.service else 80
-    return {"name": name, "namespace": exposure.namespace, "port": port, "weight": weight}
+    return {"name": name, "namespace": exposure.namespace, "port": port}
+
+
+def _mirror(exposure: Exposure, routes: Routes, live: Live) -> Obj:
+    """The primary with a copy of its requests to the canary; in use only while it is asked for."""
+    ref = _mirror_ref(exposure)
+    mirrors = [{**_backend(exposure, exposure.canary), "percent": routes.mirror_weight or 100}]
+    spec = {"mirroring": {**_backend(exposure, exposure.primary), "mirrors": mirrors}}
+    found = live.get(ref)
+    return remembering(found, overlaid(found, _document(ref, {}, spec)))
+
+
+def _sticky(cookies: Cookies) -> Obj | None:
+    """Traefik's own cookie. Its name holds the release's value: who stayed with the primary in
+    the last release is asked again in the next."""
+    _, _, value = cookies.canary.partition("=")
+    if not value:
+        return None
+    settings = cookies.settings
+    if settings.partitioned:
+        raise Refusal("Unsupported", "traefik's cookies cannot be partitioned")
+    cookie: Obj = {
+        "name": f"{settings.cookie_name}{RELEASE}{value}",
+        "maxAge": settings.max_age or 86400,
+        "httpOnly": settings.http_only,
+        "secure": settings.secure,
+    }
+    optional = {
+        "path": settings.path,
+        "domain": settings.domain,
+        "sameSite": settings.same_site.lower(),
+    }
+    return {"cookie": cookie | {k: v for k, v in optional.items() if v}}
+
+
+def _route(exposure: Exposure, routes: Routes, live: Live) -> Obj:
+    """Our IngressRoute before the user's: what leads to S there leads to the split here."""
+    source = live.get(_source_ref(exposure))
+    if source is None:
+        ref = _source_ref(exposure)
+        raise Refusal("Unsupported", f"{ROUTE_KIND} {ref.name}.{ref.namespace} not found")
+    match = routes.match or exposure.match
+    services = [{"name": exposure.name, "namespace": exposure.namespace, "kind": KIND}]
+    if match:
+        services = _services(exposure, routes)
+    found_routes = []
+    for route in (source.get("spec") or {}).get("routes") or ():
+        if not _leads_to(exposure, route):
+            continue
+        ours = {**copy.deepcopy(route), "priority": priority_of(route) + 1, "services": services}
+        if match:
+            ours["match"] = narrowed(route, match)
+        found_routes.append(ours)
+    if not found_routes:
+        name = source["metadata"]["name"]
+        raise Refusal("Unsupported", f"backend {exposure.name} not found in {ROUTE_KIND} {name}")
+    annotations = {k: v for k, v in annotations_of(source).items() if k != LAST_APPLIED}
+    copied = {"labels": labels_of(source), "annotations": annotations}
+    spec = {**copy.deepcopy(source["spec"]), "routes": copy.deepcopy(found_routes)}
+    ref = _route_ref(exposure)
+    ours = _document(ref, {k: v for k, v in copied.items() if v}, spec)
+    found = live.get(ref)
+    return remembering(found, overlaid(found, ours))
+
+
+def _leads_to(exposure: Exposure, route: Obj) -> bool:
+    """Whether a route leads to S. Raises Refusal where it leads elsewhere, too."""
+    services = route.get("services") or []
+    here = [
+        s.get("name") == exposure.name
+        and s.get("namespace", exposure.namespace) == exposure.namespace
+        for s in services
+    ]
+    if any(here) and len(here) > 1:
+        raise Refusal(
+            "Unsupported",
+            f"the route {route['match']} must have {exposure.name} as its only service",
+        )
+    return any(here)
 
 
 def _weight(weights: dict[str, int | None], name: str) -> int:
