@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 from tests.integration.test_router import BOUND_S, Bench, running
+from tests.servers import crds
 from tests.servers.control_plane import ControlPlane
 from tests.servers.kube import Kube, Obj
 from tests.servers.kubelet import Kubelet
@@ -18,6 +20,13 @@ from serinus.events import ObjectRef
 HTTP_ROUTE = "gateway.networking.k8s.io/v1"
 ISTIO = "networking.istio.io/v1beta1"
 TRAEFIK = "traefik.io/v1alpha1"
+
+
+@pytest.fixture(scope="module")
+def istio(control_plane: ControlPlane) -> ControlPlane:
+    """The API server with Istio's kinds."""
+    control_plane.install_crds(crds.of_mesh("istio"))
+    return control_plane
 
 
 class Routed:
@@ -89,7 +98,7 @@ def kept(obj: Obj) -> Obj:
 
 
 async def test_a_virtual_service_is_taken_over_and_given_back(
-    control_plane: ControlPlane, kube: Kube, kubelet: Kubelet, namespace: str
+    istio: ControlPlane, kube: Kube, kubelet: Kubelet, namespace: str
 ) -> None:
     """TRACE of reference 4.3: with labels and annotations, though applied over many times."""
     mine = {
@@ -98,7 +107,7 @@ async def test_a_virtual_service_is_taken_over_and_given_back(
         "metadata": {"name": "web", "labels": {"l": "1"}, "annotations": {"owner": "me"}},
         "spec": {"hosts": ["web"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
     }
-    async with a_canary_on("istio", mine, kube, control_plane, namespace) as routed:
+    async with a_canary_on("istio", mine, kube, istio, namespace) as routed:
         before = await routed.set_up(by_reference=False)
         for weight in (20, 40):
             found = await routed.step(weight)
@@ -179,7 +188,7 @@ async def test_an_ingress_route_is_never_written(
 
 
 async def test_a_manifest_that_is_applied_all_the_time_loses_no_share(
-    control_plane: ControlPlane, kube: Kube, kubelet: Kubelet, namespace: str
+    istio: ControlPlane, kube: Kube, kubelet: Kubelet, namespace: str
 ) -> None:
     """A GitOps tool applies the user's VirtualService with force; it is shared anew each time."""
     mine = {
@@ -188,7 +197,7 @@ async def test_a_manifest_that_is_applied_all_the_time_loses_no_share(
         "metadata": {"name": "public"},
         "spec": {"hosts": ["a.test"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
     }
-    async with a_canary_on("istio", mine, kube, control_plane, namespace) as routed:
+    async with a_canary_on("istio", mine, kube, istio, namespace) as routed:
         await routed.set_up(by_reference=True)
         await routed.step(20)
         for _ in range(3):
