@@ -79,6 +79,17 @@ async def test_two_values_at_the_path_are_no_answer() -> None:
     assert found == Unreachable(key="", why="query returned multiple values")
 
 
+@pytest.mark.parametrize(
+    ("status", "there"), [(200, True), (404, True), (401, False), (503, False)]
+)
+async def test_it_is_online_when_somebody_is_there(status: int, there: bool) -> None:
+    http = FakeHttp(served(reply(status, "")))
+
+    found = await provider_of(ROW.source(), toolbox(http)).probe(1.0)
+
+    assert isinstance(found, Value) == there
+
+
 async def test_a_path_that_is_none_is_told() -> None:
     found = await read({}, value="$..[")
 

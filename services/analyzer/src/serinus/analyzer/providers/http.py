@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from serinus.analyzer.core.rollout import NoData, Reading, Unreachable
+from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.analyzer.providers.prometheus import authorization
 from serinus.analyzer.providers.source import (
     MULTIPLE,
@@ -30,8 +30,8 @@ from serinus.analyzer.providers.source import (
     document,
     get,
     number,
-    online,
     reads,
+    refusal,
 )
 from serinus.events.canary import HttpSource
 from serinus.runtime.http import Http, HttpRequest, HttpResponse
@@ -68,7 +68,7 @@ def halves(source: Source) -> Halves:
             return NoData(key="", cause=f"nothing at {wanted.value} in the answer")
         return number(values[0], _samples(wanted.samples, found))
 
-    return Halves(request=request, reading=reading, probe=_probe, probed=online)
+    return Halves(request=request, reading=reading, probe=_probe, probed=_probed)
 
 
 def _samples(path: str, found: Any) -> float | None:
@@ -93,6 +93,14 @@ def _at(path: str, found: Any) -> list[Any]:
 def _probe(source: Source, at: float) -> HttpRequest:
     """Asks for the address alone."""
     return get(source, address(source), authorization(source))
+
+
+def _probed(answer: HttpResponse) -> Reading:
+    """Whatever the address alone is answered with: what counts is that somebody is there."""
+    refused = refusal(answer)
+    if refused is not None and refused.away:
+        return refused
+    return Value(key="", value=1.0)
 
 
 def over_http(source: Source, http: Http) -> OverHttp:
