@@ -21,7 +21,8 @@ from tests.servers.process import free_ports
 
 from serinus.events.subjects import SERVICES
 
-START_S = 30.0
+# Far more than it takes: machines that build and test at the same time start slowly.
+START_S = 90.0
 
 
 class NotReady(AssertionError):

@@ -40,11 +40,13 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the list that the recorded runs are compared with."""
 
     scenarios: tuple[str, ...]
-    aspect: str
     reason: str
+    aspect: str = ""
     flagger: str = ""
     serinus: str = ""
     once: bool = False
+    here: dict[str, tuple[str | int, ...]] = {}
+    apart: tuple[str, ...] = ()
 
 
 def files() -> dict[str, str]:
@@ -78,11 +80,20 @@ def _recorded() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for row in rows:
         runs = ", ".join(f"`{name}`" for name in row.scenarios)
+        aspects = ", ".join([row.aspect] if row.aspect else [*row.here, *row.apart])
         theirs = f"`{_cell(row.flagger)}`" if row.flagger else "all"
-        ours = "once" if row.once else "not compared"
-        if row.serinus:
-            ours = f"`{_cell(row.serinus)}`"
-        yield f"| {runs} | {row.aspect} | {theirs} | {ours} | {_cell(row.reason)} |"
+        yield f"| {runs} | {aspects} | {theirs} | {_here(row)} | {_cell(row.reason)} |"
+
+
+def _here(row: Recorded) -> str:
+    if row.serinus:
+        return f"`{_cell(row.serinus)}`"
+    if row.once:
+        return "once"
+    if row.aspect:
+        return "not compared"
+    phases = row.here.get("phases")
+    return ", ".join(map(str, phases)) if phases else "another course"
 
 
 def _cell(text: str) -> str:

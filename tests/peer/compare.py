@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import yaml
+from tests.peer.scenario import When
 from tests.peer.story import UNREADY_TEXT, Event, Story, distinct
 
 ASPECTS = (
@@ -31,31 +32,41 @@ LATE = re.compile(
     r"|is not ready \(status: True, observed generation"
     r"|waiting for the router: it has not answered"
     r"|has no available pod; the canary is kept"
+    # Kinds are watched one by one: the Canary may be seen before the target it names.
+    r"|get query error: \w+\.apps \"\w+\" not found$"
 )
 TABLE = Path(__file__).with_name("differences.yaml")
 
 
 class Deliberate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of differences.yaml.
+    """One row of differences.yaml: in these scenarios (name patterns) something is meant to differ.
 
-    `scenarios` is a list of name patterns, `flagger` a regular expression on lines of the aspect:
-    with `serinus` they are rewritten before they are compared, with `once` only the first of each
-    text counts, with neither they are left out on both sides. Without `flagger` the whole aspect
-    is left out. `sometimes`: how fast things go decides whether it shows. Aspect `script` is
-    a step of the scenario that never comes about.
+    Lines of one `aspect` that match `flagger`, a regular expression: with `serinus` they are
+    rewritten before they are compared, with `once` only the first of each text counts, with neither
+    they are left out on both sides. `sometimes`: how fast things go decides whether it shows.
+
+    Or another course of the whole run: `here` has all our lines of an aspect, those in `apart` are
+    not compared, and `waits` says what the steps of the script (from 1) wait for instead.
     """
 
     scenarios: tuple[str, ...]
-    aspect: str
     reason: str
+    aspect: str = ""
     flagger: str = ""
     serinus: str = ""
     once: bool = False
     sometimes: bool = False
+    here: dict[str, tuple[str | int, ...]] = {}
+    apart: tuple[str, ...] = ()
+    waits: dict[int, When] = {}
 
     def __post_init__(self) -> None:
-        if self.aspect not in ASPECTS:
-            raise ValueError(f"unknown aspect {self.aspect!r}; known: {', '.join(ASPECTS)}")
+        named = [*self.here, *self.apart, *([self.aspect] if self.aspect else [])]
+        for aspect in named:
+            if aspect not in ASPECTS:
+                raise ValueError(f"unknown aspect {aspect!r}; known: {', '.join(ASPECTS)}")
+        if not named or bool(self.aspect) != bool(self.flagger):
+            raise ValueError("a row names an aspect with a pattern of lines, or whole aspects")
 
     def concerns(self, scenario: str) -> bool:
         return any(fnmatch.fnmatchcase(scenario, pattern) for pattern in self.scenarios)
@@ -87,12 +98,13 @@ def compare(
     """
     differences: list[str] = []
     used: set[int] = set()
+    concerned = [(number, row) for number, row in enumerate(rows) if row.concerns(scenario)]
     for aspect in ASPECTS:
         theirs, ours = _sides(aspect, flagger, serinus, stuck)
-        for number, row in enumerate(rows):
-            if row.aspect == aspect and row.concerns(scenario) and theirs != ours:
+        for number, row in concerned:
+            if theirs != ours:
                 before = (theirs, ours)
-                theirs, ours = explained(row, theirs, ours)
+                theirs, ours = explained(row, aspect, theirs, ours)
                 if before != (theirs, ours):
                     used.add(number)
         if theirs != ours:
@@ -106,7 +118,7 @@ def _sides(aspect: str, flagger: Story, serinus: Story, stuck: str) -> tuple[lis
             return [], [stuck] if stuck else []
         case "queries":
             return _by_tick(flagger, serinus)
-        case "events":
+        case "events" | "hooks":
             return _with_same_waits(lines_of(flagger, aspect), lines_of(serinus, aspect))
         case _:
             return lines_of(flagger, aspect), lines_of(serinus, aspect)
@@ -114,7 +126,12 @@ def _sides(aspect: str, flagger: Story, serinus: Story, stuck: str) -> tuple[lis
 
 def _with_same_waits(theirs: list[str], ours: list[str]) -> tuple[list[str], list[str]]:
     """What is slower here than it was there, pods and gateways, is not the controller's doing."""
-    return theirs, [one for one in ours if one in theirs or not LATE.search(one)]
+    found: list[str] = []
+    matcher = difflib.SequenceMatcher(a=theirs, b=ours, autojunk=False)
+    for tag, _, _, start, end in matcher.get_opcodes():
+        here = ours[start:end]
+        found += here if tag == "equal" else [one for one in here if not LATE.search(one)]
+    return theirs, found
 
 
 def lines_of(story: Story, aspect: str) -> list[str]:
@@ -123,11 +140,14 @@ def lines_of(story: Story, aspect: str) -> list[str]:
         case "events":
             return [_event(one) for one in story.events]
         case "hooks":
-            return [f"{one.path} in {one.phase} {one.metadata}" for one in story.hooks]
+            asked = [f"{one.path} {one.body}" for one in story.hooks]
+            # Like alerts: each receiver in order.
+            told = [f"{path} {_event(one)}" for path, row in story.told.items() for one in row]
+            return asked + told
         case "alerts":
             # Each receiver gets its own in order; who is told first is nobody's promise.
             by_receiver = sorted(story.alerts, key=lambda one: one.path)
-            return [f"{one.path} {one.body}" for one in by_receiver]
+            return [f"{one.path} {one.authorization} {one.body}" for one in by_receiver]
         case "queries":
             return [query for group in story.queries for query in group]
         case "objects":
@@ -152,17 +172,23 @@ def _by_tick(flagger: Story, serinus: Story) -> tuple[list[str], list[str]]:
     return theirs, sorted_ours + ours
 
 
-def explained(row: Deliberate, theirs: list[str], ours: list[str]) -> tuple[list[str], list[str]]:
-    if not row.flagger:
+def explained(
+    row: Deliberate, aspect: str, theirs: list[str], ours: list[str]
+) -> tuple[list[str], list[str]]:
+    if aspect in row.here:
+        return [str(line) for line in row.here[aspect]], ours
+    if aspect in row.apart:
         return [], []
+    if row.aspect != aspect:
+        return theirs, ours
     if row.once:
         return _once(row.flagger, theirs), _once(row.flagger, ours)
-    if not row.serinus:
-        theirs, ours = _without(row.flagger, theirs), _without(row.flagger, ours)
-        if row.aspect in SCALARS:  # these are changes: what is equal now is one value
-            return list(distinct(theirs)), list(distinct(ours))
-        return theirs, ours
-    return [re.sub(row.flagger, row.serinus, line) for line in theirs], ours
+    if row.serinus:
+        return [re.sub(row.flagger, row.serinus, line) for line in theirs], ours
+    theirs, ours = _without(row.flagger, theirs), _without(row.flagger, ours)
+    if aspect in SCALARS:  # these are changes: what is equal now is one value
+        return list(distinct(theirs)), list(distinct(ours))
+    return theirs, ours
 
 
 def _without(pattern: str, lines: Iterable[str]) -> list[str]:

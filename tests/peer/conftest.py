@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +14,10 @@ from tests.peer import scenario as scenarios
 from tests.peer import selection
 from tests.peer.compare import Deliberate, Verdict, compare, deliberate
 from tests.peer.play import Played, Stage, play
-from tests.peer.record import Recording
-from tests.peer.scenario import Scenario
+from tests.peer.record import Recorder, kinds
+from tests.peer.scenario import Hosts, Scenario, When
 from tests.peer.story import blank_columns, story
+from tests.servers import crds
 from tests.servers.control_plane import ControlPlane, control_plane
 from tests.servers.kube import UNREACHABLE, ApiError, Kube
 from tests.servers.kubelet import Kubelet
@@ -23,7 +26,9 @@ from tests.servers.stub import EVENTS, Stub
 
 SCALE = float(os.environ.get("SERINUS_TIME_SCALE") or 4)
 # So many at a time: more would make the machine slow, and the stimuli late.
-AT_ONCE = 8
+AT_ONCE = 16
+# Hooks lead to the stub, not to the load tester.
+SERVICES = ("watcher", "analyzer", "router", "notifier")
 # Eight intervals without any observation: nothing will come any more.
 PATIENCE_S = 80 / SCALE
 FLAGGERS_POD_DELAY_S = 1.0
@@ -33,7 +38,7 @@ class Result:
     """What became of one scenario."""
 
     def __init__(self, played: Played, verdict: Verdict, lines: Path) -> None:
-        self.blank = blank_columns(played.recording.lines)
+        self.blank = blank_columns(played.lines)
         self.verdict = verdict
         self.lines = lines
 
@@ -61,52 +66,118 @@ def results(
     }
     chosen = [one for one in selection.selected() if one.name in asked]
     folder = tmp_path_factory.mktemp("peer")
-    with control_plane(folder / "control-plane") as plane, nats_server(folder / "nats") as nats:
-        played = asyncio.run(play_all(chosen, plane, nats.url))
+    definitions = [file for project in selection.PROJECTS for file in crds.of_mesh(project)]
+    with control_plane(folder / "control-plane", crds=definitions) as plane:
+        played = asyncio.run(play_all(chosen, plane, folder))
     return {name: judge(name, one, rows, folder) for name, one in played.items()}
 
 
 async def play_all(
-    chosen: Sequence[Scenario], plane: ControlPlane, nats_url: str
+    chosen: Sequence[Scenario], plane: ControlPlane, folder: Path
 ) -> dict[str, Played]:
-    """Plays the scenarios against one ring, AT_ONCE at a time."""
-    from tests.ring import Ring
+    """Plays the scenarios, AT_ONCE at a time, those of equal flags against one ring.
 
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(scenario: Scenario, stage: Stage) -> tuple[str, Played]:
-        async with gate:
-            try:
-                return scenario.name, await play(scenario, stage, PATIENCE_S)
-            except (ApiError, *UNREACHABLE) as error:
-                broken = Recording(scenario.name)
-                return scenario.name, Played(recording=broken, stuck=f"broke off: {error!r}")
-
+    The ring of those without flags looks at all namespaces, so it comes first and alone.
+    """
+    found: dict[str, Played] = {}
+    recorded = (scenarios.trace(selection.folder() / one.name) for one in chosen)
+    shown = kinds(line for lines in recorded for line in lines)
     async with (
         Stub() as stub,
         Kube(plane.kubeconfig()) as kube,
         Kube(plane.kubeconfig("kubelet")) as node,
         Kubelet(node, ready_after_s=FLAGGERS_POD_DELAY_S / SCALE) as kubelet,
-        Ring(kubeconfig=plane.kubeconfig, nats=nats_url, settings=ring_settings(stub)),
+        Recorder(kube, stub, shown) as recorder,
     ):
-        stage = Stage(kube=kube, kubelet=kubelet, stub=stub, scale=SCALE)
-        return dict(await asyncio.gather(*(one(scenario, stage) for scenario in chosen)))
+        stage = Stage(kube=kube, kubelet=kubelet, stub=stub, recorder=recorder, scale=SCALE)
+        groups = selection.by_flags(chosen)
+        alone = [group for group in groups if not group[0]]
+        for together in (alone, groups[len(alone) :]):
+            starting = asyncio.Lock()
+            rings = (play_with(*group, stage, plane, folder, starting) for group in together)
+            for played in await asyncio.gather(*rings):
+                found |= played
+    return found
 
 
-def ring_settings(stub: Stub) -> dict[str, str]:
+async def play_with(
+    flags: Sequence[str],
+    chosen: Sequence[Scenario],
+    stage: Stage,
+    plane: ControlPlane,
+    folder: Path,
+    starting: asyncio.Lock,
+) -> dict[str, Played]:
+    """Plays scenarios against a ring with these flags of Flagger's."""
+    from tests.ring import Ring
+
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(scenario: Scenario) -> tuple[str, Played]:
+        async with gate:
+            try:
+                told = last_words(scenario)
+                played = await play(scenario, stage, PATIENCE_S, waits(scenario), told)
+            except (ApiError, *UNREACHABLE) as error:
+                played = Played(stuck=f"broke off: {error!r}")
+        lines = [*played.lines, *({"src": "final"} | each for each in played.final)]
+        lines_of(scenario.name, folder).write_text("".join(f"{json.dumps(x)}\n" for x in lines))
+        return scenario.name, played
+
+    hosts = Hosts(
+        prometheus=stage.stub.url("prometheus", "builtin"),
+        hooks=stage.stub.url("hook"),
+        chat=stage.stub.url("chat"),
+    )
+    settings = ring_settings(hosts) | scenarios.settings(flags, hosts)
+    if flags:
+        (scenario,) = chosen
+        settings["SERINUS_NAMESPACE"] = scenario.name
+    nats = folder / f"nats-{chosen[0].name}"
+    with nats_server(nats) as bus:
+        ring = Ring(kubeconfig=plane.kubeconfig, nats=bus.url, settings=settings, services=SERVICES)
+        async with contextlib.AsyncExitStack() as stack:
+            # One after the other: every start wants a processor for itself.
+            async with starting:
+                await stack.enter_async_context(ring)
+            return dict(await asyncio.gather(*map(one, chosen)))
+
+
+def waits(scenario: Scenario) -> dict[int, When]:
+    """What the script's steps wait for where our run is meant to take another course."""
+    concerned = (row for row in deliberate() if row.concerns(scenario.name))
+    return {step: when for row in concerned for step, when in row.waits.items()}
+
+
+def last_words(scenario: Scenario) -> str:
+    """The text of the last event of the run, "" where it depends on the moment of its end."""
+    concerned = [row for row in deliberate() if row.concerns(scenario.name)]
+    if any("events" in row.apart for row in concerned):
+        return ""
+    here = [row.here["events"] for row in concerned if "events" in row.here]
+    if here:
+        return str(here[0][-1]).partition(" ")[2]
+    told = story(scenarios.trace(selection.folder() / scenario.name)).events
+    return told[-1].message if told else ""
+
+
+def ring_settings(hosts: Hosts) -> dict[str, str]:
     """What Flagger's flags were when the runs were recorded, in our words."""
     return {
-        "SERINUS_METRICS_SERVER": stub.url("prometheus", "builtin"),
-        "SERINUS_EVENT_WEBHOOK": stub.url("hook", EVENTS),
-        "SERINUS_MESH_PROVIDER": "traefik",
+        "SERINUS_METRICS_SERVER": hosts.prometheus,
+        "SERINUS_EVENT_WEBHOOK": f"{hosts.hooks}/{EVENTS}",
         "SERINUS_MIN_INTERVAL_S": "0.1",
         "SERINUS_SETTLE_S": "0",
     }
 
 
+def lines_of(name: str, folder: Path) -> Path:
+    """Our observations of one run, and the workloads at its end."""
+    return folder / f"{name}.jsonl"
+
+
 def judge(name: str, played: Played, rows: Sequence[Deliberate], folder: Path) -> Result:
-    lines = folder / f"{name}.jsonl"
-    played.recording.write(lines)
-    ours = story(played.recording.lines)
-    theirs = story(scenarios.trace(selection.folder() / name))
-    return Result(played, compare(name, theirs, ours, rows, played.stuck), lines)
+    recorded = selection.folder() / name
+    theirs = story(scenarios.trace(recorded), scenarios.final(recorded))
+    ours = story(played.lines, played.final)
+    return Result(played, compare(name, theirs, ours, rows, played.stuck), lines_of(name, folder))

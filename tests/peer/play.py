@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import msgspec
-from tests.peer.record import KINDS, Recording
+from tests.peer.record import Recorder, Recording
 from tests.peer.scenario import Hook, Hosts, Scenario, Step, When, adapted, adapted_patch
+from tests.peer.story import plain_text
 from tests.servers.kube import ApiError, Kube
 from tests.servers.kubelet import Kubelet
 from tests.servers.stub import Script, Stub
+
+from serinus.router.workloads.catalog import WORKLOADS
 
 Obj = dict[str, Any]
 
@@ -30,61 +34,85 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     kube: Kube
     kubelet: Kubelet
     stub: Stub
+    recorder: Recorder
     scale: float
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
-    """One run: its observations, and the step that never came about, if any."""
+    """One run: its observations, the workloads at its end, and the step that never came about."""
 
-    recording: Recording
+    lines: list[Obj] = []
+    final: list[Obj] = []
     stuck: str = ""
 
 
-async def play(scenario: Scenario, stage: Stage, patience_s: float) -> Played:
+async def play(
+    scenario: Scenario,
+    stage: Stage,
+    patience_s: float,
+    waits: Mapping[int, When] | None = None,
+    last_words: str = "",
+) -> Played:
     """Runs one scenario in a namespace of its own.
 
     A step that waits for `patience_s` seconds in which nothing at all happens is given up.
+    `waits` has other conditions for some steps (from 1): what comes about in our run.
+    `last_words` is the text of the last event: events come behind what they tell, and on a busy
+    machine far behind.
     """
-    recording = Recording(scenario.name)
     script = stage.stub.script(scenario.name)
     script.set_prometheus(scenario.prometheus)
     script.set_chat(scenario.chat_status)
     set_hooks(script, scenario.hooks)
     stage.kubelet.set_rules(scenario.name, scenario.environment.kubelet)
+    recording = stage.recorder.start(scenario.name)
     await stage.kube.namespace(scenario.name)
-    stage.stub.listeners.append(recording.hear)
-    tasks = [asyncio.create_task(recording.watch(stage.kube, *kind)) for kind in KINDS]
-    if scenario.environment.http_route_status != "none":
-        tasks.append(asyncio.create_task(accept_routes(scenario, stage, recording)))
+    gateway = asyncio.create_task(accept_routes(scenario, stage, recording))
     try:
-        stuck = await _steps(scenario, stage, recording, patience_s)
+        stuck = await _steps(scenario, stage, recording, patience_s, waits or {})
+        with contextlib.suppress(TimeoutError):
+            await recording.until(partial(_is_told, recording, last_words), patience_s)
         await recording.quiet(for_s=5 / stage.scale, at_most_s=20 / stage.scale)
+        if not recording.canary():
+            with contextlib.suppress(TimeoutError):
+                await recording.until(recording.is_clean, patience_s)
+        final = [
+            one
+            for row in WORKLOADS.values()
+            for one in await stage.kube.list(row.api_version, row.kind, scenario.name)
+        ]
     finally:
-        stage.stub.listeners.remove(recording.hear)
-        await _end(tasks)
+        stage.recorder.stop(scenario.name)
+        gateway.cancel()
+        (outcome,) = await asyncio.gather(gateway, return_exceptions=True)
         await stage.kube.delete("v1", "Namespace", None, scenario.name)
-    return Played(recording=recording, stuck=stuck)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Ends the watchers; one that had ended by itself has seen too little, so its error counts."""
-    for task in tasks:
-        task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
+        if isinstance(outcome, Exception):
             raise outcome
+    return Played(lines=recording.lines, final=final, stuck=stuck)
 
 
-async def _steps(scenario: Scenario, stage: Stage, recording: Recording, patience_s: float) -> str:
+def _is_told(recording: Recording, text: str) -> bool:
+    told = (line["message"] for line in reversed(recording.lines) if line["src"] == "event")
+    return not text or any(plain_text(message) == text for message in told)
+
+
+async def _steps(
+    scenario: Scenario,
+    stage: Stage,
+    recording: Recording,
+    patience_s: float,
+    waits: Mapping[int, When],
+) -> str:
     """Does all steps; the first one that waited in vain, or nothing."""
     start = 0
     for number, step in enumerate(scenario.steps, 1):
+        when = waits.get(number, step.when)
         since = _Since(recording, start, FLAGGERS_INTERVAL_S / stage.scale)
-        await asyncio.sleep(step.when.seconds / stage.scale)
+        await asyncio.sleep(when.seconds / stage.scale)
         try:
-            await recording.until(partial(since.holds, step.when), patience_s)
+            await recording.until(partial(since.holds, when), patience_s)
         except TimeoutError:
-            wanted = {key: value for key, value in msgspec.to_builtins(step.when).items() if value}
+            wanted = {key: value for key, value in msgspec.to_builtins(when).items() if value}
             return f"step {number} waited for {wanted}: nothing happened for {patience_s:.0f} s"
         # From here, not from the stimulus: where Flagger waits for its next look, we are past it.
         start = len(recording.lines)
@@ -195,6 +223,8 @@ async def accept_routes(scenario: Scenario, stage: Stage, recording: Recording) 
     A refusal comes after the initialisation, as it did when it was recorded.
     """
     wanted = scenario.environment.http_route_status
+    if wanted == "none":
+        return
     accepted = wanted["accepted"] if isinstance(wanted, dict) else "True"
     async for change, route in stage.kube.watch(*ROUTE, scenario.name):
         meta = route["metadata"]

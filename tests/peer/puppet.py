@@ -19,7 +19,15 @@ from tests.servers.waiting import eventually
 Obj = dict[str, Any]
 
 CANARY = ("flagger.app/v1beta1", "Canary")
-STATUS = ("phase", "canaryWeight", "failedChecks", "iterations")
+STATUS = (
+    "phase",
+    "canaryWeight",
+    "failedChecks",
+    "iterations",
+    "lastAppliedSpec",
+    "trackedConfigs",
+    "conditions",
+)
 PATIENCE_S = 30.0
 
 

@@ -169,7 +169,7 @@ def _routes(row: Row, exposure: Exposure, spec: CanarySpec, recorded: Live, line
     """The weights, the mirror and the cookies that a recorded object holds."""
     analysis = analysis_of(spec)
     text = json.dumps(line["spec"])
-    wanted = Routes()
+    wanted = Routes(match=analysis.match if analysis.iterations > 0 else ())
     if analysis.session_affinity is not None:
         values = {"canary": "", "primary": "", "previous": ""}
         for match in _SET_COOKIE.finditer(text):
@@ -177,7 +177,7 @@ def _routes(row: Row, exposure: Exposure, spec: CanarySpec, recorded: Live, line
             role = "previous" if match["age"] == "-1" else "primary" if is_primary else "canary"
             values[role] = match[1]
         cookies = Cookies(settings=analysis.session_affinity, primary_max_age_s=10, **values)
-        wanted = Routes(cookies=cookies)
+        wanted = msgspec.structs.replace(wanted, cookies=cookies)
     seen = row.mesh.observe(exposure, wanted, recorded)
     now = seen.routes if isinstance(seen, NotYet) else seen
     now = now or wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment = Environment()
     crds: Any = None
 
+    def manifests(self, kind: str) -> list[Obj]:
+        """What is applied of one kind, in all steps."""
+        return [one for step in self.steps for one in step.apply if one["kind"] == kind]
+
 
 class Hosts(msgspec.Struct, frozen=True, kw_only=True):
     """Where the recorded names lead in this run."""
@@ -105,6 +109,21 @@ def trace(folder: Path) -> list[Obj]:
     """The recorded observations, in order."""
     with (folder / "trace.jsonl").open() as lines:
         return [json.loads(line) for line in lines]
+
+
+def final(folder: Path) -> list[Obj]:
+    """The objects that were there at the end of the run."""
+    last = sorted((folder / "final").glob("*.yaml"))[-1:]
+    return [one for file in last for one in yaml.safe_load_all(file.read_text()) if one]
+
+
+def settings(flags: Sequence[str], hosts: Hosts) -> dict[str, str]:
+    """The controller's flags as our settings, which have the same names."""
+    found = {}
+    for flag in flags:
+        name, _, value = flag.lstrip("-").partition("=")
+        found["SERINUS_" + name.upper().replace("-", "_")] = _rehosted(value or "true", hosts)
+    return found
 
 
 def adapted(manifest: Obj, hosts: Hosts, scale: float) -> Obj:
@@ -132,6 +151,10 @@ def adapted_patch(patch: list[Obj] | Obj, hosts: Hosts, scale: float) -> list[Ob
         for operation in found:
             if operation["path"] == "/spec/analysis/interval":
                 operation["value"] = faster(operation["value"], scale)
+        return found
+    analysis = (found.get("spec") or {}).get("analysis") or {}
+    if "interval" in analysis:
+        analysis["interval"] = faster(analysis["interval"], scale)
     return found
 
 

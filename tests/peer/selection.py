@@ -1,25 +1,26 @@
-"""Which recorded runs are replayed, and why the others of these meshes are not. Pure."""
+"""Which recorded runs are replayed, and why the others are not. Pure.
+
+A run is played when the catalogs have rows for its mesh, its target and its autoscaler, and no word
+of it is in LEFT_OUT: a new row brings its runs along.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from tests.peer.scenario import Scenario, read
 from tests.servers.process import ServerError
 
+from serinus.router.meshes.catalog import MESHES
+from serinus.router.scalers.catalog import SCALERS
+from serinus.router.workloads.catalog import WORKLOADS
+
 ROOT = Path(__file__).resolve().parents[2]
-MESHES = ("traefik", "gatewayapi:v1", "gatewayapi:v1beta1", "kubernetes")
-CANARY = frozenset({"canary", "stepWeight", "stepWeights"})
-# Not the strategy that is compared here, although they step: each has its own row of features.
-LEFT_OUT = {
-    "affinity-gateway": "session affinity",
-    "mirror-canary-gateway-stuck": "mirrored traffic",
-    "target-service-clusterip": "targets of kind Service",
-}
-# On provider kubernetes Flagger turns weights into iterations; these show what it makes of them.
-COERCED = ("canary-on-kubernetes", "provider-kubernetes-healthy", "provider-kubernetes-rollback")
+# Name or feature of runs that are not played, and why.
+LEFT_OUT: Mapping[str, str] = {}
 
 
 def folder() -> Path:
@@ -36,21 +37,52 @@ def folder() -> Path:
     return found
 
 
+# Whose CRDs are needed beyond those that every API server of ours gets.
+PROJECTS = (
+    "apisix",
+    "appmesh",
+    "contour",
+    "gloo",
+    "istio",
+    "keda",
+    "kuma",
+    "smi",
+)
+
+
 def everything() -> Sequence[Scenario]:
     """All recorded runs, by name."""
     return [read(one.parent) for one in sorted(folder().glob("*/scenario.yaml"))]
 
 
 def selected() -> Sequence[Scenario]:
-    """The runs of the canary strategy on the meshes that there are."""
-    return [one for one in everything() if is_selected(one)]
+    """The runs that are played."""
+    return [one for one in everything() if not missing(one) and not left_out(one)]
 
 
-def is_selected(scenario: Scenario) -> bool:
-    if scenario.name in LEFT_OUT or scenario.crds is not None:
-        return False
-    if scenario.name in COERCED:
-        return True
-    # The one run without a provider of its own takes it from a flag, which is our ring's too.
-    on_our_meshes = (scenario.provider or "traefik") in MESHES
-    return on_our_meshes and not CANARY.isdisjoint(scenario.features)
+def missing(scenario: Scenario) -> str:
+    """What the catalogs have no row for, or ""."""
+    if scenario.crds is not None:
+        return f"CRDs {scenario.crds}"
+    mesh = scenario.provider or "traefik"  # the one run without takes it from a flag
+    if mesh not in MESHES:
+        return f"mesh {mesh}"
+    for canary in scenario.manifests("Canary"):
+        target = canary["spec"]["targetRef"]["kind"]
+        if target not in WORKLOADS:
+            return f"target {target}"
+        scaler = canary["spec"].get("autoscalerRef")
+        if scaler and scaler["kind"] not in SCALERS:
+            return f"autoscaler {scaler['kind']}"
+    return ""
+
+
+def left_out(scenario: Scenario) -> Sequence[str]:
+    """The words of LEFT_OUT that apply."""
+    return [word for word in (scenario.name, *scenario.features) if word in LEFT_OUT]
+
+
+def by_flags(chosen: Sequence[Scenario]) -> Sequence[tuple[Sequence[str], Sequence[Scenario]]]:
+    """Runs of equal controller flags together; those without any come first."""
+    ordered = sorted(chosen, key=lambda one: one.controller.flags)
+    return [(flags, list(row)) for flags, row in groupby(ordered, lambda o: o.controller.flags)]

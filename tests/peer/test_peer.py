@@ -9,6 +9,9 @@ from tests.peer import selection
 from tests.peer.compare import Deliberate
 from tests.peer.conftest import Result
 
+# The first test waits until all runs are over.
+pytestmark = pytest.mark.timeout(900)
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "name" in metafunc.fixturenames:

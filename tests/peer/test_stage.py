@@ -12,6 +12,7 @@ from tests.peer import selection
 from tests.peer.compare import compare
 from tests.peer.play import Played, Stage, play
 from tests.peer.puppet import Puppet
+from tests.peer.record import Recorder, kinds
 from tests.peer.story import story
 from tests.servers.control_plane import ControlPlane, control_plane
 from tests.servers.kube import Kube
@@ -38,8 +39,9 @@ async def acted_out(
         Kube(plane.kubeconfig()) as kube,
         Kube(plane.kubeconfig("kubelet")) as node,
         Kubelet(node, ready_after_s=1 / FASTER) as kubelet,
+        Recorder(kube, stub, kinds(lines)) as recorder,
     ):
-        stage = Stage(kube=kube, kubelet=kubelet, stub=stub, scale=FASTER)
+        stage = Stage(kube=kube, kubelet=kubelet, stub=stub, recorder=recorder, scale=FASTER)
         puppet = asyncio.create_task(Puppet(scenario, lines, kube, stub).act())
         try:
             return await play(scenario, stage, patience_s)
@@ -58,7 +60,7 @@ async def test_a_faithful_actor_is_found_equal(name: str, plane: ControlPlane) -
 
     played = await acted_out(name, plane, lines)
 
-    verdict = compare(name, story(lines), story(played.recording.lines))
+    verdict = compare(name, story(lines), story(played.lines))
     assert played.stuck == ""
     assert verdict.differences == (), "\n".join(verdict.differences)
 
@@ -74,7 +76,7 @@ async def test_an_actor_that_skips_a_step_is_found_out(plane: ControlPlane) -> N
 
     played = await acted_out(name, plane, without(lines, at_40))
 
-    found = compare(name, story(lines), story(played.recording.lines)).differences
+    found = compare(name, story(lines), story(played.lines)).differences
     assert [text.partition(":")[0] for text in found] == ["weights", "objects"]
 
 

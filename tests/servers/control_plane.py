@@ -85,9 +85,15 @@ class ControlPlane:
     what a service may do is the business of the chart's tests.
     """
 
-    def __init__(self, folder: Path, controllers: Sequence[str] = CONTROLLERS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        controllers: Sequence[str] = CONTROLLERS,
+        crds: Sequence[Path] = (),
+    ) -> None:
         self.folder = folder
         self._controllers = controllers
+        self._crds = crds
         self.certificate = folder / "server.crt"
         self.audit_log = folder / "audit.log"
         self._programs = build.programs()
@@ -127,7 +133,7 @@ class ControlPlane:
         self._launch("etcd", self._etcd_flags())
         self.start_api_server()
         # The garbage collector learns of new kinds only every 30 s: CRDs come before it.
-        self.install_crds(crds.files())
+        self.install_crds([*crds.files(), *self._crds])
         self._launch("kube-controller-manager", self._controller_manager_flags())
 
     def start_api_server(self) -> None:
@@ -245,9 +251,14 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane(folder: Path, controllers: Sequence[str] = CONTROLLERS) -> Iterator[ControlPlane]:
-    """A running control plane with its files in `folder`; everything is ended at the end."""
-    plane = ControlPlane(folder, controllers)
+def control_plane(
+    folder: Path, controllers: Sequence[str] = CONTROLLERS, crds: Sequence[Path] = ()
+) -> Iterator[ControlPlane]:
+    """A running control plane with its files in `folder`; everything is ended at the end.
+
+    `crds` are files of CRDs beyond those that every test's API server gets.
+    """
+    plane = ControlPlane(folder, controllers, crds)
     try:
         plane.start()
         yield plane

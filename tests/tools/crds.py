@@ -22,6 +22,7 @@ SOURCES = {
     ),
     "gloo": ("github.com/solo-io/gloo", "install/helm/gloo/crds/*.solo.io_v1_*.yaml"),
     "istio": ("istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
+    "keda": ("github.com/kedacore/keda/v2", "config/crd/bases/keda.sh_*.yaml"),
     "knative": ("knative.dev/serving", "config/core/300-resources/*.yaml"),
     "traefik": (
         "github.com/traefik/traefik/v3",

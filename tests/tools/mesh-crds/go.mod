@@ -3,6 +3,7 @@ module serinus/tests/tools/crds
 go 1.24.0
 
 require (
+	github.com/kedacore/keda/v2 v2.20.2
 	github.com/projectcontour/contour v1.33.6
 	github.com/solo-io/gloo v1.22.1
 	github.com/traefik/traefik/v3 v3.7.9

@@ -130,3 +130,16 @@ def test_a_primary_that_is_not_ready_holds_up_the_analysis() -> None:
     story.see_primary(readiness=Readiness(state="waiting", text="1 of 2")).tick()
     assert story.status.canary_weight == 20
     assert "web-primary.test not ready: 1 of 2" in story.texts
+
+
+def test_rollout_hooks_hear_of_progress_whatever_is_waited_for() -> None:
+    """Reference 6.3: receivers tell rollout hooks from others by the phase."""
+    gate = {"name": "gate", "type": "confirm-promotion", "url": "http://h/gate"}
+    story = Story(step_weight=50, max_weight=50, webhooks=[LOAD, gate]).initialised().push("v2")
+    story.hook = lambda ask: HookAnswer(key=ask.key, passed=ask.hook.name != "gate")
+    story.tick().tick()
+    assert story.status.phase == "WaitingPromotion"
+    story.tick()
+
+    assert {a.phase for a in story.asked if isinstance(a, HookAsk)} == {"Progressing"}
+    assert names(story).count("load") > 1

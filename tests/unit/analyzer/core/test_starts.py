@@ -132,3 +132,15 @@ def test_a_fix_that_comes_at_once_waits_until_everybody_is_on_the_canary_that_wa
     story.obedient = True
     story.settle().look()
     assert (story.status.phase, story.status.canary_weight) == ("Progressing", 100)
+
+
+def test_a_primary_that_never_came_up_was_not_promoted() -> None:
+    """It was made from the target, and that is all; nothing is told of a copy."""
+    story = Story(step_weight=20)
+    story.obedient = False
+    stuck = Readiness(state="stuck", text="exceeded its progress deadline")
+    story.see_primary(found=True, promoted=revision("v1"), readiness=stuck).look()
+    story.look()
+
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Failed", "")
+    assert not any("was copied" in text for text in story.texts)

@@ -154,3 +154,11 @@ def test_an_unknown_mesh_is_refused_in_the_routers_words() -> None:
     routes = a_routes_observed(refused="UnknownMesh", error="unknown mesh 'x'; known: traefik")
     (found,) = problems(a_rollout(routes=routes))
     assert (found.path, found.message) == ("spec.provider", "unknown mesh 'x'; known: traefik")
+
+
+def test_a_refusal_that_follows_from_a_worse_problem_is_not_one_of_its_own() -> None:
+    """It would send people to a field that has nothing to do with it."""
+    spec = a_canary_spec(target_ref=ObjectRef(api_version="apps/v1", kind="", name=""))
+    routes = a_routes_observed(refused="Unsupported", error="no selector label")
+
+    assert paths(a_rollout(spec=spec, routes=routes)) == ["spec.targetRef"]

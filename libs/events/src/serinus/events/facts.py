@@ -203,10 +203,12 @@ class IntentRefused(Fact, frozen=True, tag="fact.intent.refused.v1"):
 
     reason  Diverged: the target no longer runs the analysed revision; Unsupported: the mesh cannot;
             UnknownMesh; Foreign: an object in the way belongs to somebody else
+    why     in words; no text, because the analyzer is the one to tell people, and tells them once
     """
 
     intent: str = ""
     reason: str = ""
+    why: str = ""
 
 
 class AlertSent(Fact, frozen=True, tag="fact.alert.sent.v1"):

@@ -283,9 +283,9 @@ class Desks:
                 phase=intent.phase,
                 revision=intent.revision,
                 severity="Warning",
-                text=refusal.text,
                 intent=intent.id,
                 reason=refusal.reason,
+                why=refusal.text,
             )
         )
         desk.refused = (intent.id, refusal.text)

@@ -106,7 +106,7 @@ def _coercions(m: Moment) -> Facts:
 def _check(m: Moment) -> Decision:
     facts: Facts = ()
     for index, hook in enumerate(m.hooks("rollout")):
-        ask = m.hook_ask(hook, index)
+        ask = m.hook_ask(hook, index, "Progressing")
         answer = m.hook_answer(ask)
         if answer is None:
             return Decision(reason="rollout_hook", status=m.status, asks=(ask,), facts=facts)

@@ -84,6 +84,8 @@ def copied_after_all(m: Moment) -> Decision | None:
     if m.status.phase != "Failed" or failed_promotion(m.status):
         return None
     given, status = m.seen.primary.promoted, m.status
+    if not status.last_promoted_spec:
+        return None  # the primary was made and never came up; nothing was promoted
     if given != status.last_applied_spec or given in ("", status.last_promoted_spec):
         return None
     told = m.tell(RolloutWarned, say.copied_after_all(m.t), warning=True)

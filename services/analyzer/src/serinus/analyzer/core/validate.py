@@ -24,15 +24,18 @@ BUILTIN_METRICS = ("request-success-rate", "request-duration")
 
 
 def problems(rollout: Rollout) -> tuple[Problem, ...]:
-    """Everything that keeps this canary from being worked on, first the most basic."""
-    return (
+    """Everything that keeps this canary from being worked on, first the most basic.
+
+    The router refuses what follows from the others, too; it is heard when there are none.
+    """
+    found = (
         *rollout.seen.problems,
         *_target(rollout),
         *_service(rollout),
         *_analysis(rollout),
         *_references(rollout),
-        *_refused(rollout),
     )
+    return found or tuple(_refused(rollout))
 
 
 def blocking(phase: str, found: tuple[Problem, ...]) -> tuple[Problem, ...]:
