@@ -22,6 +22,8 @@ from serinus.sandbox.servers import NotStarted, program
 
 INITIALISED_S = 40.0
 RELEASE_S = 90.0
+LAST_WORDS = ("Promotion completed!", "Canary failed!")
+LAST_WORDS_S = 3.0
 AFTERMATH_S = 4.0
 
 
@@ -115,7 +117,7 @@ class _Stage:
 
     async def _release(self, screen: Screen, title: str, image: str) -> Release:
         watching = self._watching
-        already = len(watching.moments)
+        already, before = len(watching.moments), len(watching.told)
         words = ("set", "image", f"deployment/{manifests.NAME}", f"{manifests.NAME}={image}")
         screen.command("kubectl", *words)
         pushed_at = time.time()
@@ -127,7 +129,13 @@ class _Stage:
             fresh = watching.moments[already:]
             return bool(fresh) and fresh[-1].phase in ("Succeeded", "Failed")
 
+        def told() -> bool:
+            screen.refresh()
+            return any(fact.text.startswith(LAST_WORDS) for fact in watching.told[before:])
+
         in_time = await watching.until(ended, RELEASE_S)
+        # The status is written first and told a moment later: people want the end of the story.
+        await watching.until(told, LAST_WORDS_S)
         screen.end()
         if not in_time:
             raise Trouble(self._stuck(f"the {title} release did not end"))
