@@ -122,21 +122,18 @@ class Referee:
 def referee(
     control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Referee]:
-    """With the CRDs of every mesh in the catalog; taken away again afterwards."""
+    """With the CRDs of every mesh in the catalog."""
     folder = tmp_path_factory.mktemp("mesh-crds")
-    here = set(control_plane.kubectl("get", "crd", "-o", "name").split())
     files = []
     for name, crd in definitions().items():
-        if f"customresourcedefinition.apiextensions.k8s.io/{name}" not in here:
-            files.append(folder / f"{name}.yaml")
-            files[-1].write_text(yaml.safe_dump(crd))
+        files.append(folder / f"{name}.yaml")
+        files[-1].write_text(yaml.safe_dump(crd))
     control_plane.install_crds(files)
     control_plane.kubectl("create", "namespace", "shop")
     referee = Referee(control_plane)
     yield referee
     referee.close()
     control_plane.kubectl("delete", "namespace", "shop", "--wait=false")
-    control_plane.kubectl("delete", "--wait=false", *(f"--filename={file}" for file in files))
 
 
 def accepted(referee: Referee, document: Obj) -> None:

@@ -166,8 +166,8 @@ class ControlPlane:
         return done.stdout
 
     def install_crds(self, files: Sequence[Path]) -> None:
-        """Creates the CRDs in these files and waits until all of them are served."""
-        self.kubectl("create", *(f"--filename={file}" for file in files))
+        """Makes the CRDs in these files what they say and waits until all of them are served."""
+        self.kubectl("apply", "--server-side", *(f"--filename={file}" for file in files))
         self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
 
     def stop(self) -> None:
