@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,10 @@ from tests.servers.kubelet import Kubelet
 from tests.servers.waiting import eventually
 
 from serinus.events import IntentRefused, ObjectRef
+from serinus.kube.revision import revised, template_hash
+from serinus.router.core.objects import LIVE_REVISION
 
+KNATIVE = "serving.knative.dev/v1"
 KUMA = "kuma.io/v1alpha1"
 INGRESS = "networking.k8s.io/v1"
 
@@ -28,6 +32,28 @@ async def nginx(
     ref = ObjectRef(api_version=INGRESS, kind="Ingress", name="public")
     made.exposure = msgspec.structs.replace(made.exposure, ingress=ref)
     await made.set_up()
+    async with running(control_plane, made):
+        yield made
+
+
+@pytest.fixture
+async def knative(control_plane: ControlPlane, kube: Kube, namespace: str) -> AsyncIterator[Bench]:
+    """A Knative Service with its first revision; Knative itself is played by the test."""
+    services = [file for file in crds.of_mesh("knative") if "service" in file.name]
+    control_plane.install_crds(services)
+    made = Bench(kube, namespace, "knative")
+    target = ObjectRef(api_version=KNATIVE, kind="Service", name="web")
+    made.exposure = msgspec.structs.replace(made.exposure, service=None, route=target)
+    await made.set_up()
+    await kube.apply(
+        {
+            "apiVersion": KNATIVE,
+            "kind": "Service",
+            "metadata": {"name": "web"},
+            "spec": {"template": {"spec": {"containers": [{"image": "example.test/web:1"}]}}},
+        },
+        namespace,
+    )
     async with running(control_plane, made):
         yield made
 
@@ -122,3 +148,58 @@ async def test_a_name_that_another_namespace_has_is_refused(kuma: Bench, kube: K
     now = await kube.get(KUMA, "TrafficRoute", None, name)
     assert theirs["metadata"]["resourceVersion"] == now["metadata"]["resourceVersion"]
     await kube.delete(KUMA, "TrafficRoute", None, name)
+
+
+async def test_a_knative_service_is_split_promoted_and_given_back(
+    knative: Bench, kube: Kube
+) -> None:
+    """One object, whose template stays the user's to the last field."""
+    target = ObjectRef(api_version=KNATIVE, kind="Service", name="web")
+
+    async def reports(latest: str) -> Obj:
+        """Knative makes a revision and follows the traffic."""
+        now = await kube.get(KNATIVE, "Service", knative.namespace, "web")
+        status = {
+            "observedGeneration": now["metadata"]["generation"],
+            "latestCreatedRevisionName": latest,
+            "latestReadyRevisionName": latest,
+            "traffic": now["spec"].get("traffic"),
+        }
+        return await kube.patch(
+            KNATIVE, "Service", knative.namespace, "web", {"status": status}, "/status"
+        )
+
+    async def settles(latest: str, **wish: Any) -> Obj:
+        found = await reports(latest)
+        intent = knative.intent(
+            target=target, _revision=template_hash(revised(found), kind="Service"), **wish
+        )
+        await knative.send(intent)
+
+        async def followed() -> bool:
+            await reports(latest)
+            return any(news.settled for news in knative.news())
+
+        await eventually(followed, f"{latest} settled", BOUND_S)
+        return await kube.get(KNATIVE, "Service", knative.namespace, "web")
+
+    first = await settles("web-00001")
+    assert "web-00001" == first["metadata"]["annotations"][LIVE_REVISION]
+    image = {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "web:2"}
+    await kube.patch(KNATIVE, "Service", knative.namespace, "web", [image])
+
+    shared = await settles("web-00002", weight=20, canary="running")
+    promoted = await settles("web-00002", weight=20, canary="running", promote=True)
+    alone = await settles("web-00002")
+
+    assert [20, 80] == [one["percent"] for one in shared["spec"]["traffic"]]
+    assert "web-00001" == shared["spec"]["traffic"][1]["revisionName"]
+    assert "web-00002" == promoted["metadata"]["annotations"][LIVE_REVISION]
+    assert [0, 100] == [one["percent"] for one in alone["spec"]["traffic"]]
+    assert "web-00002" == alone["spec"]["traffic"][1]["revisionName"]
+
+    given_back = await settles("web-00002", canary="as-is", _release=True)
+
+    assert "traffic" not in given_back["spec"]
+    assert "annotations" not in given_back["metadata"]
+    assert "web:2" == given_back["spec"]["template"]["spec"]["containers"][0]["image"]

@@ -72,7 +72,21 @@ def _upstream(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
     return {"upstream": ref}, [source]
 
 
+def _knative(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
+    """A Knative Service with its first revision: the target, and the route."""
+    source: Obj = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {"template": {"spec": {"containers": [{"image": "example.test/web:1"}]}}},
+        "status": {"latestCreatedRevisionName": "web-00001"},
+    }
+    ref = ObjectRef(api_version="serving.knative.dev/v1", kind="Service", name=NAME)
+    return {"route": ref}, [source]
+
+
 GIVEN: dict[str, Given] = {
+    "knative": _knative,
     "apisix": _apisix_route,
     "gloo": _upstream,
     "nginx": _ingress,

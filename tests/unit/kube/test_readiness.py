@@ -189,6 +189,36 @@ def test_a_daemon_sets_deadline_runs_from_the_canarys_last_transition() -> None:
     assert daemon_set_deadline_text(60) == "exceeded its progressDeadlineSeconds: 60"
 
 
+@pytest.mark.parametrize(
+    ("status", "readiness"),
+    [
+        (
+            {"latestCreatedRevisionName": "web-2", "latestReadyRevisionName": "web-2"},
+            Readiness("ready"),
+        ),
+        (
+            {"latestCreatedRevisionName": "web-2", "latestReadyRevisionName": "web-1"},
+            Readiness("waiting", "revision web-2 is not ready"),
+        ),
+        ({}, Readiness("waiting", "revision of it is not ready")),
+    ],
+)
+def test_a_knative_service_is_as_ready_as_its_newest_revision(
+    status: dict[str, str], readiness: Readiness
+) -> None:
+    """Of this generation; no deadline is applied."""
+    service: Obj = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "generation": 2},
+        "status": {**status, "observedGeneration": 2},
+    }
+
+    assert looked_at(service) == readiness
+    service["metadata"]["generation"] = 3
+    assert looked_at(service).state == "waiting"
+
+
 def test_other_kinds_are_always_ready() -> None:
     assert looked_at({"kind": "Service", "metadata": {"name": "web"}}) == Readiness("ready")
 

@@ -14,7 +14,7 @@ from tests.builders import (
 
 from serinus.analyzer.core.desired import desired, failed_promotion, mesh_of, routes
 from serinus.analyzer.core.rollout import Policy
-from serinus.events import Intent, Problem
+from serinus.events import Intent, ObjectRef, Problem
 from serinus.events.canary import HttpMatch, SessionAffinity, StringMatch
 
 MATCH = (HttpMatch(headers={"x-canary": StringMatch(exact="insider")}),)
@@ -172,3 +172,12 @@ def test_the_same_wish_has_the_same_id_whatever_the_checks_said() -> None:
     one = intent("Progressing", canary_weight=20, failed_checks=0)
     two = intent("Progressing", canary_weight=20, failed_checks=3)
     assert one.id == two.id
+
+
+def test_a_knative_target_is_the_route_itself() -> None:
+    target = ObjectRef(api_version="serving.knative.dev/v1", kind="Service", name="web")
+    spec = a_canary_spec(provider="knative", target_ref=target, service=None)
+
+    exposure = desired(a_rollout(spec=spec)).exposure
+
+    assert (target, "web", None) == (exposure.route, exposure.name, exposure.service)

@@ -18,6 +18,7 @@ from serinus.analyzer.core.validate import blocking, holding, problems
 from serinus.events import CanarySpec, MetricTemplateSpec, Problem
 from serinus.events.canary import (
     AlertRef,
+    AutoscalerRef,
     MetricProvider,
     ObjectRef,
     ProviderRef,
@@ -76,6 +77,42 @@ def test_a_query_that_renders_is_none() -> None:
     query = "up{app='{{ target }}', x='{{ variables.x }}'}[{{ interval }}]"
     metric = a_metric("mine", query=query, template_variables={"x": "1"})
     assert problems(a_rollout(spec=spec_with(metrics=(metric,)))) == ()
+
+
+KNATIVE = ObjectRef(api_version="serving.knative.dev/v1", kind="Service", name="web")
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        (
+            a_canary_spec(target_ref=KNATIVE, service=None),
+            "can't use traefik provider with Knative Service as target",
+        ),
+        (
+            a_canary_spec(provider="knative"),
+            "can't use apps/v1/Deployment as target if provider is set to knative",
+        ),
+        (
+            a_canary_spec(
+                provider="knative",
+                target_ref=KNATIVE,
+                service=None,
+                autoscaler_ref=AutoscalerRef(kind="ScaledObject", name="web"),
+            ),
+            "can't use autoscaler with Knative Service",
+        ),
+    ],
+)
+def test_knative_is_for_knative_services_only(spec: CanarySpec, why: str) -> None:
+    """The reference's texts (1.9)."""
+    assert [why] == [problem.message for problem in problems(a_rollout(spec=spec))]
+
+
+def test_a_knative_service_needs_nothing_else() -> None:
+    spec = a_canary_spec(provider="knative", target_ref=KNATIVE, service=None)
+
+    assert problems(a_rollout(spec=spec)) == ()
 
 
 def test_every_problem_says_what_to_do() -> None:

@@ -31,13 +31,13 @@ from tests.unit.router.core.scenes import (
 )
 from tests.unit.router.meshes.test_nginx import an_ingress
 
-from serinus.events import ObjectRef, Routes
+from serinus.events import Intent, ObjectRef, Routes
 from serinus.events.canary import AutoscalerRef
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import Obj, Ref, owner_reference
-from serinus.kube.revision import template_hash
+from serinus.kube.revision import revised, template_hash
 from serinus.router import services
-from serinus.router.core.objects import ORIGINAL, Refusal
+from serinus.router.core.objects import LIVE_REVISION, ORIGINAL, PROMOTED_REVISION, Refusal
 from serinus.router.core.plan import next_step, report, walk
 from serinus.router.core.scene import Scene, needs
 from serinus.router.core.steps import Settled, Wait, World, Write, after
@@ -533,3 +533,75 @@ def test_a_parked_canary_of_an_autoscaler_at_work_is_parked_for_good() -> None:
     objects = (a_primary(), a_route(), *the_services(), *the_scalers(paused=False))
 
     assert ["autoscaler paused"] == whys(intent, world(a_target(replicas=0, ready=0), *objects))
+
+
+# --- Knative: one object is target, primary and route --------------------------------------------
+
+
+def a_knative_service(live: str = "", latest: str = "web-00001", **annotations: str) -> Obj:
+    if live:
+        annotations[LIVE_REVISION] = live
+    return {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "resourceVersion": "9",
+            "annotations": annotations,
+        },
+        "spec": {"template": {"spec": {"containers": [{"image": latest}]}}},
+        "status": {"latestCreatedRevisionName": latest, "latestReadyRevisionName": latest},
+    }
+
+
+def knative_wish(weight: int = 0, service: Obj | None = None, **fields: Any) -> Intent:
+    target = ObjectRef(api_version="serving.knative.dev/v1", kind="Service", name="web")
+    exposure = an_exposure("knative", service=None, selector=None, route=target)
+    revision = template_hash(revised(service or a_knative_service()), kind="Service")
+    defaults: dict[str, Any] = {"exposure": exposure, "target": target, "selector": None}
+    return wish(weight, **{**defaults, "revision": revision, **fields})
+
+
+def test_a_knative_service_is_initialised_in_place() -> None:
+    """Its first revision is the live one; nothing is created."""
+    steps = planned(knative_wish(canary="parked"), world(a_knative_service())).steps
+
+    assert [("patch", "primary adopted"), ("patch", "routes 100/0")] == [
+        (step.verb, step.why) for step in steps
+    ]
+    annotations = steps[-1].whole["metadata"]["annotations"]
+    assert "web-00001" == annotations[LIVE_REVISION]
+    assert PROMOTED_REVISION in annotations
+
+
+def test_a_new_revision_of_knative_gets_its_share_only_when_it_is_ready() -> None:
+    service = a_knative_service("web-00001", "web-00002", **{PROMOTED_REVISION: "s1-old"})
+    service["status"]["latestReadyRevisionName"] = "web-00001"
+
+    waiting = planned(knative_wish(20, service), world(service))
+
+    assert isinstance(waiting.then, Wait)
+    assert "revision web-00002 is not ready" in waiting.then.why
+    service["status"]["latestReadyRevisionName"] = "web-00002"
+    assert ["routes 80/20"] == whys(knative_wish(20, service), world(service))
+
+
+def test_a_promotion_on_knative_names_the_analysed_revision_and_moves_traffic_to_it() -> None:
+    before = a_knative_service("web-00001", "web-00002", **{PROMOTED_REVISION: "s1-old"})
+    (step,) = planned(knative_wish(60, before), world(before)).steps
+
+    steps = planned(knative_wish(60, before, promote=True), world(step.whole)).steps
+
+    assert ["promotion", "routes 40/60"] == [one.why for one in steps]
+    traffic = steps[-1].whole["spec"]["traffic"]
+    assert ["web-00002", 40] == [traffic[1]["revisionName"], traffic[1]["percent"]]
+
+
+def test_another_template_than_the_analysed_one_is_not_promoted_on_knative() -> None:
+    service = a_knative_service("web-00001", "web-00003", **{PROMOTED_REVISION: "s1-old"})
+    analysed = a_knative_service("web-00001", "web-00002")
+    (step,) = planned(knative_wish(60, service), world(service)).steps
+
+    with pytest.raises(Refusal, match="was decided on"):
+        planned(knative_wish(60, analysed, promote=True), world(step.whole))

@@ -111,6 +111,18 @@ def test_retries_have_the_references_defaults() -> None:
     assert {"perRetryTimeout": timeout, **asked} == second["httpRoute"]["retryPolicy"]
 
 
+def test_retries_are_asked_for_in_app_meshs_words_or_refused() -> None:
+    """Its API server would refuse others, at every look."""
+    envoys = exposed(retries=Retries(attempts=2, retry_on="5xx, reset,refused-stream"))
+    unknown = exposed(retries=Retries(retry_on="gateway-error,http3-post-connect-failure"))
+
+    (route,) = routes_of(rendered(V1BETA1, Routes(), envoys))
+
+    assert ["server-error", "stream-error"] == route["http"]["retryPolicy"]["httpRetryEvents"]
+    with pytest.raises(Refusal, match="App Mesh cannot retry on http3-post-connect-failure; use"):
+        rendered(V1BETA2, Routes(), unknown)
+
+
 @both
 def test_hosts_are_for_the_gateway(mesh: AppMesh) -> None:
     exposure = exposed(hosts=("a.test", "b.test"), timeout="15s", retries=Retries(attempts=3))

@@ -18,12 +18,12 @@ from tests.builders import (
     an_analysis,
 )
 
-from serinus.events import API_VERSION, CanaryObserved, CanaryRef, Metric
+from serinus.events import API_VERSION, CanaryObserved, CanaryRef, Metric, ObjectRef
 from serinus.events.canary import AlertRef, ProviderRef, TemplateRef
 from serinus.kube.refs import Obj
 from serinus.watcher.core.compose import compose, content
 from serinus.watcher.core.workloads import Policy
-from serinus.watcher.sources import Cache
+from serinus.watcher.sources import SOURCES, Cache
 
 
 def nothing(topics: Iterable[str]) -> None:
@@ -40,6 +40,42 @@ def a_view(*objects: Obj) -> Cache:
 
 def seen(canary: Obj, *objects: Obj, **policy: Any) -> CanaryObserved:
     return compose(canary, a_view(canary, *objects), Policy(**policy), T0).snapshot
+
+
+def test_the_primary_of_a_knative_service_is_the_service_itself() -> None:
+    """And its newest revision is told: metrics are asked for by its name."""
+    target = ObjectRef(api_version="serving.knative.dev/v1", kind="Service", name="web")
+    canary = a_canary(spec=a_canary_spec(provider="knative", target_ref=target, service=None))
+    service = {
+        "apiVersion": target.api_version,
+        "kind": "Service",
+        "metadata": {
+            "name": "web",
+            "namespace": NAMESPACE,
+            "generation": 2,
+            "annotations": {"serinus.dev/promoted-revision": "s1-1111111111"},
+        },
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "web:2"}]}}},
+        "status": {
+            "observedGeneration": 2,
+            "latestCreatedRevisionName": "web-00002",
+            "latestReadyRevisionName": "web-00001",
+        },
+    }
+    cache = Cache(nothing)
+    cache.stores["Canary"].replace([canary], "1")
+    cache.stores["KnativeService"].replace([service], "1")
+
+    found = compose(canary, cache, Policy(), T0)
+
+    snapshot = found.snapshot
+    assert ("web", "web-00002") == (snapshot.target.name, snapshot.target.latest)
+    assert ("web", "s1-1111111111") == (snapshot.primary.name, snapshot.primary.promoted)
+    assert "revision web-00002 is not ready" == snapshot.target.readiness.text
+    assert snapshot.target.revision.startswith("s1-")
+    assert not snapshot.rivals
+    (source,) = (one for one in SOURCES if one.word == "KnativeService")
+    assert set(source.topics(service)) <= found.topics
 
 
 def using(name: str, *, optional: bool = False) -> Obj:

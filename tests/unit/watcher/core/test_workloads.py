@@ -128,11 +128,17 @@ def test_a_services_revision_is_its_spec_without_addresses() -> None:
         (ObjectRef(), ""),
         (
             ObjectRef(api_version="apps/v1", kind="StatefulSet", name="db"),
-            "StatefulSet cannot be released; known kinds: Deployment, DaemonSet, Service",
+            "StatefulSet cannot be released; known kinds: Deployment, DaemonSet, Service, "
+            "KnativeService",
         ),
         (
-            ObjectRef(api_version="serving.knative.dev/v1", kind="Service", name="web"),
-            "Service of serving.knative.dev/v1 cannot be released; use v1",
+            ObjectRef(api_version="serving.knative.dev/v2", kind="Service", name="web"),
+            "Service of serving.knative.dev/v2 cannot be released; use serving.knative.dev/v1",
+        ),
+        (ObjectRef(api_version="serving.knative.dev/v1", kind="Service", name="web"), ""),
+        (
+            ObjectRef(api_version="other.test/v1", kind="Service", name="web"),
+            "Service of other.test/v1 cannot be released; use v1",
         ),
     ],
 )

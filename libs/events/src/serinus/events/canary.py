@@ -21,6 +21,9 @@ VERSION = "v1beta1"
 API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = "finalizer.flagger.app"
 
+KNATIVE_GROUP = "serving.knative.dev"
+KNATIVE_SERVICE = "KnativeService"
+
 REVISION_PREFIX = "s1-"
 """Opens every revision hash of ours; a hash without it was written by another controller."""
 
@@ -569,6 +572,12 @@ def analysis_of(spec: CanarySpec) -> Analysis:
         or (0 if mirrors else more.step_weight_promotion),
         canary_analysis=None,
     )
+
+
+def workload_kind(target: ObjectRef) -> str:
+    """The kind of a target; a Knative Service has a word of its own, as Services are another."""
+    is_knative = target.api_version.startswith(f"{KNATIVE_GROUP}/")
+    return KNATIVE_SERVICE if target.kind == "Service" and is_knative else target.kind
 
 
 def interval_s(spec: CanarySpec, minimum_s: float = 10.0) -> float:

@@ -68,6 +68,7 @@ class WorkloadSeen(Struct, frozen=True, kw_only=True):
     revision   hash of the pod template, replicas excluded (`serinus.kube.revision`)
     promoted   only on the primary: the revision it was last given by us, from its annotation
     replicas   spec.replicas; None for kinds that have none
+    latest     the newest revision that Knative has made of it, "" elsewhere
     error      why it could not be read as a workload we can handle, in the reference's words
     """
 
@@ -83,6 +84,7 @@ class WorkloadSeen(Struct, frozen=True, kw_only=True):
     selector: Selector | None = None
     ports: dict[str, int] = {}
     readiness: Readiness = Readiness()
+    latest: str = ""
     error: str = ""
 
 

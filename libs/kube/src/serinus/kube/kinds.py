@@ -46,6 +46,7 @@ KINDS: Mapping[tuple[str, str], Resource] = _table(
         "GatewayClass=gatewayclasses GRPCRoute=grpcroutes",
         "gateway.networking.k8s.io/v1beta1": "HTTPRoute=httproutes Gateway=gateways "
         "GatewayClass=gatewayclasses ReferenceGrant=referencegrants",
+        "serving.knative.dev/v1": "Service=services",
         "networking.k8s.io/v1": "Ingress=ingresses IngressClass=ingressclasses",
         "coordination.k8s.io/v1": "Lease=leases",
         "discovery.k8s.io/v1": "EndpointSlice=endpointslices",

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from serinus.events.snapshots import Readiness
-from serinus.kube.refs import Obj
+from serinus.kube.refs import Obj, is_knative
 
 # What a pod does not get out of by itself, or only by luck. ErrImagePull is not here because one
 # failed pull says little: ImagePullBackOff follows when it repeats. CreateContainerConfigError is
@@ -36,7 +36,7 @@ def readiness(
     pods: Sequence[Obj] = (),
     since: float | None = None,
 ) -> Readiness:
-    """How far a Deployment or DaemonSet is; other kinds are always ready.
+    """How far a Deployment, DaemonSet or Knative Service is; other kinds are always ready.
 
     threshold   percent of updated replicas that must be available
     deadline_s  the Canary's progressDeadlineSeconds
@@ -48,6 +48,8 @@ def readiness(
             state, text, stuck_at = _deployment(workload, threshold, deadline_s)
         case "DaemonSet":
             state, text, stuck_at = _daemon_set(workload, threshold, deadline_s, since)
+        case _ if is_knative(workload):
+            return _knative(workload)
         case _:
             return Readiness("ready")
     if state == "ready":
@@ -57,6 +59,15 @@ def readiness(
 
 _Answer = tuple[Literal["ready", "waiting", "stuck"], str, float | None]
 _READY: _Answer = ("ready", "", None)
+
+
+def _knative(workload: Obj) -> Readiness:
+    """By its newest revision; no deadline is applied (2.12)."""
+    status = workload.get("status") or {}
+    latest = status.get("latestCreatedRevisionName", "")
+    if latest and _is_observed(workload) and status.get("latestReadyRevisionName") == latest:
+        return Readiness("ready")
+    return Readiness("waiting", f"revision {latest or 'of it'} is not ready")
 
 
 def _deployment(workload: Obj, threshold: int, deadline_s: int) -> _Answer:

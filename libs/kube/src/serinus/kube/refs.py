@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from serinus.events.canary import API_VERSION
+from serinus.events.canary import API_VERSION, KNATIVE_GROUP
 from serinus.events.snapshots import CanaryRef, Selector
 
 Obj = dict[str, Any]
@@ -29,6 +29,11 @@ class Ref(Struct, frozen=True, order=True):
 
 class NoSelectorLabel(ValueError):
     """None of the labels that could tell primary from canary is in the selector."""
+
+
+def is_knative(obj: Obj) -> bool:
+    """Whether an object of kind Service is one of Knative's."""
+    return str(obj.get("apiVersion", "")).startswith(f"{KNATIVE_GROUP}/")
 
 
 def ref_of(obj: Obj) -> Ref:

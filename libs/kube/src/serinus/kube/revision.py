@@ -16,7 +16,7 @@ import msgspec
 from serinus.events.canary import REVISION_PREFIX
 from serinus.events.snapshots import Selector
 from serinus.kube.configs import references, undo_rename
-from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, Obj, rewrite_affinity
+from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, Obj, is_knative, rewrite_affinity
 
 FLAGGER_ID = "flagger-id"
 TOOLKIT = "toolkit.fluxcd.io"
@@ -42,10 +42,11 @@ def template_hash(template: Obj, *, kind: str = "Deployment") -> str:
 def revised(workload: Obj) -> Obj:
     """What a workload's revision is made of: the pod template.
 
-    A Service has none: its spec, without the addresses that the API server gives it.
+    A Service has none: its spec, without the addresses that the API server gives it. A Knative
+    Service has one.
     """
     spec: Obj = workload.get("spec") or {}
-    if workload["kind"] != "Service":
+    if workload["kind"] != "Service" or is_knative(workload):
         template: Obj = spec.get("template") or {}
         return template
     return {"spec": {k: v for k, v in spec.items() if k not in ADDRESSES}}

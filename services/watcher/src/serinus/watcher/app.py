@@ -34,12 +34,13 @@ def watch(context: Context[Settings], cluster: Cluster) -> Eyes:
             source.api_version,
             source.kind,
             namespace=namespace,
-            store=eyes.cache.stores[source.kind],
+            store=eyes.cache.stores[source.word],
             clock=context.clock,
-            health=context.health,
+            # Knative's Services would speak for the others, whose name they have.
+            health=context.health if source.word == source.kind else None,
             required=source.required,
         )
-        context.spawn(reflecting, f"watch {source.kind}")
+        context.spawn(reflecting, f"watch {source.word}")
     context.spawn(eyes.run(), "eyes")
     context.spawn(eyes.lay_ghosts(namespace), "ghosts")
     return eyes

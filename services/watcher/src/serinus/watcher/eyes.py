@@ -66,7 +66,7 @@ class Eyes:
             self._news.clear()
             self._note_topics()
             for source in self.cache.sources:
-                self._objects.set(len(self.cache.stores[source.kind]), {"kind": source.kind})
+                self._objects.set(len(self.cache.stores[source.word]), {"kind": source.word})
             due, self._since = self._since, {}
             await asyncio.gather(*(self._look(key, since) for key, since in sorted(due.items())))
             await self._clock.sleep(PAUSE_S)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from serinus.events import API_VERSION
+from serinus.events import API_VERSION, ObjectRef
+from serinus.events.canary import KNATIVE_SERVICE, workload_kind
 from serinus.kube.configs import KINDS as CONFIG_KINDS
 from serinus.kube.configs import ConfigSeen
-from serinus.kube.refs import Obj, Ref
+from serinus.kube.refs import Obj, Ref, is_knative
 from serinus.kube.store import Keys, OnChange, Store, Transform
 from serinus.watcher.core import trim
 from serinus.watcher.core.index import (
@@ -40,6 +41,12 @@ class Source(Struct, frozen=True, kw_only=True):
     required: bool = True
     indexes: Mapping[str, Keys] = {}
 
+    @property
+    def word(self) -> str:
+        """Its name among the sources: there are Services of two kinds."""
+        is_service = self.kind == "Service" and self.api_version != "v1"
+        return KNATIVE_SERVICE if is_service else self.kind
+
 
 def _name(obj: Obj) -> tuple[str, str]:
     meta = obj["metadata"]
@@ -51,8 +58,12 @@ def _target(canary: Obj) -> list[str]:
     target = (canary.get("spec") or {}).get("targetRef")
     if not isinstance(target, dict):
         return []
-    kind, name = target.get("kind"), target.get("name")
-    return [workload_topic(canary["metadata"]["namespace"], str(kind), str(name))]
+    ref = ObjectRef(
+        api_version=str(target.get("apiVersion")),
+        kind=str(target.get("kind")),
+        name=str(target.get("name")),
+    )
+    return [workload_topic(canary["metadata"]["namespace"], workload_kind(ref), ref.name)]
 
 
 def _about_canary(canary: Obj) -> list[str]:
@@ -62,7 +73,8 @@ def _about_canary(canary: Obj) -> list[str]:
 
 def _about_workload(workload: Obj) -> list[str]:
     namespace, name = _name(workload)
-    return [workload_topic(namespace, workload["kind"], name)]
+    kind = KNATIVE_SERVICE if is_knative(workload) else workload["kind"]
+    return [workload_topic(namespace, kind, name)]
 
 
 def _about_pod(pod: Obj) -> list[str]:
@@ -94,6 +106,13 @@ SOURCES: tuple[Source, ...] = (
     Source(api_version="apps/v1", kind="Deployment", keep=trim.slim, topics=_about_workload),
     Source(api_version="apps/v1", kind="DaemonSet", keep=trim.slim, topics=_about_workload),
     Source(api_version="v1", kind="Service", keep=trim.slim, topics=_about_workload),
+    Source(
+        api_version=RELEASABLE[KNATIVE_SERVICE],
+        kind="Service",
+        keep=trim.slim,
+        topics=_about_workload,
+        required=False,
+    ),
     Source(
         api_version="v1",
         kind="Pod",
@@ -131,7 +150,7 @@ class Cache:
     ) -> None:
         self.sources = sources
         self.stores: dict[str, Store] = {
-            source.kind: Store(
+            source.word: Store(
                 indexes=source.indexes,
                 transform=source.keep,
                 on_change=_telling(source, on_topics),
@@ -151,7 +170,8 @@ class Cache:
         api_version = RELEASABLE.get(kind)
         if api_version is None:
             return None
-        return self.stores[kind].get(Ref(api_version, kind, namespace, name))
+        kept = "Service" if kind == KNATIVE_SERVICE else kind
+        return self.stores[kind].get(Ref(api_version, kept, namespace, name))
 
     def pods(self, namespace: str, kind: str, name: str) -> Sequence[Obj]:
         return self.stores["Pod"].by("workload", workload_topic(namespace, kind, name))

@@ -23,6 +23,7 @@ from serinus.events import (
     Workload,
 )
 from serinus.events.canary import (
+    KNATIVE_SERVICE,
     Analysis,
     analysis_of,
     canary_ready_threshold,
@@ -30,6 +31,7 @@ from serinus.events.canary import (
     primary_ready_threshold,
     progress_deadline_s,
     service_name,
+    workload_kind,
 )
 
 KUBERNETES = "kubernetes"
@@ -161,6 +163,8 @@ def _exposure(rollout: Rollout) -> Exposure:
     spec, seen = rollout.spec, rollout.seen
     analysis = analysis_of(spec)
     mesh = mesh_of(rollout)
+    # The target is the route.
+    is_knative = workload_kind(spec.target_ref) == KNATIVE_SERVICE
     needs = ["weight"] if mesh != KUBERNETES else []
     if mesh != KUBERNETES and analysis.match:
         needs.append("match")
@@ -176,7 +180,7 @@ def _exposure(rollout: Rollout) -> Exposure:
         selector=seen.target.selector,
         ports=seen.target.ports,
         ingress=spec.ingress_ref,
-        route=spec.route_ref,
+        route=spec.target_ref if is_knative else spec.route_ref,
         upstream=spec.upstream_ref,
         match=analysis.match,
         needs=tuple(needs),

@@ -50,7 +50,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
 def questions(m: Moment) -> Iterator[Question]:
     """Every question of one round, in order."""
-    names = names_of(m.namespace, m.seen.canary.name, m.spec)
+    names = names_of(m.namespace, m.seen.canary.name, m.spec, m.seen.target.latest)
     for index, metric in enumerate(m.analysis.metrics):
         if metric.name in (SUCCESS_RATE, DURATION):
             yield _builtin(m, names, index, metric)

@@ -15,7 +15,7 @@ from serinus.analyzer.core.requests import skips_analysis
 from serinus.analyzer.core.rollout import Rollout
 from serinus.analyzer.core.template import TemplateError, render
 from serinus.events import Problem
-from serinus.events.canary import Metric, analysis_of
+from serinus.events.canary import KNATIVE_SERVICE, Metric, analysis_of, workload_kind
 
 RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
 Pairs = tuple[tuple[str, str], ...]
@@ -70,6 +70,7 @@ def _target(rollout: Rollout) -> Iterator[Problem]:
         plural = f"{kind.lower()}s"
         why = f'{kind.lower()} {name}.{namespace} get query error: {plural}.apps "{name}" not found'
         yield Problem("spec.targetRef", why, f"create the {kind} or correct the name")
+    yield from _knative(rollout)
     if seen.rivals:
         others = ", ".join(seen.rivals)
         why = f"{kind} {name}.{namespace} is released by canary {others} already"
@@ -83,6 +84,23 @@ def _target(rollout: Rollout) -> Iterator[Problem]:
         )
         if rollout.status.phase in ("", "Initializing"):
             yield Problem("spec.targetRef", why, f"create {what} {config}, or mark it optional")
+
+
+def _knative(rollout: Rollout) -> Iterator[Problem]:
+    """The reference's texts (1.9)."""
+    spec = rollout.spec
+    is_knative = workload_kind(spec.target_ref) == KNATIVE_SERVICE
+    mesh = spec.provider or rollout.policy.mesh
+    if is_knative and mesh != "knative":
+        why = f"can't use {mesh} provider with Knative Service as target"
+        yield Problem("spec.provider", why, "use knative")
+    elif mesh == "knative" and not is_knative:
+        what = f"{spec.target_ref.api_version}/{spec.target_ref.kind}"
+        why = f"can't use {what} as target if provider is set to knative"
+        yield Problem("spec.targetRef", why, "name a Service of serving.knative.dev/v1")
+    if is_knative and spec.autoscaler_ref is not None:
+        why = "can't use autoscaler with Knative Service"
+        yield Problem("spec.autoscalerRef", why, "leave it out: Knative scales by itself")
 
 
 def _service(rollout: Rollout) -> Iterator[Problem]:

@@ -19,6 +19,8 @@ MANAGER = "serinus-router"
 PROMOTED_REVISION = "serinus.dev/promoted-revision"
 PROMOTED_CONFIGS = "serinus.dev/promoted-configs"
 STALE_CONFIGS = "serinus.dev/stale-configs"
+# Of a Knative Service: which of its revisions is the primary (reference 3.10).
+LIVE_REVISION = "flagger.app/primary-revision"
 ORIGINAL = "serinus.dev/original"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # Flux would otherwise put generated objects back to what the repository says (reference 3.6).

@@ -140,6 +140,8 @@ def target_is_releasable(scene: Scene) -> Wait | None:
 
 def backends(scene: Scene) -> Write | None:
     """S-primary and S-canary; naming pods harms nobody."""
+    if scene.is_own_primary:
+        return None
     if not scene.has_pods:
         return _copied_target(scene)
     if not scene.makes_services:

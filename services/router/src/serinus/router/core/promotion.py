@@ -14,8 +14,8 @@ from serinus.router.core.objects import PROMOTED_REVISION, Refusal
 from serinus.router.core.scene import Scene, primary_of, scaler_ref
 from serinus.router.core.steps import Read, Wait, Write
 from serinus.router.scalers import catalog as scalers
+from serinus.router.workloads import knative, service
 from serinus.router.workloads import primary as workloads
-from serinus.router.workloads import service
 from serinus.router.workloads.primary import Making
 
 # How long a missing config is waited for before another look.
@@ -58,6 +58,8 @@ def primary_is_known(scene: Scene) -> Write | None:
 
 
 def _runs_the_same(scene: Scene, target: Obj, primary: Obj) -> bool:
+    if scene.is_own_primary:
+        return knative.is_live(target)
     if not scene.has_pods:
         return service.same(target, primary)
     return same_template(

@@ -8,6 +8,7 @@ from functools import cached_property
 import msgspec
 
 from serinus.events import Exposure, Intent, Readiness, Routes, Selector
+from serinus.events.canary import workload_kind
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import NoSelectorLabel, Obj, Ref, selector_of
 from serinus.kube.revision import revised, template_hash
@@ -23,7 +24,7 @@ from serinus.router.workloads import catalog as workloads
 def target_ref(intent: Intent) -> Ref:
     """The user's workload. The API version is ours to choose: apps/v1 for its kinds."""
     target = intent.workload.target
-    row = workloads.WORKLOADS.get(target.kind)
+    row = workloads.WORKLOADS.get(workload_kind(target))
     api_version = row.api_version if row else target.api_version
     return Ref(api_version, target.kind, intent.canary.namespace, target.name)
 
@@ -52,7 +53,7 @@ def needs(intent: Intent) -> tuple[Ref, ...]:
     scaler = scaler_ref(intent)
     if scaler is not None:
         found += [scaler, primary_of(scaler)]
-    if intent.workload.target.kind == "Service":
+    if workload_kind(intent.workload.target) == "Service":
         found += [canary_of(target)]
     if intent.exposure.service is not None:
         found += [services.ref_for(intent.exposure, r) for r in ("apex", "primary", "canary")]
@@ -73,8 +74,9 @@ class Scene:
         self.world = world
         self.canary = intent.canary
         self.mesh = meshes.row_of(intent.exposure.mesh)
-        row = workloads.row_of(intent.workload.target.kind)
+        row = workloads.row_of(workload_kind(intent.workload.target))
         self.kind, self.has_pods = row.workload, row.has_pods
+        self.is_own_primary = row.is_own_primary
         self.routes = checked(intent.routes)
         if not intent.release:
             meshes.check_abilities(self.mesh, (*intent.exposure.needs, *_asked(intent.routes)))
@@ -85,7 +87,8 @@ class Scene:
         if not self.has_pods and intent.exposure.name != name:
             why = f"spec.service.name must be {name}, the name of the Service that is the target"
             raise Refusal("Unsupported", why)
-        self.primary_ref = primary_of(self.target_ref)
+        own = self.target_ref if self.is_own_primary else None
+        self.primary_ref = own or primary_of(self.target_ref)
         self.target = world.live.get(self.target_ref)
         self.primary = world.live.get(self.primary_ref)
 

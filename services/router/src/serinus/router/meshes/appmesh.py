@@ -30,6 +30,14 @@ GATEWAY = "gateway.appmesh.k8s.aws"
 MATCHED, REST = 10, 20
 MAX_ALTERNATIVES = REST - MATCHED
 RETRY_TIMEOUT_MS, RETRIES, RETRY_ON = 250, 1, "gateway-error"
+# What App Mesh knows, and Envoy's words for the same.
+_EVENTS = {
+    **{event: event for event in ("server-error", "gateway-error", "client-error", "stream-error")},
+    "5xx": "server-error",
+    "retriable-4xx": "client-error",
+    "reset": "stream-error",
+    "refused-stream": "stream-error",
+}
 
 
 class V1Beta1:
@@ -342,7 +350,13 @@ def _retries(service: ServiceSpec) -> tuple[int, int, list[str]]:
     assert retries is not None
     timeout_s = duration_s(retries.per_try_timeout)
     timeout_ms = RETRY_TIMEOUT_MS if timeout_s is None else round(timeout_s * 1000)
-    return timeout_ms, retries.attempts or RETRIES, (retries.retry_on or RETRY_ON).split(",")
+    events = [event.strip() for event in (retries.retry_on or RETRY_ON).split(",")]
+    unknown = [event for event in events if event not in _EVENTS]
+    if unknown:
+        text = f"App Mesh cannot retry on {', '.join(unknown)}; use {', '.join(_EVENTS)}"
+        raise Refusal("Unsupported", text)
+    known = list(dict.fromkeys(_EVENTS[event] for event in events))
+    return timeout_ms, retries.attempts or RETRIES, known
 
 
 def _observed(

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from serinus.events.canary import KNATIVE_GROUP, KNATIVE_SERVICE
 from serinus.kube.refs import Obj
 from serinus.router.core.objects import Refusal
-from serinus.router.workloads import daemonset, deployment, service
+from serinus.router.workloads import daemonset, deployment, knative, service
 from serinus.router.workloads.primary import Making
 
 
@@ -53,21 +54,23 @@ class Row(Struct, frozen=True):
     """One kind. `workload` holds its functions.
 
     has_pods  False: there is nothing to start, to select or to wait for, and no Services are made
+    is_own_primary  the live version is kept in the target itself
     """
 
     kind: str
     api_version: str
     workload: WorkloadKind
     has_pods: bool = True
+    is_own_primary: bool = False
 
 
 WORKLOADS: Mapping[str, Row] = {
-    row.kind: row
-    for row in (
-        Row("Deployment", "apps/v1", deployment),
-        Row("DaemonSet", "apps/v1", daemonset),
-        Row("Service", "v1", service, has_pods=False),
-    )
+    "Deployment": Row("Deployment", "apps/v1", deployment),
+    "DaemonSet": Row("DaemonSet", "apps/v1", daemonset),
+    "Service": Row("Service", "v1", service, has_pods=False),
+    KNATIVE_SERVICE: Row(
+        "Service", f"{KNATIVE_GROUP}/v1", knative, has_pods=False, is_own_primary=True
+    ),
 }
 
 

@@ -24,7 +24,13 @@ from serinus.events import (
     Problem,
     WorkloadSeen,
 )
-from serinus.events.canary import analysis_of, canary_ready_threshold, primary_ready_threshold
+from serinus.events.canary import (
+    KNATIVE_SERVICE,
+    analysis_of,
+    canary_ready_threshold,
+    primary_ready_threshold,
+    workload_kind,
+)
 from serinus.kube.configs import ConfigSeen, Tracking, references, track
 from serinus.kube.refs import Obj
 from serinus.kube.revision import same_template
@@ -91,8 +97,9 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
     spec, spec_problems = decode_spec(canary.get("spec"))
     status, status_problems = decode_status(canary.get("status"))
     target, primary = _workloads(namespace, spec, status, view, policy)
-    target_obj = view.workload(namespace, spec.target_ref.kind, target.name)
-    primary_obj = view.workload(namespace, spec.target_ref.kind, primary.name)
+    kind = workload_kind(spec.target_ref)
+    target_obj = view.workload(namespace, kind, target.name)
+    primary_obj = view.workload(namespace, kind, primary.name)
     tracking = _tracking(namespace, spec, target_obj, view, policy)
     templates = _templates(namespace, spec, view)
     topics = _topics(namespace, name, spec, target_obj)
@@ -151,10 +158,10 @@ def content(snapshot: CanaryObserved) -> bytes:
 def _workloads(
     namespace: str, spec: CanarySpec, status: CanaryStatus, view: View, policy: Policy
 ) -> tuple[WorkloadSeen, WorkloadSeen]:
-    kind, name = spec.target_ref.kind, spec.target_ref.name
+    kind, name = workload_kind(spec.target_ref), spec.target_ref.name
     refusal = unreleasable(spec.target_ref)
     since = _unix_s(status.last_transition_time)
-    primary_name = f"{name}-primary" if name else ""
+    primary_name = _primary_of(kind, name) if name else ""
 
     def seen(which: str, threshold: int, error: str) -> WorkloadSeen:
         found = None if refusal or not which else view.workload(namespace, kind, which)
@@ -172,6 +179,11 @@ def _workloads(
         seen(name, canary_ready_threshold(spec), refusal),
         seen(primary_name, primary_ready_threshold(spec), ""),
     )
+
+
+def _primary_of(kind: str, target: str) -> str:
+    """Knative's primary is a revision of the target itself."""
+    return target if kind == KNATIVE_SERVICE else f"{target}-primary"
 
 
 def _tracking(
@@ -256,19 +268,19 @@ def _rivals(canary: Obj, spec: CanarySpec, view: View) -> tuple[str, ...]:
     meta, target = canary["metadata"], spec.target_ref
     ages = sorted(
         (str(other["metadata"].get("creationTimestamp", "")), other["metadata"]["name"])
-        for other in view.canaries_of(meta["namespace"], target.kind, target.name)
+        for other in view.canaries_of(meta["namespace"], workload_kind(target), target.name)
     )
     own = (str(meta.get("creationTimestamp", "")), meta["name"])
     return tuple(name for age, name in ages if (age, name) < own)
 
 
 def _topics(namespace: str, name: str, spec: CanarySpec, target: Obj | None) -> frozenset[str]:
-    kind, workload = spec.target_ref.kind, spec.target_ref.name
+    kind, workload = workload_kind(spec.target_ref), spec.target_ref.name
     return frozenset(
         {
             canary_topic(namespace, name),
             workload_topic(namespace, kind, workload),
-            workload_topic(namespace, kind, f"{workload}-primary"),
+            workload_topic(namespace, kind, _primary_of(kind, workload)),
             *(config_topic(namespace, key) for key in references(template_of(target))),
             *(template_topic(where, name) for _, where, name in _template_refs(namespace, spec)),
             *(provider_topic(where, name) for where, name in _provider_refs(namespace, spec)),

@@ -7,15 +7,25 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from serinus.events import CanarySpec, ObjectRef, Readiness, Selector, WorkloadSeen
-from serinus.events.canary import progress_deadline_s
+from serinus.events.canary import (
+    KNATIVE_GROUP,
+    KNATIVE_SERVICE,
+    progress_deadline_s,
+    workload_kind,
+)
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, NoSelectorLabel, Obj, selector_of
 from serinus.kube.revision import revised, template_hash
 
 PROMOTED = "serinus.dev/promoted-revision"
 SIDECARS = frozenset({"istio-proxy", "envoy"})
-# kind -> the apiVersion it is watched under
-RELEASABLE = {"Deployment": "apps/v1", "DaemonSet": "apps/v1", "Service": "v1"}
+# kind, in the words of `workload_kind` -> the apiVersion it is watched under
+RELEASABLE = {
+    "Deployment": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "Service": "v1",
+    KNATIVE_SERVICE: f"{KNATIVE_GROUP}/v1",
+}
 WITH_PODS = frozenset({"Deployment", "DaemonSet"})
 
 
@@ -42,7 +52,7 @@ def unreleasable(target: ObjectRef) -> str:
     """Why a target of this kind cannot be released; "" where it can."""
     if not target.kind:
         return ""
-    wanted = RELEASABLE.get(target.kind)
+    wanted = RELEASABLE.get(workload_kind(target))
     if wanted is None:
         return f"{target.kind} cannot be released; known kinds: {', '.join(RELEASABLE)}"
     if target.api_version not in ("", wanted):
@@ -79,7 +89,7 @@ def workload_seen(
         name=name,
         found=True,
         resource_version=meta.get("resourceVersion", ""),
-        revision=template_hash(revised(found), kind=kind),
+        revision=template_hash(revised(found), kind=found["kind"]),
         promoted=(meta.get("annotations") or {}).get(PROMOTED, ""),
         replicas=spec.get("replicas", 1) if kind == "Deployment" else None,
         images=_images(spec),
@@ -92,6 +102,7 @@ def workload_seen(
             pods=pods,
             since=timing.since,
         ),
+        latest=(found.get("status") or {}).get("latestCreatedRevisionName", ""),
         error=error or refusal,
     )
 
