@@ -16,7 +16,7 @@ ROWS = [row for row in deliberate() if row.aspect == "objects"]
 
 
 # A Knative Service is target, route and primary at once: Flagger's writes of one cannot be told
-# from the user's and Knative's. Its traffic is compared in tests/unit/router/meshes/test_knative.py.
+# from the user's and Knative's. Its traffic is compared in the unit test of the mesh.
 ONE_FOR_ALL = ("knative",)
 
 
