@@ -12,6 +12,8 @@ from tests.unit.router.meshes.recorded import Recorded, recorded
 from serinus.events import Cookies, Exposure, ObjectRef, Routes
 from serinus.events.canary import (
     GatewayRef,
+    HeaderOperations,
+    Headers,
     HttpMatch,
     MirrorBackendRef,
     ServiceSpec,
@@ -313,3 +315,16 @@ def test_a_route_of_the_users_is_shared_where_it_is() -> None:
     (given,) = V1.release(exposure, Live({ref_of(found): found}))
     assert isinstance(given, dict)
     assert public["spec"] == given["spec"]
+
+
+def test_taking_a_cookie_back_keeps_to_one_modifier_of_response_headers() -> None:
+    """The API refuses a second one."""
+    response = Headers(response=HeaderOperations(add={"x-a": "1"}))
+    settings = SessionAffinity(cookie_name="c")
+    routes = Routes(cookies=Cookies(settings=settings, previous="c=old"))
+
+    old, _ = rendered(routes, exposed(headers=response))["spec"]["rules"]
+
+    (modifier,) = (f for f in old["filters"] if f["type"] == "ResponseHeaderModifier")
+    added = [one["name"] for one in modifier["responseHeaderModifier"]["add"]]
+    assert ["x-a", "Set-Cookie"] == added

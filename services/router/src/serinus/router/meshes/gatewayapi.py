@@ -203,7 +203,7 @@ class GatewayApi:
             if not cookies.previous:
                 return [weighted]
             old = self._rule(exposure, service, _with_cookie(matches, cookies.previous), routes)
-            old.setdefault("filters", []).append(_sets(f"{cookies.previous}; Max-Age=-1"))
+            _add_cookie(old, f"{cookies.previous}; Max-Age=-1")
             return [old, weighted]
         rules = []
         if cookies.canary:
@@ -277,6 +277,18 @@ def _parent(ref: GatewayRef) -> Obj:
     }
     optional = {"namespace": ref.namespace, "sectionName": ref.section_name, "port": ref.port}
     return parent | {k: v for k, v in optional.items() if v is not UNSET}
+
+
+def _add_cookie(rule: Obj, cookie: str) -> None:
+    """Puts a cookie on a rule's responses. A rule may have one modifier of response headers."""
+    filters = rule.setdefault("filters", [])
+    ours = _sets(cookie)
+    for one in filters:
+        if one["type"] == ours["type"]:
+            modifier = one["responseHeaderModifier"]
+            modifier["add"] = [*modifier.get("add", ()), *ours["responseHeaderModifier"]["add"]]
+            return
+    filters.append(ours)
 
 
 def _sets(cookie: str) -> Obj:
