@@ -182,6 +182,8 @@ async def _until_ended(stage: Stage, chosen: Sequence[str]) -> list[float]:
     seen = await stage.journal.until(expected, 120 + len(chosen) * 0.6)
     phases = Counter(stage.journal.canaries[name][-1].phase for name in chosen)
     note(f"ended: {dict(phases)}")
+    if phases.keys() != {"Succeeded"}:
+        raise RuntimeError(f"healthy rollouts ended so: {dict(phases)}")
     _note_progress(stage, sent)
     return [seen[name] - sent[name] for name in chosen]
 

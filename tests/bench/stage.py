@@ -194,6 +194,8 @@ async def stage(folder: Path, log_level: str = "warning") -> AsyncIterator[Stage
                 "SERINUS_METRICS_SERVER": stub.url("prometheus", SPACE),
                 "SERINUS_MESH_PROVIDER": "traefik",
                 "SERINUS_LOG_LEVEL": log_level,
+                # The stub knows one value for a query, and none of series.
+                "SERINUS_GROUP_QUERIES_FROM": "0",
             },
             folder=folder / "logs",
         )
