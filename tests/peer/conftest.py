@@ -7,13 +7,14 @@ import contextlib
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.peer import scenario as scenarios
 from tests.peer import selection
 from tests.peer.compare import Deliberate, Verdict, compare, deliberate
-from tests.peer.play import Played, Stage, play
+from tests.peer.play import Late, Played, Stage, play
 from tests.peer.record import Recorder, kinds
 from tests.peer.scenario import Hosts, Scenario, When
 from tests.peer.story import blank_columns, story
@@ -23,6 +24,7 @@ from tests.servers.kube import UNREACHABLE, ApiError, Kube
 from tests.servers.kubelet import Kubelet
 from tests.servers.nats import nats_server
 from tests.servers.stub import EVENTS, Stub
+from tests.servers.waiting import eventually
 
 SCALE = float(os.environ.get("SERINUS_TIME_SCALE") or 4)
 # So many at a time: more would make the machine slow, and the stimuli late.
@@ -32,6 +34,9 @@ SERVICES = ("watcher", "analyzer", "router", "notifier")
 # Eight intervals without any observation: nothing will come any more.
 PATIENCE_S = 80 / SCALE
 FLAGGERS_POD_DELAY_S = 1.0
+# A stimulus in the middle of a run must not come late; on a busy machine it sometimes does.
+TRIES = 3
+ECHO_S = 5.0
 
 
 class Result:
@@ -116,9 +121,8 @@ async def play_with(
     async def one(scenario: Scenario) -> tuple[str, Played]:
         async with gate:
             try:
-                told = last_words(scenario)
-                played = await play(scenario, stage, PATIENCE_S, waits(scenario), told)
-            except (ApiError, *UNREACHABLE) as error:
+                played = await play_in_time(scenario, stage)
+            except (Late, ApiError, *UNREACHABLE) as error:
                 played = Played(stuck=f"broke off: {error!r}")
         lines = [*played.lines, *({"src": "final"} | each for each in played.final)]
         lines_of(scenario.name, folder).write_text("".join(f"{json.dumps(x)}\n" for x in lines))
@@ -141,6 +145,22 @@ async def play_with(
             async with starting:
                 await stack.enter_async_context(ring)
             return dict(await asyncio.gather(*map(one, chosen)))
+
+
+async def is_gone(namespace: str, kube: Kube) -> bool:
+    return await kube.find("v1", "Namespace", None, namespace) is None
+
+
+async def play_in_time(scenario: Scenario, stage: Stage) -> Played:
+    """Plays again what was too slow for its own script. Raises Late when it is every time."""
+    told = last_words(scenario)
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(Late):
+            return await play(scenario, stage, PATIENCE_S, waits(scenario), told)
+        await eventually(partial(is_gone, scenario.name, stage.kube), "the namespace is gone", 60)
+        # The ring may still speak about the run before.
+        await asyncio.sleep(ECHO_S)
+    return await play(scenario, stage, PATIENCE_S, waits(scenario), told)
 
 
 def waits(scenario: Scenario) -> dict[int, When]:

@@ -38,6 +38,10 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     scale: float
 
 
+class Late(Exception):
+    """The run had gone on before a stimulus in its middle came: it is another run than recorded."""
+
+
 class Played(msgspec.Struct, frozen=True, kw_only=True):
     """One run: its observations, the workloads at its end, and the step that never came about."""
 
@@ -57,6 +61,7 @@ async def play(
 
     A step that waits for `patience_s` seconds in which nothing at all happens is given up.
     `waits` has other conditions for some steps (from 1): what comes about in our run.
+    Raises Late when the machine was too slow for a stimulus.
     `last_words` is the text of the last event: events come behind what they tell, and on a busy
     machine far behind.
     """
@@ -69,7 +74,7 @@ async def play(
     await stage.kube.namespace(scenario.name)
     gateway = asyncio.create_task(accept_routes(scenario, stage, recording))
     try:
-        stuck = await _steps(scenario, stage, recording, patience_s, waits or {})
+        stuck = await follow(scenario, stage, recording, patience_s, waits or {})
         with contextlib.suppress(TimeoutError):
             await recording.until(partial(_is_told, recording, last_words), patience_s)
         await recording.quiet(for_s=5 / stage.scale, at_most_s=20 / stage.scale)
@@ -96,7 +101,7 @@ def _is_told(recording: Recording, text: str) -> bool:
     return not text or any(plain_text(message) == text for message in told)
 
 
-async def _steps(
+async def follow(
     scenario: Scenario,
     stage: Stage,
     recording: Recording,
@@ -116,9 +121,20 @@ async def _steps(
             return f"step {number} waited for {wanted}: nothing happened for {patience_s:.0f} s"
         # From here, not from the stimulus: where Flagger waits for its next look, we are past it.
         start = len(recording.lines)
+        before = _progress(recording)
         await asyncio.sleep(step.after / stage.scale)
+        in_the_middle = when.weight is not None or when.iterations is not None
+        if in_the_middle and _progress(recording) != before:
+            raise Late(f"step {number} of {scenario.name}")
         await _stimulate(step, scenario, stage)
     return ""
+
+
+def _progress(recording: Recording) -> tuple[object, ...]:
+    """What changes from one look to the next."""
+    fields = ("phase", "canaryWeight", "iterations", "failedChecks")
+    asked = sum(line["src"] == "prometheus" for line in recording.lines)
+    return (*(recording.canary().get(field) for field in fields), asked)
 
 
 class _Since:

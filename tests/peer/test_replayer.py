@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.peer import scenario as scenarios
 from tests.peer import selection
 from tests.peer.compare import Deliberate, compare, deliberate
-from tests.peer.play import set_hooks
-from tests.peer.scenario import Hook, Hosts, adapted, adapted_patch
+from tests.peer.play import Late, follow, set_hooks
+from tests.peer.record import Recording
+from tests.peer.scenario import Hook, Hosts, Step, When, adapted, adapted_patch
 from tests.peer.story import story
 from tests.servers.stub import Reply, Script
 
@@ -305,6 +308,31 @@ def test_new_answers_of_a_hook_replace_the_old_ones() -> None:
     set_hooks(script, [Hook(path="/gate", answers=(Reply(status=200),))])
 
     assert script.reply("/gate").status == 200
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_a_stimulus_that_comes_late_makes_it_another_run(goes_on: bool) -> None:
+    """It was meant for weight 20; a run that has gone on to 40 proves nothing."""
+    recording = Recording("web")
+    recording.see("ADDED", a_canary(20))
+    steps = [Step(when=When(weight=20), after=0.5)]
+    scenario: Any = SimpleNamespace(name="web", steps=steps)
+    stub = SimpleNamespace(url=lambda *_: "", script=lambda _: Script())
+    stage: Any = SimpleNamespace(scale=1.0, stub=stub)
+    following = asyncio.create_task(follow(scenario, stage, recording, 1.0, {}))
+    await asyncio.sleep(0.1)
+    if goes_on:
+        recording.see("MODIFIED", a_canary(40))
+        with pytest.raises(Late):
+            await following
+    else:
+        assert await following == ""
+
+
+def a_canary(weight: int) -> Obj:
+    status = {"phase": "Progressing", "canaryWeight": weight}
+    where = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary"}
+    return where | {"metadata": {"name": "web"}, "status": status}
 
 
 def test_no_run_is_left_out_in_vain() -> None:
