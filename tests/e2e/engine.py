@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import docker
 import yaml
-from docker.errors import DockerException
 from docker.models.containers import Container
 from tests.e2e.images import ROOT
 from tests.e2e.shared import Shared
@@ -23,6 +23,7 @@ from tests.servers.process import ServerError
 
 NAME = "serinus-e2e"
 KIND = "--engine"
+LOCAL = Path("/var/run/docker.sock")
 START_S = 30.0
 STOP_S = 20
 VARIABLE = re.compile(r"\$\{(\w+)(?::[-?][^}]*)?\}")
@@ -48,19 +49,14 @@ def engine(shared: Shared | None) -> Iterator[Engine]:
     """
     with contextlib.ExitStack() as stack:
         environment: Mapping[str, str] = os.environ
-        try:
-            client = docker.from_env()
-            client.ping()
-        except DockerException as error:
+        if "DOCKER_HOST" not in environment and not LOCAL.exists():
             if shared is None:
-                raise ServerError(
-                    f"missing: a container engine with Docker's API: {error}"
-                ) from None
+                raise ServerError(f"missing: a container engine; no DOCKER_HOST, and no {LOCAL}")
             if not shared.is_up(KIND):
                 stack.callback(shared.down, KIND)
             shared.up(KIND)
             environment = shared.environment(KIND)
-            client = docker.DockerClient(base_url=environment["DOCKER_HOST"])
+        client = docker.from_env(environment=dict(environment))
         stack.callback(client.close)
         host = urlparse(environment.get("DOCKER_HOST", "")).hostname
         yield Engine(client, environment.get("TESTCONTAINERS_HOST_OVERRIDE") or host or "127.0.0.1")
@@ -91,12 +87,14 @@ class Compose:
         self._network.remove()
 
     def start(self, service: str, image: str, **changes: Any) -> None:
-        """Starts a service from an image of ours; `changes` are words of Docker's API."""
+        """Starts a service from an image of ours; `changes` are words of Docker's API.
+
+        Without `init`: not every engine has the program, and as process 1 they must stop, too.
+        """
         declared = self.services[service]
         options: dict[str, Any] = {
             "command": declared.get("command"),
             "environment": declared.get("environment", {}),
-            "init": declared.get("init"),
             "read_only": declared["read_only"],
             "tmpfs": {path: "" for path in declared.get("tmpfs", ())},
             "cap_drop": declared.get("cap_drop"),
@@ -126,19 +124,21 @@ class Compose:
         container.start()
         return code
 
-    def until(self, service: str, status: int) -> str:
-        """The text of its /readyz as soon as that has this status.
+    def until(self, service: str, condition: Callable[[set[str]], bool]) -> None:
+        """Returns when the names of what is red in its /readyz are as wanted.
 
         Raises TimeoutError with what it said last.
         """
         deadline = time.monotonic() + START_S
         while True:
-            found, text = self.ready(service)
-            if found == status:
-                return text
+            status, text = self.ready(service)
+            red = set(json.loads(text)["red"]) if status else None
+            assert red is None or (status == 200) == (red == set()), (status, text)
+            if red is not None and condition(red):
+                return
             if time.monotonic() > deadline:
-                late = f"{service}: not {status} within {START_S:g} s"
-                raise TimeoutError(f"{late}; last: {found} {text}")
+                late = f"{service}: not ready, or unready, as it should be in {START_S:g} s"
+                raise TimeoutError(f"{late}; last: {status} {text}")
             time.sleep(0.05)
 
     def ready(self, service: str) -> tuple[int, str]:
@@ -152,8 +152,9 @@ class Compose:
         try:
             with urllib.request.urlopen(url, timeout=3) as answer:
                 return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as answer:
-            return answer.code, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read().decode()
         except OSError as error:
             return 0, f"{error}\n{container.logs(tail=20).decode()}"
 
