@@ -50,6 +50,18 @@ def failures(requests: Iterable[Request]) -> Counter[tuple[int, str, str]]:
     return Counter((r.status, r.version, r.why) for r in requests if r.failed)
 
 
+def when(moments: Sequence[Moment], requests: Iterable[Request]) -> list[str]:
+    """Where in the story requests failed, for people: one line per second and kind of failure."""
+    found: Counter[tuple[int, int, str, str]] = Counter()
+    for request in requests:
+        if request.failed:
+            key = (int(request.at), request.status, request.version, request.why)
+            found[key] += 1
+    lines = [(key[0], f"{count} x {key[1:]}") for key, count in found.items()]
+    lines += [(int(m.at), f"{m.phase} {m.weight}") for m in moments]
+    return [f"{at % 1000} s: {text}" for at, text in sorted(lines)]
+
+
 def steps(moments: Sequence[Moment], requests: Sequence[Request], version: str) -> list[Step]:
     """The share of `version` while each weight of the analysis stood, proxies given time."""
     by_weight: dict[int, list[Request]] = {}

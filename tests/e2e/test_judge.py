@@ -12,6 +12,7 @@ from tests.e2e.judge import (
     at_stake,
     failures,
     steps,
+    when,
 )
 
 MOMENTS = [
@@ -54,3 +55,12 @@ def test_what_may_fail_by_chance_is_the_mean_and_four_deviations() -> None:
 def test_everything_but_success_is_a_failure_an_answer_that_never_came_too() -> None:
     sent = [request(1), request(2, status=404), request(3, "2.0", 500), request(4, "", 0)]
     assert failures(sent) == {(404, "1.0", ""): 1, (500, "2.0", ""): 1, (0, "", ""): 1}
+
+
+def test_failures_are_told_where_they_fall_in_the_story() -> None:
+    sent = [request(105.2), request(112.1, "", 503), request(112.9, "", 503)]
+    assert when(MOMENTS[:2], sent) == [
+        "100 s: Progressing 0",
+        "110 s: Progressing 20",
+        "112 s: 2 x (503, '', '')",
+    ]

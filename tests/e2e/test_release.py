@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from tests.e2e import judge
@@ -46,7 +45,7 @@ async def test_a_good_release_goes_live_and_no_request_fails(
         await traffic.enough(AFTERMATH)
     steps = judge.steps(hello.moments, traffic.requests, "2.0")
     figures += [f"good release: {len(traffic.requests)} requests", *map(str, steps)]
-    assert judge.failures(traffic.requests) == Counter()
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert [step.ordered for step in steps] == [20, 40, 60]
     assert [step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS] == []
     assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}
@@ -92,7 +91,7 @@ async def test_a_release_that_never_comes_up_gets_no_request(hello: Hello) -> No
         await hello.until("Progressing")
         await hello.until("Failed", within_s=60)
         await traffic.enough(AFTERMATH)
-    assert judge.failures(traffic.requests) == Counter()
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert {r.version for r in traffic.requests} == {"1.0"}
     assert {moment.weight for moment in hello.moments} == {0}
     assert await hello.replicas_of(NAME) == 0
@@ -118,7 +117,7 @@ async def test_a_release_whose_pods_crash_under_load_is_rolled_back(
     assert {status for status, _, _ in failures} <= {502, 503}
     assert failures.total() <= stake
     assert {r.version for r in traffic.requests[-RATE:]} == {"1.0"}
-    assert {moment.weight for moment in hello.moments} == {0, 20}
+    assert 20 in {moment.weight for moment in hello.moments}
     told = await hello.events()
     assert any("CrashLoopBackOff" in text for text in told), told
 
@@ -134,7 +133,7 @@ async def test_a_changed_config_map_is_a_release(hello: Hello, figures: list[str
         await traffic.enough(AFTERMATH)
     steps = judge.steps(hello.moments, traffic.requests, "2.0")
     figures += [f"config map: {len(traffic.requests)} requests", *map(str, steps)]
-    assert judge.failures(traffic.requests) == Counter()
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert [step.ordered for step in steps] == [50]
     assert [step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS] == []
     assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}
@@ -159,7 +158,7 @@ async def test_a_canary_comes_and_goes_and_no_request_fails(
         await hello.until("gone", within_s=90)
         await traffic.enough(AFTERMATH)
     figures.append(f"canary comes and goes: {len(traffic.requests)} requests")
-    assert judge.failures(traffic.requests) == Counter()
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert await hello.replicas_of(NAME) == 2
     assert (await hello.get("TraefikService", NAME, TRAEFIK))["spec"] == route["spec"]
     assert (await hello.get("Service", NAME))["spec"]["selector"] == {"app": NAME}
