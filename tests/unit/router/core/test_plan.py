@@ -209,6 +209,28 @@ def test_applying_again_keeps_the_owner_that_was_applied_before() -> None:
     assert [owner_reference(REF)] == step.ours["metadata"]["ownerReferences"]
 
 
+def test_a_service_in_use_moves_to_a_primary_that_proxies_have_had_time_to_learn_of() -> None:
+    """Pods are ready before every proxy knows their addresses: a route to none is an error."""
+    objects = (a_target(), a_primary(), *the_services("target"))
+    fresh = planned(wish(), world(*objects, serving_s=1.0))
+    assert ((), 2.0) == (fresh.steps, fresh.then.after_s)
+    assert "apex service" == whys(wish(), world(*objects, serving_s=3.0))[0]
+
+
+def test_a_users_route_moves_to_a_primary_that_proxies_have_had_time_to_learn_of() -> None:
+    route = {"apiVersion": ROUTE.api_version, "kind": ROUTE.kind, "metadata": {"name": "web"}}
+    route["metadata"] |= {"namespace": ROUTE.namespace, "resourceVersion": "9", "uid": "u"}
+    route["spec"] = {"weighted": {"services": [{"name": "old", "port": 80}]}}
+    objects = (a_target(), a_primary(), *the_services(), route)
+    assert [] == whys(wish(), world(*objects, serving_s=1.0))
+    assert ["routes 100/0"] == whys(wish(), world(*objects, serving_s=3.0))
+
+
+def test_where_nobody_is_served_yet_nothing_waits_for_proxies() -> None:
+    objects = (a_target(), a_primary(), *the_services()[:2])
+    assert ["apex service", "routes 100/0"] == whys(wish(), world(*objects, serving_s=0.0))
+
+
 def test_a_users_route_is_not_adopted() -> None:
     route = a_route(0)
     del route["metadata"]["ownerReferences"]

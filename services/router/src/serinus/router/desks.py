@@ -54,6 +54,7 @@ class Desk:
     """What is remembered about one canary between two looks; losing it costs a look, no more.
 
     signature, since  where requests went when last looked, and since when (monotonic seconds)
+    serving_since     since when the primary has been seen to serve; None: it does not
     parked_for        the intent that has seen the canary parked
     copied            checksums of the copies that were written for this intent
     written           the last writes, to notice a quarrel: (when, how often in a row)
@@ -67,6 +68,7 @@ class Desk:
     failures: int = 0
     signature: Hashable = None
     since: float = 0.0
+    serving_since: float | None = None
     parked_for: str = ""
     copied: dict[str, str] = field(default_factory=dict)
     written: dict[tuple[Ref, str], tuple[float, int]] = field(default_factory=dict)
@@ -236,9 +238,16 @@ class Desks:
         scene = Scene(intent, world)
         if desk.signature != scene.signature:
             desk.signature, desk.since = scene.signature, now
+        if not scene.primary_serves:
+            desk.serving_since = None
+        elif desk.serving_since is None:
+            desk.serving_since = now
         if intent.workload.canary == "parked" and scene.target and scene.is_parked:
             desk.parked_for = intent.id
-        return Scene(intent, msgspec.structs.replace(world, unchanged_s=now - desk.since))
+        serving_s = 0.0 if desk.serving_since is None else now - desk.serving_since
+        unchanged_s = now - desk.since
+        seen = msgspec.structs.replace(world, unchanged_s=unchanged_s, serving_s=serving_s)
+        return Scene(intent, seen)
 
     async def _write(self, desk: Desk, intent: Intent, step: Write) -> None:
         await self._executor.write(step, intent.canary)

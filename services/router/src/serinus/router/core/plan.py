@@ -165,13 +165,15 @@ def canary_up(scene: Scene) -> Write | None:
 
 
 def apex(scene: Scene) -> Write | Wait | None:
-    """S selects the primary, from the moment on that the primary can serve."""
+    """S selects the primary, from the moment on that the primary can serve and, where S is in use,
+    that proxies know its pods."""
     if not scene.makes_services:
         return None
     found = _service(scene, "apex")
     if found is None or scene.apex_is_on_primary:
         return found
-    return _unready_primary(scene) or found
+    is_new = found.live is None
+    return _unready_primary(scene) or (None if is_new else _unknown_primary(scene)) or found
 
 
 def routes(scene: Scene) -> Write | Wait | None:
@@ -183,6 +185,8 @@ def routes(scene: Scene) -> Write | Wait | None:
         if found == whole:
             continue
         blocked = _no_capacity(scene, is_new=found is None)
+        if blocked is None and found is not None and scene.seen is None:
+            blocked = _unknown_primary(scene)  # somebody else's requests come this way
         return blocked or _route(scene, found, whole, written=[ref_of(obj) for obj in rendered])
     return None
 
@@ -312,6 +316,15 @@ def _unready_primary(scene: Scene) -> Wait | None:
     if ready.state == "ready" or not scene.intent.workload.wait_ready:
         return None
     return Wait(f"{scene.primary_text} not ready: {ready.text}")
+
+
+def _unknown_primary(scene: Scene) -> Wait | None:
+    """Proxies hear of ready pods by themselves, and later than we do: until they have, a route to
+    the primary is one to nobody. Traefik for one looks again after two seconds."""
+    left_s = scene.settle_s - scene.world.serving_s
+    if left_s <= 0 or not scene.intent.workload.wait_ready:
+        return None
+    return Wait(f"{scene.primary_text} gets requests when proxies know its pods", after_s=left_s)
 
 
 def _no_capacity(scene: Scene, *, is_new: bool) -> Wait | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -78,6 +79,7 @@ class World(Struct, frozen=True, kw_only=True):
     """Everything that a plan may look at, besides the intent.
 
     unchanged_s  for how long traffic has been seen to go where it goes now
+    serving_s    for how long the primary has been seen to serve; a plan alone knows no haste
     contents     configs as read, by `configmap/<name>`; None: it does not exist
     copied       checksums that the copies are known to hold
     was_parked   this very intent has seen the canary parked before: whoever scales it up again
@@ -86,6 +88,7 @@ class World(Struct, frozen=True, kw_only=True):
 
     live: Live
     unchanged_s: float = 0.0
+    serving_s: float = math.inf
     contents: Mapping[str, Obj | None] = {}
     copied: Mapping[str, str] = {}
     was_parked: bool = False
