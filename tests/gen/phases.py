@@ -88,6 +88,7 @@ def files() -> dict[str, str]:
     return {DOCUMENT: _document(found)}
 
 
+@cache
 def edges() -> frozenset[Edge]:
     """(from, to, reason) of every change of phase."""
     return frozenset(edge for story in _moments() if (edge := _change(story)) is not None)

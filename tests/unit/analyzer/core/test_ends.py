@@ -106,3 +106,15 @@ def test_a_failed_promotion_is_recorded_with_its_cause() -> None:
     (release,) = story.status.history
     assert release.outcome == "promotion-failed"
     assert "exceeded its progress deadline" in release.reason
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_how_long_the_rollout_took_is_measured(good: bool) -> None:
+    story = Story(step_weight=50, max_weight=50, threshold=1).initialised().push("v2")
+    if not good:
+        bad(story)
+    story.run()
+    (took,) = (s for d in story.decisions for s in d.samples if s.kind == "duration")
+    assert took.value == pytest.approx(10.0, abs=0.01)
+    result = "success" if good else "failure"
+    assert took.labels == {"name": "web", "namespace": "test", "result": result}

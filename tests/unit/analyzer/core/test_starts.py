@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.unit.analyzer.core.story import Story, revision
 
 from serinus.analyzer.core.rollout import HookAnswer, Value
@@ -144,3 +145,24 @@ def test_a_primary_that_never_came_up_was_not_promoted() -> None:
 
     assert (story.status.phase, story.status.last_promoted_spec) == ("Failed", "")
     assert not any("was copied" in text for text in story.texts)
+
+
+@pytest.mark.parametrize("match", [[], [{"headers": {"x-canary": {"exact": "insider"}}}]])
+def test_a_fix_of_blue_green_and_ab_keeps_everybody_off_the_broken_primary(
+    match: list[object],
+) -> None:
+    story = Story(iterations=1, match=match).initialised().push("v2")
+    story.obedient = False
+    while story.status.phase == "Progressing":
+        story.settle().tick()
+    stuck = Readiness(state="stuck", text="exceeded its progress deadline")
+    story.see_primary(promoted=revision("v2"), readiness=stuck).look()
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 100)
+    story.obedient = True
+    story.settle().push("v3")
+    shares = set()
+    while story.status.phase == "Progressing":
+        shares.add((story.intent.routes.primary, story.intent.routes.match))
+        story.tick()
+    assert shares == {(0, ())}
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v3"))

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from tests.builders import (
     a_canary_spec,
+    a_hook,
     a_metric,
     a_rollout,
     a_routes_observed,
@@ -55,6 +56,13 @@ def test_an_ordinary_manifest_has_none() -> None:
             "spec.analysis.sessionAffinity.primaryCookieName",
         ),
         (spec_with(metrics=(a_metric("mine"),)), "spec.analysis.metrics[0]"),
+        (spec_with(step_mirror_weight=10), "spec.analysis.maxMirrorWeight"),
+        (spec_with(mirror_weight=50, max_mirror_weight=20), "spec.analysis.maxMirrorWeight"),
+        (spec_with(webhooks=(a_hook(expiry="1h"),)), "spec.analysis.webhooks[0].expiry"),
+        (
+            spec_with(webhooks=(a_hook(method="GET", body="x"),)),
+            "spec.analysis.webhooks[0].body",
+        ),
     ],
 )
 def test_it_says_where(spec: CanarySpec, path: str) -> None:

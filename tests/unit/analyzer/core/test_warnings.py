@@ -27,6 +27,11 @@ def hook(**fields: object) -> dict[str, object]:
         ({"step_weights": [1, 2], "step_weight": 10}, "spec.analysis.stepWeight"),
         ({"step_weight": 10, "mirror_weight": 10}, "spec.analysis.mirrorWeight"),
         ({"step_weight": 10, "interval": "1min"}, "spec.analysis.interval"),
+        ({"step_weights": [10, 50, 20]}, "spec.analysis.stepWeights"),
+        (
+            {"step_weight": 10, "webhooks": [hook(timeout="1min")]},
+            "spec.analysis.webhooks[0].timeout",
+        ),
         (
             {"step_weight": 10, "metrics": [{"name": "request-duration", "query": "up"}]},
             "spec.analysis.metrics[0]",

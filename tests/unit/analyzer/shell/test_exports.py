@@ -129,3 +129,12 @@ def test_another_target_leaves_no_series_of_the_one_before() -> None:
 
     assert bench.lines("flagger_canary_status") == {'{name="other",namespace="shop"}': 0.0}
     assert bench.lines("flagger_canary_total") == {'{namespace="shop"}': 1.0}
+
+
+def test_how_long_rollouts_took_is_told_apart_by_their_end() -> None:
+    bench = Bench()
+    labels = {"name": "web", "namespace": "shop", "result": "success"}
+    bench.exports.ended(REF.key, [Sample(kind="duration", labels=labels, value=660.0)])
+
+    told = bench.lines("serinus_rollout_duration_seconds_sum")
+    assert told == {'{name="web",namespace="shop",result="success"}': 660.0}

@@ -113,11 +113,14 @@ def routes(spec: CanarySpec, status: CanaryStatus, mesh: str) -> Routes:
 
 def _iterated(status: CanaryStatus, analysis: Analysis, cookies: Cookies | None) -> Routes:
     done = status.iterations
+    if status.canary_weight == 100:
+        # The fix of a failed promotion: everybody is on the canary, whoever matches.
+        return Routes(primary=0, canary=100, cookies=cookies)
     if analysis.match:
         if done == 0:
             return Routes(match=analysis.match, cookies=cookies)
         return Routes(primary=0, canary=100, match=analysis.match, cookies=cookies)
-    if done > analysis.iterations or status.canary_weight == 100:
+    if done > analysis.iterations:
         return Routes(primary=0, canary=100, cookies=cookies)
     mirror = analysis.mirror and done > 0
     return Routes(

@@ -7,6 +7,7 @@ from serinus.analyzer.core import record
 from serinus.analyzer.core.affinity import retired
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision, HookAnswer, HookAsk, Sample
+from serinus.analyzer.core.times import unix_s
 from serinus.events import (
     Alert,
     Fact,
@@ -202,6 +203,7 @@ def hook_told(m: Moment, ask: HookAsk, answer: HookAnswer) -> Fact:
 
 
 def _ended(m: Moment, kind: str, analysis: str) -> tuple[Sample, ...]:
+    """One more rollout of this end, and how long it took where its beginning is known."""
     if m.dry_run:
         return ()
     labels = {
@@ -210,4 +212,10 @@ def _ended(m: Moment, kind: str, analysis: str) -> tuple[Sample, ...]:
         "deployment_strategy": m.strategy,
         "analysis_status": analysis,
     }
-    return (Sample(kind="success" if kind == "success" else "failure", labels=labels),)
+    counted = Sample(kind="success" if kind == "success" else "failure", labels=labels)
+    history = m.status.history
+    if not history or history[0].outcome or not history[0].started_at:
+        return (counted,)
+    took_s = max(0.0, m.at - unix_s(history[0].started_at))
+    about = {"name": m.target, "namespace": m.namespace, "result": kind}
+    return counted, Sample(kind="duration", labels=about, value=took_s)

@@ -180,7 +180,7 @@ class Look(Struct, frozen=True, kw_only=True):
 class Sample(Struct, frozen=True, kw_only=True):
     """One sample for the analyzer's own Prometheus metrics."""
 
-    kind: Literal["analysis", "success", "failure"]
+    kind: Literal["analysis", "success", "failure", "duration"]
     labels: dict[str, str] = {}
     value: float = 1.0
 

@@ -15,7 +15,7 @@ from serinus.analyzer.core.requests import skips_analysis
 from serinus.analyzer.core.rollout import Rollout
 from serinus.analyzer.core.template import TemplateError, render
 from serinus.events import Problem
-from serinus.events.canary import KNATIVE_SERVICE, Metric, analysis_of, workload_kind
+from serinus.events.canary import KNATIVE_SERVICE, Analysis, Metric, analysis_of, workload_kind
 
 RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
 Pairs = tuple[tuple[str, str], ...]
@@ -129,6 +129,7 @@ def _analysis(rollout: Rollout) -> Iterator[Problem]:
             "must differ from cookieName",
             "choose another name",
         )
+    yield from _beyond_flagger(analysis)
     for index, metric in enumerate(analysis.metrics):
         if not measurable(metric):
             yield Problem(
@@ -172,6 +173,23 @@ def _known_fault(text: str, words: Pairs, variables: Pairs) -> str:
     except TemplateError as error:
         return str(error)
     return ""
+
+
+def _beyond_flagger(analysis: Analysis) -> Iterator[Problem]:
+    """What the rules in our resource definition refuse; another's lets it through."""
+    most = analysis.max_mirror_weight
+    path = "spec.analysis.maxMirrorWeight"
+    if analysis.step_mirror_weight and not most:
+        yield Problem(path, "is missing beside stepMirrorWeight", "say where mirroring is complete")
+    if most and most < analysis.mirror_weight:
+        yield Problem(path, "is less than mirrorWeight", "exchange the two")
+    for index, hook in enumerate(analysis.webhooks):
+        path = f"spec.analysis.webhooks[{index}]"
+        if hook.expiry and not hook.type.startswith("confirm-"):
+            cure = "use it with confirm-rollout, confirm-traffic-increase or confirm-promotion"
+            yield Problem(f"{path}.expiry", "is for hooks that wait for approval", cure)
+        if hook.method == "GET" and hook.body:
+            yield Problem(f"{path}.body", "a GET has no body", "use POST, or put it into the url")
 
 
 def measurable(metric: Metric) -> bool:

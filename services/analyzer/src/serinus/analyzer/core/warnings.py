@@ -47,9 +47,14 @@ def warnings(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:
         if metric.name in BUILTIN_METRICS and (metric.query or metric.template_ref):
             also = "query" if metric.query else "templateRef"
             yield where, f"{metric.name} is built in and is asked beside the {also}"
+    ascending = sorted(set(analysis.step_weights))
+    if list(analysis.step_weights) != ascending:
+        yield "spec.analysis.stepWeights", "they do not ascend, and are taken as they stand"
     for index, hook in enumerate(analysis.webhooks):
         where = f"spec.analysis.webhooks[{index}]"
         data = hook.metadata or {}
+        if hook.timeout and not duration_s(hook.timeout):
+            yield f"{where}.timeout", f"{hook.timeout!r} is no duration, so the hook always fails"
         if hook.type == "rollback" and not TASK_WORDS.isdisjoint(data):
             yield where, ROLLBACK_ASKS
         elif {"method", "body"} & set(data):

@@ -13,6 +13,7 @@ from serinus.events import CanaryObserved, RoutesObserved
 from serinus.runtime.service import Gauge, Metrics, Series
 
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ROLLOUT_BUCKETS = (60.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 21600.0, 86400.0)
 STATUS = {"Progressing": 0.0, "Failed": 2.0}
 OTHERWISE = 1.0
 
@@ -40,6 +41,11 @@ class Exports:
             "success": metrics.counter("flagger_canary_successes_total", "Rollouts promoted."),
             "failure": metrics.counter("flagger_canary_failures_total", "Rollouts that failed."),
         }
+        self._took = metrics.histogram(
+            "serinus_rollout_duration_seconds",
+            "Seconds from the start of a rollout to its end.",
+            ROLLOUT_BUCKETS,
+        )
         self._errors = metrics.counter(
             "serinus_analyzer_setbacks_total", "Turns that ended early, by reason."
         )
@@ -80,7 +86,10 @@ class Exports:
     def ended(self, key: str, samples: Iterable[Sample]) -> None:
         """Rollouts that ended; to be told once."""
         for sample in samples:
-            if sample.kind != "analysis":
+            if sample.kind == "duration":
+                self._took.observe(sample.value, sample.labels)
+                self._note(key, self._took, sample.labels)
+            elif sample.kind != "analysis":
                 counter = self._ended[sample.kind]
                 counter.inc(sample.labels, sample.value)
                 self._note(key, counter, sample.labels)
