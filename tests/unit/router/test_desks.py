@@ -229,7 +229,7 @@ async def test_a_refusal_is_a_fact_and_is_told_once() -> None:
         await asyncio.sleep(60.0)
 
         assert ["Diverged"] == [fact.reason for fact in router.refusals]
-        assert router.last.error == router.refusals[0].text
+        assert router.last.error == router.refusals[0].why
         assert ("Diverged", False) == (router.last.refused, router.last.settled)
         assert [] == router.asked()
 
