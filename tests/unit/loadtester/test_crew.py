@@ -118,7 +118,9 @@ async def test_numbers_of_load_tools_are_read(crew: Crew) -> None:
 
 
 async def test_draining_ends_what_runs_and_takes_no_more(crew: Crew, told: Told) -> None:
-    run = begun(crew, a_task("trap 'echo bye; exit 3' TERM; echo up; sleep 20 & wait"))
+    # The child says it is up: before, it is a copy of the shell, trap included.
+    child = "sh -c 'echo up; exec sleep 20'"
+    run = begun(crew, a_task(f"trap 'echo bye; exit 3' TERM; {child} & wait"))
     async with asyncio.timeout(10):
         while "up" not in run.work.output.text():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
