@@ -32,7 +32,9 @@ RED_WITHIN_S = 40.0
 OUTCOME = re.compile("Initialization done|Advance|Promotion completed|Canary failed|Post-rollout")
 SETTINGS = {"SERINUS_MIN_INTERVAL_S": "0.1", "SERINUS_SETTLE_S": "1.5"}
 # Said of what takes longer than an interval, which depends on the machine.
-PATIENCE = re.compile("not ready|waiting for|kept until|not answered|no answer within")
+PATIENCE = re.compile(
+    "not ready|waiting for|kept until|not answered|no answer|did not take|not found|create the"
+)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
