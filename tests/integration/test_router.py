@@ -516,7 +516,9 @@ async def test_copies_that_are_used_no_more_are_deleted_or_given_up(
     await bench.set_up(deployment)
     async with running(control_plane, bench):
         await bench.settled(bench.intent())
-        other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "own", "uid": "other"}
+        # One that exists: of an owner that does not, the garbage collector would take the copy.
+        uid = (await bench.get("ConfigMap", "shared"))["metadata"]["uid"]
+        other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "shared", "uid": uid}
         copy = await bench.get("ConfigMap", "shared-primary")
         owners = [*copy["metadata"]["ownerReferences"], other]
         await bench.patch("ConfigMap", "shared-primary", {"metadata": {"ownerReferences": owners}})
@@ -530,6 +532,6 @@ async def test_copies_that_are_used_no_more_are_deleted_or_given_up(
         await bench.settled(bench.intent(_revision=revision, _configs={}))
 
     left = await bench.get("ConfigMap", "shared-primary")
-    assert ["other"] == [owner["uid"] for owner in left["metadata"]["ownerReferences"]]
+    assert [uid] == [owner["uid"] for owner in left["metadata"]["ownerReferences"]]
     with pytest.raises(ApiError, match="own-primary"):
         await bench.get("ConfigMap", "own-primary")

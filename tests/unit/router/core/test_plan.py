@@ -272,6 +272,22 @@ def test_a_route_that_the_canary_only_refers_to_is_patched_not_applied() -> None
     assert ("patch", route) == (step.verb, step.live)
 
 
+def test_what_is_rendered_beside_the_users_route_is_made_in_sight_of_it() -> None:
+    """Istio's DestinationRules were never applied where the VirtualService was the user's."""
+    own = ObjectRef(api_version="networking.istio.io/v1beta1", kind="VirtualService", name="public")
+    route = {
+        "apiVersion": own.api_version,
+        "kind": own.kind,
+        "metadata": {"name": own.name, "namespace": "shop"},
+        "spec": {"http": [{"route": [{"destination": {"host": "web"}}]}]},
+    }
+    intent = wish(20, exposure=an_exposure("istio", route=own))
+
+    steps = planned(intent, world(a_target(), a_primary(), route, *the_services())).steps
+
+    assert ["apply", "apply", "patch"] == [step.verb for step in steps]
+
+
 def test_a_route_of_no_namespace_is_not_owned() -> None:
     """An owner in a namespace would make the API server collect it at once."""
     found = world(a_target(), a_primary(), *the_services())

@@ -200,7 +200,9 @@ def _route(scene: Scene, found: Obj | None, whole: Obj, written: Collection[Ref]
     ref, shares = ref_of(whole), f"routes {scene.routes.primary}/{scene.routes.canary}"
     if found is not None and scene.exposure.is_route(ref.kind, ref.name):
         return Write(verb="patch", ref=ref, why=shares, whole=whole, live=found)
-    plain = scene.world.live.without(written)
+    # The user's own route is read, not made: what is rendered beside it needs it.
+    made = [one for one in written if not scene.exposure.is_route(one.kind, one.name)]
+    plain = scene.world.live.without(made)
     fresh = scene.mesh.mesh.render(scene.exposure, scene.routes, plain)
     (ours,) = (obj for obj in fresh if ref_of(obj) == ref)
     # An object without a namespace cannot be owned by one that has one.
