@@ -9,32 +9,21 @@ import copy
 
 from serinus.events import CanaryRef
 from serinus.events.canary import AutoscalerRef
-from serinus.kube.refs import Obj, owner_reference
-from serinus.kube.revision import copied_annotations
-from serinus.router.core.objects import LAST_APPLIED, annotations_of, labels_of, overlaid
+from serinus.kube.refs import Obj
+from serinus.router.core.objects import overlaid
+from serinus.router.core.twins import metadata, twin
 
 COPIED = ("metrics", "behavior")
 
 
 def primary(source: Obj, reference: AutoscalerRef, canary: CanaryRef) -> Obj:
     """A new autoscaler for the primary."""
-    meta = source["metadata"]
-    return {
-        "apiVersion": source["apiVersion"],
-        "kind": source["kind"],
-        "metadata": {
-            "name": f"{meta['name']}-primary",
-            "namespace": meta["namespace"],
-            **_metadata(source),
-            "ownerReferences": [owner_reference(canary)],
-        },
-        "spec": _spec(source, reference),
-    }
+    return twin(source, _spec(source, reference), canary)
 
 
 def updated(live: Obj, source: Obj, reference: AutoscalerRef) -> Obj:
     """The primary's autoscaler with what the target's says now, labels and annotations included."""
-    whole = overlaid(live, {"metadata": _metadata(source)})
+    whole = overlaid(live, {"metadata": metadata(source)})
     whole["spec"] = {
         **{k: v for k, v in live["spec"].items() if k not in COPIED},
         **_spec(source, reference),
@@ -53,12 +42,6 @@ def paused(source: Obj) -> Obj:
 
 def resumed(source: Obj) -> Obj:
     return source
-
-
-def _metadata(source: Obj) -> Obj:
-    annotations = copied_annotations(annotations_of(source), drop=(LAST_APPLIED,))
-    found = {"labels": copied_annotations(labels_of(source)), "annotations": annotations}
-    return {k: v for k, v in found.items() if v}
 
 
 def _spec(source: Obj, reference: AutoscalerRef) -> Obj:

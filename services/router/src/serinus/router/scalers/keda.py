@@ -12,32 +12,24 @@ import re
 
 from serinus.events import CanaryRef
 from serinus.events.canary import AutoscalerRef
-from serinus.kube.refs import Obj, owner_reference
-from serinus.kube.revision import copied_annotations
-from serinus.router.core.objects import LAST_APPLIED, annotations_of, labels_of, overlaid
+from serinus.kube.refs import Obj
+from serinus.router.core.objects import annotations_of, overlaid
+from serinus.router.core.twins import metadata, twin
 
 PAUSED = "autoscaling.keda.sh/paused-replicas"
 
 
 def primary(source: Obj, reference: AutoscalerRef, canary: CanaryRef) -> Obj:
     """A new ScaledObject for the primary; never paused, whatever the target's is now."""
-    meta = source["metadata"]
-    return {
-        "apiVersion": source["apiVersion"],
-        "kind": source["kind"],
-        "metadata": {
-            "name": f"{meta['name']}-primary",
-            "namespace": meta["namespace"],
-            **_metadata(source),
-            "ownerReferences": [owner_reference(canary)],
-        },
-        "spec": _spec(source, reference),
-    }
+    return twin(source, _spec(source, reference), canary, (PAUSED,))
 
 
 def updated(live: Obj, source: Obj, reference: AutoscalerRef) -> Obj:
     """The primary's ScaledObject with what the target's says now."""
-    return {**overlaid(live, {"metadata": _metadata(source)}), "spec": _spec(source, reference)}
+    return {
+        **overlaid(live, {"metadata": metadata(source, (PAUSED,))}),
+        "spec": _spec(source, reference),
+    }
 
 
 def minimum(source: Obj) -> int:
@@ -57,12 +49,6 @@ def resumed(source: Obj) -> Obj:
     whole = copy.deepcopy(source)
     del whole["metadata"]["annotations"][PAUSED]
     return whole
-
-
-def _metadata(source: Obj) -> Obj:
-    annotations = copied_annotations(annotations_of(source), drop=(LAST_APPLIED, PAUSED))
-    found = {"labels": copied_annotations(labels_of(source)), "annotations": annotations}
-    return {k: v for k, v in found.items() if v}
 
 
 def _spec(source: Obj, reference: AutoscalerRef) -> Obj:
