@@ -8,12 +8,11 @@ from serinus.loadtester.core.tasks import Task
 from serinus.loadtester.process import Program
 from serinus.loadtester.tasks.concord import Concord
 from serinus.loadtester.tasks.ngrinder import NGrinder
-from serinus.loadtester.work import Work
+from serinus.loadtester.work import Job, Work
 from serinus.runtime.clock import Clock
 from serinus.runtime.http import Http
 
-REMOTE: Mapping[str, type[NGrinder] | type[Concord]] = {"ngrinder": NGrinder, "concord": Concord}
-DEFAULTS_S = {"ngrinder": (1.0, None), "concord": (5.0, 30.0)}
+REMOTE: Mapping[str, type[Job]] = {"ngrinder": NGrinder, "concord": Concord}
 
 
 def workshop(
@@ -25,11 +24,10 @@ def workshop(
         remote = REMOTE.get(task.kind)
         if remote is None:
             return Program(task.argv, timeout_s=timeout_s, output_limit=output_limit)
-        poll_s, wait_s = DEFAULTS_S[task.kind]
         return remote(
             task.metadata,
-            poll_s=_seconds(task.metadata.get("pollInterval", ""), poll_s),
-            timeout_s=_seconds(task.metadata.get("pollTimeout", ""), wait_s or timeout_s),
+            poll_s=_seconds(task.metadata.get("pollInterval", ""), remote.POLL_S),
+            timeout_s=_seconds(task.metadata.get("pollTimeout", ""), remote.TIMEOUT_S or timeout_s),
             http=http,
             clock=clock,
         )

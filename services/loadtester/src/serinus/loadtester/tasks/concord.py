@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from serinus.loadtester.process import Ended, Output
-from serinus.loadtester.work import Failed, asked
-from serinus.runtime.clock import Clock
-from serinus.runtime.http import Http, HttpRequest
+from serinus.loadtester.process import Ended
+from serinus.loadtester.work import Failed, Job, asked
+from serinus.runtime.http import HttpRequest
 
-POLL_S, TIMEOUT_S = 5.0, 30.0
 ARGUMENT = "arguments."
 ENDED_BADLY = frozenset({"FAILED", "CANCELLED", "TIMED_OUT"})
 
 
-class Concord:
+class Concord(Job):
     """One process on a Concord server. `metadata` has what the task type needs."""
 
-    def __init__(
-        self,
-        metadata: Mapping[str, str],
-        *,
-        poll_s: float,
-        timeout_s: float,
-        http: Http,
-        clock: Clock,
-    ) -> None:
-        self.output = Output(4096)
-        self._metadata = metadata
-        self._base = metadata["server"].rstrip("/")
-        self._poll_s, self._timeout_s = poll_s, timeout_s
-        self._http, self._clock = http, clock
-        self._stopped = asyncio.Event()
-
-    async def run(self) -> Ended:
-        try:
-            return await self._run()
-        except (Failed, OSError) as error:
-            return Ended(1, self.output.text(), str(error))
-
-    def end(self, number: signal.Signals) -> None:
-        self._stopped.set()
+    POLL_S, TIMEOUT_S = 5.0, 30.0
 
     async def _run(self) -> Ended:
         key = await asyncio.to_thread(Path(self._metadata["apiKeyPath"]).read_text)
