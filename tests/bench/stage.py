@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -205,13 +205,13 @@ async def stage(folder: Path, log_level: str = "warning") -> AsyncIterator[Stage
         plane.check()
 
 
-async def _all(work: Iterable[object]) -> None:
+async def _all(work: Iterable[Awaitable[object]]) -> None:
     """Does all of it, a bounded number at a time."""
     free = asyncio.Semaphore(AT_ONCE)
 
-    async def one(act: object) -> None:
+    async def one(act: Awaitable[object]) -> None:
         async with free:
-            await act  # type: ignore[misc]
+            await act
 
     await asyncio.gather(*(one(act) for act in work))
 

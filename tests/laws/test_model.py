@@ -199,7 +199,7 @@ def verdicts(bits: Sequence[bool]) -> Iterator[bool]:
 def test_the_brain_takes_the_steps_of_the_references_tables(
     manifest: dict[str, object], checks: list[bool], gates: list[bool]
 ) -> None:
-    model, story = Model(**manifest), story_of(manifest)  # type: ignore[arg-type] # by keyword
+    model, story = Model(**manifest), story_of(manifest)  # type: ignore[arg-type]  # drawn, by name
     good, opens = verdicts(checks), verdicts(gates)
     story.now += 1
     for number in range(ROUNDS):

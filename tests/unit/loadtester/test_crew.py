@@ -61,6 +61,11 @@ def begun(crew: Crew, wanted: Task) -> Run:
     return run
 
 
+async def is_up(run: Run) -> None:
+    while "up" not in run.work.output.text():  # noqa: ASYNC110  (a program cannot set our event)
+        await asyncio.sleep(0.01)
+
+
 async def over(run: Run) -> Run:
     async with asyncio.timeout(10):
         await run.over.wait()
@@ -122,8 +127,7 @@ async def test_draining_ends_what_runs_and_takes_no_more(crew: Crew, told: Told)
     child = "sh -c 'echo up; exec sleep 20'"
     run = begun(crew, a_task(f"trap 'echo bye; exit 3' TERM; {child} & wait"))
     async with asyncio.timeout(10):
-        while "up" not in run.work.output.text():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await is_up(run)
 
     await crew.drain(10)
 
@@ -136,8 +140,7 @@ async def test_draining_ends_what_runs_and_takes_no_more(crew: Crew, told: Told)
 async def test_what_does_not_listen_is_killed_at_the_end_of_the_drain(crew: Crew) -> None:
     run = begun(crew, a_task("trap '' TERM; echo up; sleep 20; sleep 20"))
     async with asyncio.timeout(10):
-        while "up" not in run.work.output.text():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await is_up(run)
 
     async with asyncio.timeout(10):
         await crew.drain(0.2)

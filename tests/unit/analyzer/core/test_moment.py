@@ -23,7 +23,7 @@ from serinus.events import RolloutNoted
 
 
 def moment(after_s: float = 0.0, **fields: object) -> Moment:
-    return Moment(a_rollout(**fields), Look(at=T0 + after_s))  # type: ignore[arg-type] # keywords
+    return Moment(a_rollout(**fields), Look(at=T0 + after_s))  # type: ignore[arg-type]  # any field, by name
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.unit.analyzer.core.story import Story, a_spec
 
-from serinus.analyzer.core.rollout import Ask, ProbeAsk, Unreachable
+from serinus.analyzer.core.rollout import ProbeAsk, Unreachable
 from serinus.events import MetricTemplateSpec
 from serinus.events.canary import MetricProvider
 
@@ -12,14 +12,14 @@ TEMPLATED = [{"name": "errors", "templateRef": {"name": "errors"}}]
 TEMPLATE = MetricTemplateSpec(provider=MetricProvider(type="prometheus"), query="up")
 
 
-def probes(story: Story) -> list[Ask]:
+def probes(story: Story) -> list[ProbeAsk]:
     return [ask for ask in story.asked if isinstance(ask, ProbeAsk)]
 
 
 def test_every_source_is_asked_once() -> None:
     story = Story(step_weight=20, metrics=TEMPLATED).see(templates={"test/errors": TEMPLATE})
     story.look()
-    assert [ask.template for ask in probes(story)] == ["", "test/errors"]  # type: ignore[union-attr] # only probes
+    assert [ask.template for ask in probes(story)] == ["", "test/errors"]
     assert story.texts[0] == "all the metrics providers are available!"
     assert story.status.phase == "Initialized"
 

@@ -43,7 +43,7 @@ def names(index: int) -> Names:
 
 def question(index: int, check: str = SUCCESS_RATE, observer: str = "istio") -> Question:
     return Question(
-        query=builtin_query(observer, check, names(index), "1m"),  # type: ignore[arg-type]
+        query=builtin_query(observer, check, names(index), "1m"),  # type: ignore[arg-type]  # rows
         at=AT,
         window_s=60.0,
         check=check,
@@ -149,7 +149,7 @@ async def test_a_server_that_is_away_is_away_for_all() -> None:
 @pytest.mark.looptime
 async def test_a_canary_without_series_has_no_data_and_others_have_theirs() -> None:
     def script(request: HttpRequest) -> Reply:
-        full = json.loads(answer(request).text)  # type: ignore[union-attr]
+        full = json.loads(answer(request).text)  # type: ignore[union-attr]  # it always answers
         rows = full["data"]["result"]
         kept = [r for r in rows if r["metric"].get("destination_workload") != "web7"]
         full["data"]["result"] = kept

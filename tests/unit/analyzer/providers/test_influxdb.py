@@ -1,6 +1,7 @@
 """InfluxDB in its three languages."""
 
 import json
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.analyzer.doubles import reply
 from tests.unit.analyzer.providers.recorded import RECORDED
 
-from serinus.analyzer.core.rollout import NoData, Unreachable, Value
+from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.analyzer.providers.influxdb import (
     flux_reading,
     flux_request,
@@ -18,6 +19,7 @@ from serinus.analyzer.providers.influxdb import (
     influxql_request,
     sql_request,
 )
+from serinus.runtime.http import HttpResponse
 
 FLUX, INFLUXQL, SQL = [row for row in RECORDED if row.type == "influxdb"]
 ANNOTATED = (
@@ -71,11 +73,11 @@ def test_records_of_two_tables_are_several_values() -> None:
 
 
 @pytest.mark.parametrize("read", [flux_reading, influxql_reading])
-def test_an_error_within_a_good_answer_is_told(read: object) -> None:
+def test_an_error_within_a_good_answer_is_told(read: Callable[[HttpResponse], Reading]) -> None:
     csv = "error,reference\r\nbucket not found,897\r\n"
     body = csv if read is flux_reading else '{"results":[{"error":"database not found"}]}'
 
-    found = read(reply(200, body))  # type: ignore[operator]
+    found = read(reply(200, body))
 
     assert isinstance(found, Unreachable)
     assert "not found" in found.why

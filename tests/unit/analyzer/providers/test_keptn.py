@@ -18,7 +18,7 @@ ANALYSIS = Question(query="Analysis/shop/web/2m/env=prod;x=y\n", at=AT, window_s
 
 
 async def ask(http: FakeHttp, question: Question = ANALYSIS) -> Reading:
-    return await Keptn(WebCluster(http), http.clock).value(question)  # type: ignore[arg-type]
+    return await Keptn(WebCluster(http), http.clock).value(question)  # type: ignore[arg-type]  # only read()
 
 
 async def test_a_metric_is_read_where_it_is() -> None:
