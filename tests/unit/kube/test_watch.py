@@ -240,6 +240,21 @@ async def test_a_kind_that_is_not_served_counts_as_empty(required: bool, green: 
         assert board.state["kube ConfigMap"][0] is True
 
 
+async def test_a_kind_that_nobody_needs_is_asked_for_rarely_and_soon_once_somebody_does() -> None:
+    cluster = Scripted([NoKind("no such kind")] * 4)
+    is_needed = False
+
+    async with reflecting(cluster, Store(), wanted=lambda: is_needed):
+        await asyncio.sleep(599)
+        assert 1 == len(cluster.asked)
+        await asyncio.sleep(30)
+        assert 2 == len(cluster.asked)
+
+        is_needed = True
+        await asyncio.sleep(20)
+        assert 3 == len(cluster.asked)
+
+
 async def test_a_kind_that_is_removed_takes_its_objects_along() -> None:
     cluster = Scripted(
         [Listing((a_config("2"),), "2"), NoKind("no such kind")], [[5.0, Gone("too old")]]

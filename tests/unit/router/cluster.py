@@ -226,11 +226,13 @@ class Router:
 
 
 @asynccontextmanager
-async def a_router(*objects: Obj, **settings: Any) -> AsyncIterator[Router]:
-    """A router on these objects and the Canary that they belong to."""
+async def a_router(
+    *objects: Obj, broker: MemoryBroker | None = None, **settings: Any
+) -> AsyncIterator[Router]:
+    """A router on these objects and their Canary; `broker`: a bus that has a past."""
     cluster = FakeCluster(a_canary(), *objects)
     clock = LoopClock()
-    broker = MemoryBroker(clock)
+    broker = broker or MemoryBroker(clock)
     tasks: list[asyncio.Task[None]] = []
     http: Any = Http
     context = Context(

@@ -178,6 +178,29 @@ async def test_after_a_restart_proxies_are_given_their_time_again() -> None:
         assert 0 == replicas(router)
 
 
+async def test_after_a_restart_what_the_bus_knows_already_is_not_told_again() -> None:
+    """Intervals count from the first time that routes were told to be true."""
+    async with a_router(*in_release(20)) as before:
+        await before.take(wish(20))
+        told = before.last
+        async with a_router(*in_release(20), broker=before.broker) as after:
+            await after.take(wish(20), for_s=30.0)
+            assert told == after.last
+
+            await after.take(wish(40))
+            assert wish(40).id == after.last.intent
+
+
+async def test_a_bus_that_lost_its_memory_is_told_again() -> None:
+    """An analyzer that starts later would wait for ever for what nobody says again."""
+    async with a_router(*in_release(20)) as router:
+        await router.take(wish(20))
+        router.broker.lose_everything()
+        await asyncio.sleep(0.5)
+
+        assert [True] == [news.settled for news in router.news]
+
+
 async def test_an_edit_of_the_route_starts_the_wait_anew() -> None:
     async with a_router(*in_release(40)) as router:
         await router.take(wish(0, canary="parked"), for_s=2.0)

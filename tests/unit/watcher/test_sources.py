@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from tests.builders import a_canary, a_config_map, a_deployment, a_service
+from tests.builders import a_canary, a_config_map, a_deployment, a_service, laid_over
 
+from serinus.events.canary import KNATIVE_SERVICE
 from serinus.kube.cluster import Change
 from serinus.kube.kinds import KINDS
 from serinus.kube.refs import Obj
@@ -120,6 +121,21 @@ def test_the_view_answers_by_name() -> None:
     assert "hunter2" not in str(list(cache.stores["AlertProvider"]))
     canaries = cache.canaries_of("shop", "Deployment", "web")
     assert [c["metadata"]["name"] for c in canaries] == ["web"]
+
+
+def test_knative_is_needed_once_a_canary_has_it_as_target() -> None:
+    cache = Cache(Heard())
+    canary = a_canary()
+    cache.stores["Canary"].take(Change("ADDED", canary))
+    assert [KNATIVE_SERVICE] == [s.word for s in SOURCES if not cache.wants(s)]
+
+    target = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "web"}
+    later = laid_over(
+        canary, {"metadata": {"resourceVersion": "101"}, "spec": {"targetRef": target}}
+    )
+    cache.stores["Canary"].take(Change("MODIFIED", later))
+
+    assert all(map(cache.wants, SOURCES))
 
 
 async def test_the_cache_is_in_when_every_store_is() -> None:

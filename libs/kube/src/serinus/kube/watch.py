@@ -28,7 +28,9 @@ OnState = Callable[[State, str], None]
 
 FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 30.0
-MISSING_RETRY_S = 15.0
+# A kind that is not served: asked for again soon where somebody needs it, for it may just be being
+# installed, and rarely where nobody does.
+MISSING_RETRY_S, UNWANTED_RETRY_S = 15.0, 600.0
 SHORT_PASS_S = 1.0
 
 _uniform = secrets.SystemRandom().random
@@ -60,6 +62,7 @@ async def reflect(
     selector: str = "",
     health: Health | None = None,
     required: bool = True,
+    wanted: Callable[[], bool] = lambda: True,
     on_state: OnState | None = None,
     uniform: Callable[[], float] = _uniform,
 ) -> None:
@@ -69,6 +72,8 @@ async def reflect(
               green while the kind is being followed
     required  False: a kind that is not served (no CRD) is green and counts as an empty list;
               True: it is red
+    wanted    whether anybody needs this kind; one that is not served is asked for every 15 s then,
+              else every ten minutes
     on_state  told about each change of state, with the reason
     uniform   numbers in 0..1 for jitter
     """
@@ -87,7 +92,11 @@ async def reflect(
             store.resource_version = ""
         except NoKind as error:
             reflection.missing(str(error))
-            await clock.sleep(MISSING_RETRY_S * (0.5 + uniform()))
+            waited_s = 0.0
+            while waited_s == 0.0 or (waited_s < UNWANTED_RETRY_S and not wanted()):
+                pause_s = MISSING_RETRY_S * (0.5 + uniform())
+                await clock.sleep(pause_s)
+                waited_s += pause_s
             continue
         except (Unreachable, Denied, Invalid) as error:
             why = error.reason

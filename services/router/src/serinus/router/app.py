@@ -83,6 +83,7 @@ async def running(context: Context[Settings], cluster: Cluster) -> AsyncIterator
     desks = Desks(
         executor, bus=context.bus, clock=context.clock, options=settings.options(), spawn=spawn
     )
+    context.bus.on_reset(desks.retell)
     for api_version, kind in ALWAYS:
         executor.follow(api_version, kind)
     try:

@@ -118,6 +118,12 @@ class Desks:
         for key in self._interested.get(ref, ()):
             self._wake(self._desks[key])
 
+    def retell(self) -> None:
+        """The bus lost its memory: whoever asks it shall find what was last reported."""
+        for desk in self._desks.values():
+            desk.told = None
+            self._wake(desk)
+
     def __len__(self) -> int:
         return len(self._desks)
 
@@ -321,10 +327,23 @@ class Desks:
         news = RoutesObserved(
             canary=intent.canary, intent=intent.id, revision=intent.revision, **fields
         )
+        if desk.told is None:
+            desk.told = await self._known(intent)
         if news == desk.told:
             return
         await self._bus.publish(msgspec.structs.replace(news, at=self._clock.now()))
         desk.told = news
+
+    async def _known(self, intent: Intent) -> RoutesObserved | None:
+        """What a process before this one reported last: its time stands while it is still true.
+
+        Intervals count from when routes are true; told again, every rollout would begin another.
+        """
+        found = await self._bus.latest(RoutesObserved, intent.canary)
+        if found is None or found.message.canary.uid != intent.canary.uid:
+            return None
+        known: RoutesObserved = msgspec.structs.replace(found.message, at=0.0)
+        return known
 
 
 def _again_s(found: Next) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from serinus.kube.client import connect, counting
 from serinus.kube.cluster import Cluster
@@ -39,6 +40,7 @@ def watch(context: Context[Settings], cluster: Cluster) -> Eyes:
             # Knative's Services would speak for the others, whose name they have.
             health=context.health if source.word == source.kind else None,
             required=source.required,
+            wanted=partial(eyes.cache.wants, source),
         )
         context.spawn(reflecting, f"watch {source.word}")
     context.spawn(eyes.run(), "eyes")

@@ -163,6 +163,13 @@ class Cache:
         for store in self.stores.values():
             await store.synced()
 
+    def wants(self, source: Source) -> bool:
+        """Whether a canary may need this kind: one that only some clusters have, by its target."""
+        if source.word != KNATIVE_SERVICE:
+            return True
+        targets = (topic for canary in self.stores["Canary"] for topic in _target(canary))
+        return any(f"/{KNATIVE_SERVICE}/" in topic for topic in targets)
+
     def canary(self, namespace: str, name: str) -> Obj | None:
         return self.stores["Canary"].get(Ref(API_VERSION, "Canary", namespace, name))
 
