@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-MEMBERS := libs/events libs/runtime libs/kube libs/sandbox libs/cli \
+MEMBERS := libs/events libs/gotemplate libs/runtime libs/kube libs/sandbox libs/cli \
 	services/watcher services/analyzer services/router services/notifier services/loadtester
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from serinus.analyzer.core.gotext import fixed, go_float, milliseconds, printf
 from serinus.analyzer.core.template import TemplateError, render
 from serinus.analyzer.providers.cloudwatch import _queries as cloudwatch_queries
 from serinus.analyzer.providers.externalmetrics import parsed as external
@@ -18,6 +17,7 @@ from serinus.analyzer.providers.http import _at
 from serinus.analyzer.providers.keptn import parsed as keptn
 from serinus.analyzer.providers.source import Misconfigured, Misread, Question, Source
 from serinus.events.canary import MetricProvider, duration_s
+from serinus.gotemplate.text import fixed, go_float, milliseconds, printf
 
 WORDS = {"name": "web", "namespace": "shop", "interval": "1m"}
 PIECES = [

@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from serinus.analyzer.core.comparison import Verdict, verdict
-from serinus.analyzer.core.gotext import fixed, go_float, milliseconds
 from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE, factor, observer_of, unit_of
 from serinus.analyzer.core.rollout import (
     NoData,
@@ -26,6 +25,7 @@ from serinus.analyzer.core.rollout import (
 )
 from serinus.events import CanaryRef, Measurement, Metric
 from serinus.events.canary import MetricJudge
+from serinus.gotemplate.text import fixed, go_float, milliseconds
 
 NO_VALUES = "no values found"
 NO_SERIES = "the answer holds no series"

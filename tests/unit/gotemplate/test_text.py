@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.analyzer.core.gotext import fixed, go_duration, go_float, milliseconds, printf, unquote
+from serinus.gotemplate.text import fixed, go_duration, go_float, milliseconds, printf, unquote
 
 
 @pytest.mark.parametrize(

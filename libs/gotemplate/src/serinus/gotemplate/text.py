@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _MS = 1_000_000
@@ -98,7 +98,7 @@ def unquote(literal: str) -> str:
 
 
 def printed(value: Any) -> str:
-    """`%v` of a template's value: text, number, boolean, map or nothing."""
+    """`%v` of a template's value: text, number, boolean, map, list or nothing."""
     match value:
         case str():
             return value
@@ -110,6 +110,8 @@ def printed(value: Any) -> str:
             return go_float(value)
         case Mapping():
             return "map[" + " ".join(f"{k}:{printed(value[k])}" for k in sorted(value)) + "]"
+        case Sequence():
+            return "[" + " ".join(map(printed, value)) + "]"
         case _:
             return "<nil>"
 
@@ -154,4 +156,5 @@ def _one(flags: str, letter: str, value: Any) -> str:
 
 def _type_name(value: Any) -> str:
     names = {str: "string", bool: "bool", int: "int", float: "float64", type(None): "<nil>"}
-    return names.get(type(value), "map[string]string")
+    other = "map[string]string" if isinstance(value, Mapping) else "[]string"
+    return names.get(type(value), other)

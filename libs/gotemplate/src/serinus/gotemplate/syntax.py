@@ -1,4 +1,4 @@
-"""Text of a metric template to nodes: the grammar of Go's text/template, as far as queries use it.
+"""Text to nodes: the grammar of Go's text/template, as far as queries and messages use it.
 
 Evaluation is in `template.py`.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from serinus.analyzer.core.gotext import unquote
+from serinus.gotemplate.text import unquote
 
 MAX_LENGTH = 16_384
 MAX_DEPTH = 50
@@ -68,7 +68,7 @@ class Variable(Struct, frozen=True):
 
 
 class Dot(Struct, frozen=True):
-    """The current value; nil outside of range and with."""
+    """The current value: what the template is about, or what range and with made of it."""
 
 
 # --- parsing ------------------------------------------------------------------------------------
