@@ -46,7 +46,11 @@ def rules() -> dict[str, list[Rule]]:
     routes = [kind for row in MESHES.values() for kind in row.objects]
     deleted = [kind for row in MESHES.values() if row.deletes for kind in row.objects]
     return {
-        "watcher": _rules(((s.api_version, s.kind) for s in SOURCES), FOLLOW),
+        "watcher": [
+            *_rules(((s.api_version, s.kind) for s in SOURCES), FOLLOW),
+            # What a watch has not brought yet is asked for by name.
+            *_rules([*workloads, *CONFIGS], ("get",)),
+        ],
         "analyzer": [
             *_rules([CANARY], ("get", "patch")),
             *_rules([CANARY], ("patch",), "/status"),

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.builders import a_canary, a_deployment, a_status, an_observed
+from tests.builders import a_canary, a_config_map, a_deployment, a_status, an_observed
 
 from serinus.events import CanaryGone, CanaryObserved
 from serinus.kube.cluster import Change
-from serinus.kube.refs import Obj
+from serinus.kube.errors import NotFound, Unreachable
+from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.runtime.clock import LoopClock
 from serinus.runtime.memory import MemoryBroker, MemoryBus
 from serinus.runtime.telemetry import PrometheusMetrics
@@ -30,11 +31,23 @@ class Cluster:
         self.broker = MemoryBroker(self.clock)
         self.bus = MemoryBus(self.broker, "watcher")
         self.metrics = PrometheusMetrics()
-        self.eyes = Eyes(self.bus, self.clock, self.metrics, Policy())
+        self.served: dict[Ref, Obj] = {}
+        self.asked: list[Ref] = []
+        self.is_away = False
+        self.eyes = Eyes(self.bus, self.clock, self.metrics, Policy(), self.get)
         self.bus.on_reset(self.eyes.tell_all)
         self.said: list[Any] = []
         self._version = 1000
         self._task: asyncio.Task[None] | None = None
+
+    async def get(self, ref: Ref) -> Obj:
+        """As the API server would answer, whatever the watches have brought."""
+        self.asked.append(ref)
+        if self.is_away:
+            raise Unreachable("no answer")
+        if ref not in self.served:
+            raise NotFound(str(ref))
+        return self.served[ref]
 
     def put(self, obj: Obj) -> None:
         """As a watch would tell it: every change has a version of its own."""
@@ -93,6 +106,60 @@ async def test_nothing_is_said_before_every_list_is_in() -> None:
         cluster.put(a_deployment())
         cluster.sync()
         await cluster.settle()
+
+        assert [s.target.found for s in cluster.said] == [True]
+
+
+async def test_a_target_that_its_watch_has_not_brought_yet_is_not_called_missing() -> None:
+    """The Deployment was created first, the watch of Canaries was faster."""
+    async with looking() as cluster:
+        deployment = a_deployment()
+        cluster.served[ref_of(deployment)] = deployment
+        cluster.put(a_canary())
+        await cluster.settle()
+        cluster.store(deployment).take(Change("ADDED", deployment))
+        await cluster.settle()
+
+        assert [s.target.found for s in cluster.said] == [True]
+        assert cluster.asked == [ref_of(deployment)]
+
+
+async def test_a_config_that_its_watch_has_not_brought_yet_is_not_called_missing() -> None:
+    async with looking() as cluster:
+        source = {"configMapRef": {"name": "settings"}}
+        deployment = a_deployment()
+        deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [source]
+        config = a_config_map("settings", {"a": "1"})
+        cluster.served[ref_of(config)] = config
+        cluster.put(deployment)
+        cluster.put(a_canary())
+        await cluster.settle()
+
+        assert [s.missing_configs for s in cluster.said] == [()]
+
+
+async def test_what_is_missing_is_asked_for_once() -> None:
+    async with looking() as cluster:
+        cluster.put(a_canary())
+        await cluster.settle()
+        cluster.put(a_canary(status=a_status("Initializing")))
+        await cluster.settle()
+
+        assert [s.target.found for s in cluster.said] == [False, False]
+        assert len(cluster.asked) == 1
+
+
+async def test_while_the_api_server_cannot_be_asked_nothing_is_called_missing() -> None:
+    async with looking() as cluster:
+        deployment = a_deployment()
+        cluster.served[ref_of(deployment)] = deployment
+        cluster.is_away = True
+        cluster.put(a_canary())
+        await cluster.settle()
+        assert cluster.said == []
+
+        cluster.is_away = False
+        await asyncio.sleep(5)
 
         assert [s.target.found for s in cluster.said] == [True]
 

@@ -27,7 +27,8 @@ async def start(context: Context[Settings]) -> AsyncIterator[Eyes]:
 def watch(context: Context[Settings], cluster: Cluster) -> Eyes:
     """Starts every watch and the loop as background tasks of the service."""
     namespace = context.settings.namespace
-    eyes = Eyes(context.bus, context.clock, context.metrics, policy(context.settings))
+    settled = policy(context.settings)
+    eyes = Eyes(context.bus, context.clock, context.metrics, settled, cluster.get)
     context.bus.on_reset(eyes.tell_all)
     for source in eyes.cache.sources:
         reflecting = reflect(

@@ -2,22 +2,28 @@
 
 Bursts become one snapshot: a canary is composed at once when news comes, then at most every 20 ms.
 What could not be published is composed again later, so nothing is lost while the bus is away.
+
+Each kind has a watch of its own, and none waits for another: a Canary may be seen before the
+Deployment that was created before it. So before a snapshot says that something is missing, the API
+server is asked for it, once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
 from serinus.events import CanaryGone, CanaryObserved, CanaryRef
+from serinus.kube.errors import NotFound
+from serinus.kube.refs import Obj, Ref
 from serinus.runtime.bus import Bus
 from serinus.runtime.clock import Clock
 from serinus.runtime.errors import Refuse, Retry
 from serinus.runtime.service import Metrics
-from serinus.watcher.core.compose import compose, content
+from serinus.watcher.core.compose import Composed, compose, content, missing
 from serinus.watcher.core.index import Index
 from serinus.watcher.core.workloads import Policy
 from serinus.watcher.sources import Cache
@@ -33,14 +39,26 @@ AGES_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0)
 
 
 class Eyes:
-    """Publishes a CanaryObserved whenever what is known about a canary changes."""
+    """Publishes a CanaryObserved whenever what is known about a canary changes.
 
-    def __init__(self, bus: Bus, clock: Clock, metrics: Metrics, policy: Policy) -> None:
+    get  one object as the API server has it now. Raises NotFound, Retry, Refuse
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        clock: Clock,
+        metrics: Metrics,
+        policy: Policy,
+        get: Callable[[Ref], Awaitable[Obj]],
+    ) -> None:
         self.cache = Cache(self._changed)
         self._bus = bus
         self._clock = clock
         self._policy = policy
+        self._get = get
         self._index = Index()
+        self._absent: dict[str, frozenset[Ref]] = {}
         self._told: dict[str, tuple[CanaryRef, bytes]] = {}
         self._epoch = 0
         self._since: dict[str, float] = {}
@@ -127,8 +145,13 @@ class Eyes:
             if canary is None:
                 await self._tell_gone(key, since)
                 return
-            composed = compose(canary, self.cache, self._policy, self._clock.now())
-            self._index.put(key, composed.topics)
+            composed = self._compose(key, canary)
+            try:
+                if await self._finds(key, missing(composed.snapshot)):
+                    composed = self._compose(key, self.cache.canary(namespace, name) or canary)
+            except Retry as error:
+                self._later(error.after_s, partial(self._due, key, since))
+                return
             snapshot = composed.snapshot
             digest = content(snapshot)
             before = self._told.get(key)
@@ -140,8 +163,31 @@ class Eyes:
             if await self._publish(snapshot, key, since) and epoch == self._epoch:
                 self._told[key] = (snapshot.canary, digest)
 
+    def _compose(self, key: str, canary: Obj) -> Composed:
+        composed = compose(canary, self.cache, self._policy, self._clock.now())
+        self._index.put(key, composed.topics)
+        return composed
+
+    async def _finds(self, key: str, absent: frozenset[Ref]) -> bool:
+        """Whether something is there after all that its watch has not brought yet."""
+        known = self._absent.get(key, frozenset())
+        self._absent[key] = absent
+        found = False
+        for ref in sorted(absent - known):
+            try:
+                obj = await self._get(ref)
+            except (NotFound, Refuse):
+                continue
+            except Retry:
+                self._absent[key] = known
+                raise
+            self.cache.store(ref).put_written(obj)
+            found = True
+        return found
+
     async def _tell_gone(self, key: str, since: float) -> None:
         self._index.remove(key)
+        self._absent.pop(key, None)
         told = self._told.get(key)
         if told is None:
             return

@@ -44,8 +44,11 @@ class Source(Struct, frozen=True, kw_only=True):
     @property
     def word(self) -> str:
         """Its name among the sources: there are Services of two kinds."""
-        is_service = self.kind == "Service" and self.api_version != "v1"
-        return KNATIVE_SERVICE if is_service else self.kind
+        return _word(self.api_version, self.kind)
+
+
+def _word(api_version: str, kind: str) -> str:
+    return KNATIVE_SERVICE if kind == "Service" and api_version != "v1" else kind
 
 
 def _name(obj: Obj) -> tuple[str, str]:
@@ -169,6 +172,10 @@ class Cache:
             return True
         targets = (topic for canary in self.stores["Canary"] for topic in _target(canary))
         return any(f"/{KNATIVE_SERVICE}/" in topic for topic in targets)
+
+    def store(self, ref: Ref) -> Store:
+        """Where an object of this kind is kept."""
+        return self.stores[_word(ref.api_version, ref.kind)]
 
     def canary(self, namespace: str, name: str) -> Obj | None:
         return self.stores["Canary"].get(Ref(API_VERSION, "Canary", namespace, name))

@@ -31,8 +31,9 @@ from serinus.events.canary import (
     primary_ready_threshold,
     workload_kind,
 )
+from serinus.kube.configs import KINDS as CONFIG_KINDS
 from serinus.kube.configs import ConfigSeen, Tracking, references, track
-from serinus.kube.refs import Obj
+from serinus.kube.refs import Obj, Ref
 from serinus.kube.revision import same_template
 from serinus.watcher.core.decode import decode_spec, decode_status
 from serinus.watcher.core.index import (
@@ -52,6 +53,7 @@ from serinus.watcher.core.workloads import (
     workload_seen,
 )
 
+_CONFIG_KINDS: dict[str, str] = {word: kind for kind, word in CONFIG_KINDS.items()}
 HEARD = ("flagger.app/", "appmesh.flagger.app/", "kuma.io/mesh")
 
 
@@ -137,6 +139,19 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
 def _heard(annotations: Mapping[str, str]) -> dict[str, str]:
     """The annotations that mean something to us (reference 3.10); others' are nobody's business."""
     return {key: value for key, value in annotations.items() if key.startswith(HEARD)}
+
+
+def missing(snapshot: CanaryObserved) -> frozenset[Ref]:
+    """The objects that a snapshot says do not exist, and the canary cannot do without."""
+    namespace, target = snapshot.canary.namespace, snapshot.target
+    found = {
+        Ref("v1", _CONFIG_KINDS[word], namespace, name)
+        for word, _, name in (config.partition("/") for config in snapshot.missing_configs)
+    }
+    if target.name and not target.found and not target.error:
+        kind = snapshot.spec.target_ref.kind
+        found.add(Ref(target.api_version, kind, namespace, target.name))
+    return frozenset(found)
 
 
 def content(snapshot: CanaryObserved) -> bytes:
