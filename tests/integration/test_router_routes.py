@@ -20,12 +20,21 @@ from serinus.events import ObjectRef
 HTTP_ROUTE = "gateway.networking.k8s.io/v1"
 ISTIO = "networking.istio.io/v1beta1"
 TRAEFIK = "traefik.io/v1alpha1"
+CONTOUR = "projectcontour.io/v1"
+INGRESS = "networking.k8s.io/v1"
 
 
 @pytest.fixture(scope="module")
 def istio(control_plane: ControlPlane) -> ControlPlane:
     """The API server with Istio's kinds."""
     control_plane.install_crds(crds.of_mesh("istio"))
+    return control_plane
+
+
+@pytest.fixture(scope="module")
+def contour(control_plane: ControlPlane) -> ControlPlane:
+    """The API server with Contour's kinds."""
+    control_plane.install_crds(crds.of_mesh("contour"))
     return control_plane
 
 
@@ -46,6 +55,9 @@ class Routed:
                 api_version=self._route["apiVersion"], kind=self._route["kind"], name=meta["name"]
             )
             self.bench.exposure = msgspec.structs.replace(self.bench.exposure, route=ref)
+            if ref.kind == "Ingress":
+                # As the analyzer does (`canary.ingress_of`).
+                self.bench.exposure = msgspec.structs.replace(self.bench.exposure, ingress=ref)
         await self.bench.settled(self.bench.intent())
         return made
 
@@ -182,6 +194,85 @@ async def test_an_ingress_route_is_never_written(
 
         async def is_gone() -> bool:
             return await routed.find("public-web-canary") is None
+
+        await eventually(is_gone, "ours is gone", BOUND_S)
+        assert before == await routed.get()
+
+
+async def test_a_proxy_is_shared_and_given_back_byte_for_byte(
+    contour: ControlPlane, kube: Kube, kubelet: Kubelet, namespace: str
+) -> None:
+    mine = {
+        "apiVersion": CONTOUR,
+        "kind": "HTTPProxy",
+        "metadata": {"name": "public", "annotations": {"cert.test/arn": "x"}},
+        "spec": {
+            "virtualhost": {"fqdn": "a.test", "tls": {"secretName": "tls"}},
+            "includes": [{"name": "child", "conditions": [{"prefix": "/child"}]}],
+            "routes": [
+                {
+                    "conditions": [{"prefix": "/"}],
+                    "services": [{"name": "web", "port": 80, "protocol": "h2c"}],
+                    "timeoutPolicy": {"response": "3s"},
+                },
+                {
+                    "conditions": [{"prefix": "/both"}],
+                    "services": [{"name": "web", "port": 80}, {"name": "other", "port": 80}],
+                },
+            ],
+        },
+    }
+    async with a_canary_on("contour", mine, kube, contour, namespace) as routed:
+        before = await routed.set_up(by_reference=True)
+        found = await routed.step(20)
+        alone, beside = found["spec"]["routes"]
+        assert [("h2c", 80), ("h2c", 20)] == [
+            (s["protocol"], s["weight"]) for s in alone["services"]
+        ]
+        assert [80, 20, 100] == [s["weight"] for s in beside["services"]]
+        again = await routed.step(20)
+        assert found["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"]
+
+        await routed.release()
+
+        assert kept(before) == kept(await routed.get())
+
+
+@pytest.mark.parametrize(
+    ("mesh", "ours"),
+    [
+        ("nginx", (INGRESS, "Ingress", "public-canary")),
+        ("skipper", (INGRESS, "Ingress", "public-canary")),
+        ("traefik", (TRAEFIK, "IngressRoute", "public-web-canary")),
+    ],
+)
+async def test_an_ingress_is_never_written(
+    mesh: str,
+    ours: tuple[str, str, str],
+    control_plane: ControlPlane,
+    kube: Kube,
+    kubelet: Kubelet,
+    namespace: str,
+) -> None:
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    mine = {
+        "apiVersion": INGRESS,
+        "kind": "Ingress",
+        "metadata": {"name": "public"},
+        "spec": {"rules": [{"host": "b.test"}, {"host": "a.test", "http": {"paths": paths}}]},
+    }
+    api_version, kind, name = ours
+    async with a_canary_on(mesh, mine, kube, control_plane, namespace) as routed:
+        before = await routed.set_up(by_reference=True)
+        await routed.step(20)
+        await routed.step(0)
+        assert await kube.find(api_version, kind, namespace, name) is not None
+
+        await routed.release()
+
+        async def is_gone() -> bool:
+            return await kube.find(api_version, kind, namespace, name) is None
 
         await eventually(is_gone, "ours is gone", BOUND_S)
         assert before == await routed.get()

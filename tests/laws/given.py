@@ -143,6 +143,24 @@ def _of_the_user(api_version: str, kind: str, spec: Obj) -> Obj:
     }
 
 
+def _proxy(service: ServiceSpec) -> Obj:
+    """Routes to S alone, to S and somebody else, to nobody; a name that Linkerd goes by."""
+    address = f"{NAME}.{NAMESPACE}.svc.cluster.local:{service.port}"
+    linkerd = {"set": [{"name": "l5d-dst-override", "value": address}]}
+    ours = {"name": NAME, "port": service.port, "requestHeadersPolicy": linkerd}
+    routes: list[Obj] = [
+        {"conditions": [{"prefix": "/"}], "services": [ours], "timeoutPolicy": {"response": "3s"}},
+        {
+            "conditions": [{"prefix": "/both"}],
+            "services": [{"name": "other", "port": 80, "weight": 2}, {**ours, "weight": 1}],
+        },
+        {"conditions": [{"prefix": "/even"}], "services": [{"name": "other", "port": 80}, ours]},
+        {"conditions": [{"prefix": "/old"}], "requestRedirectPolicy": {"hostname": "b.test"}},
+    ]
+    spec = {"virtualhost": {"fqdn": "a.test"}, "routes": routes, "includes": [{"name": "child"}]}
+    return _of_the_user("projectcontour.io/v1", "HTTPProxy", spec)
+
+
 def _referring(make: Callable[[ServiceSpec], Obj]) -> Given:
     def given(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
         source = make(service)
@@ -175,13 +193,17 @@ def _delegated(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
 
 
 def _ingress_route(service: ServiceSpec) -> Obj:
-    """Routes to S (one with a priority of its own), to the TraefikService, to somebody else."""
+    """Routes to S with options (one has a priority of its own), to the TraefikService, to
+    somebody else."""
 
     def route(match: str, name: str, **more: Any) -> Obj:
         return {"kind": "Rule", "match": match, "services": [{"name": name, **more}]}
 
     routes = [
-        {**route("Host(`a.test`)", NAME, port=service.port), "middlewares": [{"name": "auth"}]},
+        {
+            **route("Host(`a.test`)", NAME, port=service.port, scheme="h2c"),
+            "middlewares": [{"name": "auth"}],
+        },
         {**route("Host(`b.test`)", NAME, kind="TraefikService"), "priority": 7},
         route("Host(`c.test`)", "other", port=80),
     ]
@@ -223,6 +245,12 @@ SHAPES: dict[str, tuple[str, Given, frozenset[Ability]]] = {
         _referring(_ingress_route),
         frozenset({Ability.WEIGHT, Ability.MATCH, Ability.STICKY}),
     ),
+    "traefik, their Ingress": (
+        "traefik",
+        _referring(lambda service: _ingress(service)[1][0]),
+        frozenset({Ability.WEIGHT, Ability.MATCH, Ability.STICKY}),
+    ),
+    "contour, their HTTPProxy": ("contour", _referring(_proxy), SHARED),
     "istio, TCP": ("istio", _connections, WEIGHTS),
     "istio, delegated": ("istio", _delegated, frozenset(Ability)),
     "istio, their VirtualService": ("istio", _referring(_virtual_service), SHARED),

@@ -178,3 +178,12 @@ def test_a_status_is_written_whole_so_that_a_patch_clears_what_is_gone() -> None
     assert written["canaryWeight"] == 0
     assert written["sessionAffinityCookie"] == ""
     assert written["trackedConfigs"] is None
+
+
+def test_the_ingress_may_be_named_in_either_of_two_fields() -> None:
+    ingress, other = ObjectRef(kind="Ingress", name="a"), ObjectRef(kind="HTTPRoute")
+    spec = CanarySpec(target_ref=ObjectRef(name="web"), ingress_ref=ObjectRef(name="b"))
+
+    assert spec.ingress_ref == c.ingress_of(spec)
+    assert ingress == c.ingress_of(msgspec.structs.replace(spec, route_ref=ingress))
+    assert spec.ingress_ref == c.ingress_of(msgspec.structs.replace(spec, route_ref=other))

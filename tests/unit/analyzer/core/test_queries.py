@@ -132,3 +132,10 @@ def test_durations_of_the_http_observer_are_seconds() -> None:
 
 def test_white_space_is_collapsed() -> None:
     assert collapse("  sum(\n\t x )  ") == "sum( x )"
+
+
+def test_an_ingress_that_route_ref_names_is_measured_by_its_name() -> None:
+    route = ObjectRef(kind="Ingress", name="public")
+    spec = CanarySpec(target_ref=ObjectRef(name="web"), route_ref=route)
+
+    assert "public" == names_of("shop", "web", spec).ingress

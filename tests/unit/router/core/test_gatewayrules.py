@@ -34,8 +34,8 @@ def test_only_services_of_the_namespace_count(entry: Any, service: str) -> None:
 def test_a_rule_without_matches_is_narrowed_from_everything() -> None:
     header = {"type": "Exact", "name": "x-canary", "value": "1"}
 
-    http = HTTP.narrowed("rules", {}, [INSIDER])["matches"]
-    grpc = GRPC.narrowed("rules", {}, [INSIDER])["matches"]
+    http = HTTP.narrowed("rules", {}, [INSIDER])[0]["matches"]
+    grpc = GRPC.narrowed("rules", {}, [INSIDER])[0]["matches"]
 
     assert [{"path": {"type": "PathPrefix", "value": "/"}, "headers": [header]}] == http
     assert [{"headers": [header]}] == grpc

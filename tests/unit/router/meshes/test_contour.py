@@ -9,10 +9,10 @@ import pytest
 from tests.builders import an_exposure
 from tests.unit.router.meshes.recorded import Recorded, recorded
 
-from serinus.events import Exposure, Routes
+from serinus.events import Exposure, ObjectRef, Routes
 from serinus.events.canary import HttpMatch, Retries, ServiceSpec, StringMatch
 from serinus.kube.refs import Obj, ref_of
-from serinus.router.core.objects import Gone, Live, NotYet
+from serinus.router.core.objects import Gone, Live, NotYet, Refusal
 from serinus.router.meshes import contour
 
 
@@ -122,3 +122,84 @@ def test_a_proxy_routes_until_the_very_end() -> None:
     found = rendered(Routes())
 
     assert (Gone(ref_of(found)),) == contour.release(EXPOSURE, live(found))
+
+
+def test_a_mirror_is_the_canary_once_more_and_takes_no_share() -> None:
+    found = rendered(Routes(mirror=True, mirror_weight=40))
+
+    primary, canary, copied = found["spec"]["routes"][0]["services"]
+    assert ("web-primary", 100) == (primary["name"], primary["weight"])
+    assert "weight" not in canary
+    assert ("web-canary", True, 40) == (copied["name"], copied["mirror"], copied["weight"])
+    assert Routes(mirror=True) == contour.observe(EXPOSURE, Routes(), live(found))
+
+
+THEIRS = an_exposure("contour", route=ObjectRef(kind="HTTPProxy", name="public"))
+
+
+def a_proxy() -> Obj:
+    """A root of the user's: a route to S with policies, one beside, one elsewhere, an include."""
+    return {
+        "apiVersion": contour.API_VERSION,
+        "kind": contour.KIND,
+        "metadata": {"name": "public", "namespace": "shop", "generation": 3},
+        "spec": {
+            "virtualhost": {"fqdn": "a.test", "tls": {"secretName": "tls"}},
+            "includes": [{"name": "child", "conditions": [{"prefix": "/child"}]}],
+            "routes": [
+                {
+                    "conditions": [{"prefix": "/"}],
+                    "services": [{"name": "web", "port": 80, "protocol": "h2c"}],
+                    "timeoutPolicy": {"response": "3s"},
+                    "rateLimitPolicy": {"local": {"requests": 9, "unit": "second"}},
+                },
+                {
+                    "conditions": [{"prefix": "/both"}],
+                    "services": [{"name": "other", "port": 80}, {"name": "web", "port": 81}],
+                },
+                {"conditions": [{"prefix": "/old"}], "requestRedirectPolicy": {"hostname": "b"}},
+            ],
+        },
+    }
+
+
+def test_of_a_users_proxy_only_the_services_of_its_routes_to_the_service_change() -> None:
+    source = a_proxy()
+
+    (found,) = contour.render(THEIRS, Routes(primary=80, canary=20), live(source))
+
+    first, both, last = found["spec"]["routes"]
+    assert [("web-primary", 80, "h2c"), ("web-canary", 20, "h2c")] == [
+        (s["name"], s["weight"], s["protocol"]) for s in first["services"]
+    ]
+    assert [("other", 80, 100), ("web-primary", 81, 80), ("web-canary", 81, 20)] == [
+        (s["name"], s["port"], s["weight"]) for s in both["services"]
+    ]
+    theirs = source["spec"]["routes"]
+    assert theirs[2] == last
+    for ours, mine in ((first, theirs[0]), (both, theirs[1])):
+        assert {**mine, "services": ours["services"]} == ours
+    assert {**source["spec"], "routes": found["spec"]["routes"]} == found["spec"]
+    wanted = Routes(primary=80, canary=20)
+    assert wanted == contour.observe(THEIRS, Routes(), live(found))
+    assert [source] == list(contour.release(THEIRS, live(found)))
+
+
+def test_a_users_proxy_that_contour_has_not_taken_is_not_relied_on() -> None:
+    (found,) = contour.render(THEIRS, Routes(primary=80, canary=20), live(a_proxy()))
+    condition = {"type": "Valid", "status": "True", "observedGeneration": 2}
+    found["status"] = {"conditions": [condition]}
+
+    seen = contour.observe(THEIRS, Routes(), live(found))
+
+    assert isinstance(seen, NotYet)
+    assert Routes(primary=80, canary=20) == seen.routes
+
+
+def test_another_kind_or_a_proxy_that_is_away_is_refused() -> None:
+    other = an_exposure("contour", route=ObjectRef(kind="Ingress", name="public"))
+    with pytest.raises(Refusal, match="names a HTTPProxy, not a Ingress"):
+        contour.render(other, Routes(), Live())
+    with pytest.raises(Refusal, match=r"HTTPProxy public\.shop not found"):
+        contour.render(THEIRS, Routes(), Live())
+    assert () == contour.release(THEIRS, Live())

@@ -210,3 +210,10 @@ def test_the_canary_ingress_goes_before_the_canary_does() -> None:
     found = rendered(Routes(primary=50, canary=50))
 
     assert (Gone(ref_of(found), shadows=True),) == nginx.release(EXPOSURE, live(found))
+
+
+def test_another_kind_of_route_is_refused() -> None:
+    exposure = msgspec.structs.replace(EXPOSURE, route=ObjectRef(kind="HTTPRoute", name="public"))
+
+    with pytest.raises(Refusal, match="routeRef on nginx names a Ingress"):
+        nginx.render(exposure, Routes(), live(an_ingress()))

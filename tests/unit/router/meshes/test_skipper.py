@@ -105,3 +105,22 @@ def test_the_canary_ingress_goes_before_the_canary_does() -> None:
     found = rendered(HALF)
 
     assert (Gone(ref_of(found), shadows=True),) == skipper.release(EXPOSURE, live(found))
+
+
+def test_weights_that_the_user_gave_to_others_on_the_path_keep_their_proportion() -> None:
+    theirs = '{"web": 1, "other": 3}'
+    source = an_ingress(annotations={skipper.WEIGHTS: theirs})
+
+    found = rendered(Routes(primary=80, canary=20), source)
+
+    weights = '{"other":300,"web-canary":20,"web-primary":80}'
+    assert weights == found["metadata"]["annotations"][skipper.WEIGHTS]
+    wanted = Routes(primary=80, canary=20)
+    assert wanted == skipper.observe(EXPOSURE, Routes(), live(found))
+
+
+def test_another_kind_of_route_is_refused() -> None:
+    exposure = msgspec.structs.replace(EXPOSURE, route=ObjectRef(kind="HTTPRoute", name="public"))
+
+    with pytest.raises(Refusal, match="routeRef on skipper names a Ingress"):
+        skipper.render(exposure, HALF, live(an_ingress()))

@@ -216,6 +216,89 @@ def test_a_route_that_does_not_fit_is_refused(sources: list[Obj], text: str) -> 
         traefik.render(REFERRING, Routes(), Live({ref_of(obj): obj for obj in sources}))
 
 
+def to_web(match: str, **entry: Any) -> Obj:
+    return {"kind": "Rule", "match": match, "services": [{"name": "web", **entry}]}
+
+
+def test_options_for_the_service_are_those_of_the_split() -> None:
+    """Traefik keeps one set of them for a Service and port."""
+    source = an_ingress_route(
+        to_web("Host(`a.test`)", port=80, scheme="h2c", passHostHeader=False),
+        to_web("Host(`b.test`)", port="http", scheme="h2c", passHostHeader=False, weight=3),
+    )
+
+    split, route = traefik.render(REFERRING, Routes(primary=80, canary=20), live(source))
+
+    options = {"namespace": "shop", "port": 80, "scheme": "h2c", "passHostHeader": False}
+    assert [
+        {"name": "web-primary", "weight": 80, **options},
+        {"name": "web-canary", "weight": 20, **options},
+    ] == split["spec"]["weighted"]["services"]
+    to_split = [{"name": "web", "namespace": "shop", "kind": "TraefikService"}]
+    assert [to_split, to_split] == [one["services"] for one in route["spec"]["routes"]]
+
+    source["spec"]["routes"][1]["services"][0]["scheme"] = "https"
+    with pytest.raises(Refusal, match="the same options"):
+        traefik.render(REFERRING, Routes(), live(source))
+
+
+def test_a_route_to_another_port_has_the_shares_in_itself() -> None:
+    source = an_ingress_route(to_web("Host(`a.test`)", port=80), to_web("Path(`/m`)", port=9090))
+    routes = Routes(primary=80, canary=20)
+
+    objects = traefik.render(REFERRING, routes, live(source))
+
+    _, other = objects[1]["spec"]["routes"]
+    assert [("web-primary", 9090, 80), ("web-canary", 9090, 20)] == [
+        (s["name"], s["port"], s["weight"]) for s in other["services"]
+    ]
+    made = {ref_of(obj): obj for obj in objects}
+    assert routes == traefik.observe(REFERRING, routes, Live(made))
+
+    del other["services"][1]
+    seen = traefik.observe(REFERRING, routes, Live(made))
+    assert isinstance(seen, NotYet)
+    assert ("do not agree" in seen.why, routes) == (True, seen.routes)
+
+    mirroring = msgspec.structs.replace(REFERRING, needs=("weight", "mirror"))
+    with pytest.raises(Refusal, match="for port 80 of web, not for 9090"):
+        traefik.render(mirroring, Routes(mirror=True), live(source))
+
+
+def test_what_the_user_takes_out_of_the_route_goes_out_of_ours() -> None:
+    source = an_ingress_route(tls={"secretName": "tls"})
+    objects = list(traefik.render(REFERRING, Routes(), live(source)))
+    del source["spec"]["tls"], source["spec"]["entryPoints"]
+
+    known = {ref_of(obj): obj for obj in (source, *objects)}
+    again = traefik.render(REFERRING, Routes(), Live(known))
+
+    assert {"routes"} == again[-1]["spec"].keys()
+
+
+def test_before_an_ingress_stands_the_ingress_route_that_says_the_same() -> None:
+    exposure = an_exposure(route=ObjectRef(kind="Ingress", name="public"))
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    source = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "public", "namespace": "shop"},
+        "spec": {"rules": [{"host": "b.test"}, {"host": "a.test", "http": {"paths": paths}}]},
+    }
+
+    split, route = traefik.render(exposure, Routes(), live(source))
+
+    assert {ref_of(obj) for obj in (split, source, route)} == set(traefik.needs(exposure))
+    assert ("IngressRoute", "public-web-canary") == (route["kind"], route["metadata"]["name"])
+    (only,) = route["spec"]["routes"]
+    rule = "Host(`a.test`) && PathPrefix(`/`)"
+    assert (rule, len(rule) + 1) == (only["match"], only["priority"])
+    assert [{"name": "web", "namespace": "shop", "kind": "TraefikService"}] == only["services"]
+    with pytest.raises(Refusal, match=r"Ingress public\.shop not found"):
+        traefik.render(exposure, Routes(), Live())
+
+
 def test_the_users_route_is_never_written_and_ours_goes_before_the_canary() -> None:
     source = an_ingress_route()
     objects = traefik.render(REFERRING, Routes(), live(source))

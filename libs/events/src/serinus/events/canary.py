@@ -626,6 +626,12 @@ def primary_ready_threshold(spec: CanarySpec) -> int:
     return 100 if percent is None else percent
 
 
+def ingress_of(spec: CanarySpec) -> ObjectRef | None:
+    """The user's Ingress: `routeRef` may name it as well as `ingressRef`."""
+    route = spec.route_ref
+    return route if route is not None and route.kind == "Ingress" else spec.ingress_ref
+
+
 def service_name(spec: CanarySpec) -> str:
     """The base name of the three Services and of the route objects."""
     return (spec.service.name if spec.service else "") or spec.target_ref.name

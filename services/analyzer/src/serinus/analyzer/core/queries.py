@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from serinus.analyzer.core.observers import OBSERVERS, Matcher, Row
-from serinus.events.canary import CanarySpec, ObjectRef, service_name
+from serinus.events.canary import CanarySpec, ObjectRef, ingress_of, service_name
 
 SUCCESS_RATE: Final = "request-success-rate"
 DURATION: Final = "request-duration"
@@ -55,13 +55,14 @@ class Names(Struct, frozen=True, kw_only=True):
 def names_of(namespace: str, name: str, spec: CanarySpec, revision: str = "") -> Names:
     """The names of one canary. `revision` is Knative's latest created revision."""
     target = spec.target_ref.name
+    ingress = ingress_of(spec)
     return Names(
         namespace=namespace,
         name=name,
         target=target,
         kind=spec.target_ref.kind,
         service=service_name(spec),
-        ingress=(spec.ingress_ref.name if spec.ingress_ref else "") or target,
+        ingress=(ingress.name if ingress else "") or target,
         route=(spec.route_ref.name if spec.route_ref else "") or target,
         revision=revision,
     )

@@ -29,14 +29,16 @@ NAME_LENGTH_MAX = 63
 class Dialect(Protocol):
     """How one kind of route says things.
 
-    sections        fields of the spec that hold rules
-    entries         field of a rule that holds whom it leads to
-    default_weight  what an entry without a weight counts among several
+    sections  fields of the spec that hold rules
+    entries   field of a rule that holds whom it leads to
     """
 
     sections: tuple[str, ...]
     entries: str
-    default_weight: int
+
+    def weights(self, entries: Sequence[Obj]) -> list[int | None]:
+        """What each entry of a rule counts among them; None: it takes no share of the requests."""
+        ...
 
     def service_of(self, entry: Obj, namespace: str) -> str:
         """The Service in this namespace that an entry leads to, "" for anything else."""
@@ -46,8 +48,9 @@ class Dialect(Protocol):
         """The same entry, leading to another Service. Raises Refusal where it cannot."""
         ...
 
-    def narrowed(self, section: str, rule: Obj, conditions: Sequence[HttpMatch]) -> Obj:
-        """The rule for requests that meet the conditions, too. Raises Refusal."""
+    def narrowed(self, section: str, rule: Obj, conditions: Sequence[HttpMatch]) -> list[Obj]:
+        """The rule for requests that meet the conditions, too: one, or one for each alternative.
+        Raises Refusal."""
         ...
 
     def mirrored(self, section: str, rule: Obj, canary: Obj, percent: int) -> Obj:
@@ -182,10 +185,11 @@ def _shared(
     conditions = routes.match or exposure.match
     if conditions:
         narrow = dialect.narrowed(section, split, conditions)
-        narrow[dialect.entries] = _canary_first(exposure, narrow[dialect.entries], dialect)
-        if "name" in narrow:
-            narrow["name"] = f"{narrow['name']}-canary"
-        return [narrow, _split(exposure, Routes(), rule, dialect)]
+        for one in narrow:
+            one[dialect.entries] = _canary_first(exposure, one[dialect.entries], dialect)
+            if "name" in one:
+                one["name"] = f"{one['name']}-canary"
+        return [*narrow, _split(exposure, Routes(), rule, dialect)]
     if routes.mirror:
         canary = next(
             entry
@@ -199,11 +203,13 @@ def _shared(
 def _split(exposure: Exposure, routes: Routes, rule: Obj, dialect: Dialect) -> Obj:
     """Two entries for one. Beside other backends the weights of all are a hundredfold, so that
     a hundredth of a share can be said."""
-    entries = rule[dialect.entries]
-    is_alone = len(entries) == 1
+    is_alone = _is_alone(rule, dialect)
     found = []
-    for entry in entries:
-        weight = 1 if is_alone else entry.get("weight", dialect.default_weight)
+    for entry, count in _counted(rule, dialect):
+        if count is None:
+            found.append(entry)
+            continue
+        weight = 1 if is_alone else count
         if dialect.service_of(entry, exposure.namespace) != exposure.name:
             found.append({**entry, "weight": weight * 100})
             continue
@@ -249,21 +255,26 @@ def _theirs(exposure: Exposure, found: Obj, dialect: Dialect) -> dict[str, list[
 def _joined(exposure: Exposure, rule: Obj, dialect: Dialect) -> Obj:
     """The rule with one entry for two, which still leads to the primary, and without our mirror."""
     found: list[Obj] = []
-    for entry in copy.deepcopy(rule[dialect.entries]):
-        if dialect.service_of(entry, exposure.namespace) == exposure.canary and found:
-            found[-1]["weight"] += entry.get("weight", dialect.default_weight)
-            continue
-        found.append({**entry, "weight": entry.get("weight", dialect.default_weight)})
+    for entry, count in _counted(copy.deepcopy(rule), dialect):
+        if count is None:
+            found.append(entry)
+        elif dialect.service_of(entry, exposure.namespace) == exposure.canary and found:
+            found[-1]["weight"] += count
+        else:
+            found.append({**entry, "weight": count})
     whole = {**copy.deepcopy(rule), dialect.entries: found}
     return dialect.unmirrored(whole, exposure.canary, exposure.namespace)
 
 
 def _plain(exposure: Exposure, joined: Obj, dialect: Dialect) -> Obj:
     """The rule as it must have been, as far as that can be read off."""
-    entries = joined[dialect.entries]
+    is_alone = _is_alone(joined, dialect)
     found = []
-    for entry in entries:
-        weight = {} if len(entries) == 1 else {"weight": entry["weight"] // 100}
+    for entry, count in _counted(joined, dialect):
+        if count is None:
+            found.append(entry)
+            continue
+        weight = {} if is_alone else {"weight": entry["weight"] // 100}
         one = {k: v for k, v in entry.items() if k != "weight"} | weight
         if dialect.service_of(one, exposure.namespace) == exposure.primary:
             one = dialect.leading_to(one, exposure.name)
@@ -292,12 +303,22 @@ def _rules(found: Obj, dialect: Dialect) -> Iterator[tuple[str, Obj]]:
 def _weights(exposure: Exposure, rule: Obj, dialect: Dialect) -> dict[str, int]:
     """Weights by Service, in order; entries that lead elsewhere are left out."""
     found: dict[str, int] = {}
-    for entry in rule.get(dialect.entries) or ():
+    for entry, count in _counted(rule, dialect):
         service = dialect.service_of(entry, exposure.namespace)
-        if service:
-            weight = entry.get("weight", dialect.default_weight)
-            found[service] = found.get(service, 0) + weight
+        if service and count is not None:
+            found[service] = found.get(service, 0) + count
     return found
+
+
+def _counted(rule: Obj, dialect: Dialect) -> list[tuple[Obj, int | None]]:
+    """Whom a rule leads to, and what each counts."""
+    entries = rule.get(dialect.entries) or []
+    return list(zip(entries, dialect.weights(entries), strict=True))
+
+
+def _is_alone(rule: Obj, dialect: Dialect) -> bool:
+    """Whether one entry takes all requests of a rule, whatever its weight says."""
+    return sum(count is not None for _, count in _counted(rule, dialect)) == 1
 
 
 def _leads_to(exposure: Exposure, service: str, rule: Obj, dialect: Dialect) -> bool:

@@ -20,11 +20,13 @@ class GatewayRules:
 
     sections: tuple[str, ...] = ("rules",)
     entries = "backendRefs"
-    default_weight = 1
 
     def __init__(self, kind: str, *, has_percent: bool) -> None:
         self._kind = kind
         self._has_percent = has_percent
+
+    def weights(self, entries: Sequence[Obj]) -> list[int | None]:
+        return [entry.get("weight", 1) for entry in entries]
 
     def service_of(self, entry: Obj, namespace: str) -> str:
         is_service = (entry.get("group") or "", entry.get("kind", "Service")) == ("", "Service")
@@ -35,7 +37,7 @@ class GatewayRules:
     def leading_to(self, entry: Obj, service: str) -> Obj:
         return {**copy.deepcopy(entry), "name": service}
 
-    def narrowed(self, section: str, rule: Obj, conditions: Sequence[HttpMatch]) -> Obj:
+    def narrowed(self, section: str, rule: Obj, conditions: Sequence[HttpMatch]) -> list[Obj]:
         match self._kind:
             case "HTTPRoute":
                 everything = copy.deepcopy(httproute.EVERYTHING)
@@ -47,7 +49,7 @@ class GatewayRules:
                 raise Refusal("Unsupported", f"a {self._kind} cannot match requests")
         matches = rule.get("matches") or [everything]
         found = [both(match, special) for special in specials for match in matches]
-        return {**copy.deepcopy(rule), "matches": found}
+        return [{**copy.deepcopy(rule), "matches": found}]
 
     def mirrored(self, section: str, rule: Obj, canary: Obj, percent: int) -> Obj:
         if self._kind == "TCPRoute":

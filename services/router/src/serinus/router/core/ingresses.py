@@ -21,7 +21,10 @@ KIND = "Ingress"
 def source_ref(exposure: Exposure) -> Ref:
     """The user's Ingress. Raises Refusal where the manifest names none."""
     if exposure.ingress is None or not exposure.ingress.name:
-        raise Refusal("Unsupported", f"{exposure.mesh} needs spec.ingressRef: name the Ingress")
+        raise Refusal(
+            "Unsupported",
+            f"{exposure.mesh} needs spec.ingressRef or spec.routeRef: name the Ingress",
+        )
     return Ref(API_VERSION, KIND, exposure.namespace, exposure.ingress.name)
 
 

@@ -89,7 +89,9 @@ class IstioRoutes:
 
     sections: tuple[str, ...] = ("http", "tcp", "tls")
     entries = "route"
-    default_weight = 0
+
+    def weights(self, entries: Sequence[Obj]) -> list[int | None]:
+        return [entry.get("weight", 0) for entry in entries]
 
     def service_of(self, entry: Obj, namespace: str) -> str:
         return _service_of(entry.get("destination") or {}, namespace)
@@ -107,12 +109,12 @@ class IstioRoutes:
         whole["destination"]["host"] = f"{service}{dot}{domain}"
         return whole
 
-    def narrowed(self, section: str, rule: Obj, conditions: Sequence[HttpMatch]) -> Obj:
+    def narrowed(self, section: str, rule: Obj, conditions: Sequence[HttpMatch]) -> list[Obj]:
         if section != "http":
             raise Refusal("Unsupported", f"routes of {section} cannot match requests")
         matches, specials = rule.get("match") or [{}], overriding([], conditions)
         found = [both(match, special) for special in specials for match in matches]
-        return {**copy.deepcopy(rule), "match": found}
+        return [{**copy.deepcopy(rule), "match": found}]
 
     def mirrored(self, section: str, rule: Obj, canary: Obj, percent: int) -> Obj:
         if section != "http":

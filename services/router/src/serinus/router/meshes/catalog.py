@@ -133,7 +133,14 @@ MESHES: Mapping[str, Row] = rows(
         SPLIT_AND_MATCH,
         10.0,
     ),
-    Row("contour", contour, contour.API_VERSION, (contour.KIND,), SPLIT_AND_MATCH, 3.0),
+    Row(
+        "contour",
+        contour,
+        contour.API_VERSION,
+        (contour.KIND,),
+        SPLIT_AND_MATCH | {MIRROR},
+        3.0,
+    ),
     Row("gatewayapi:v1", gatewayapi.V1, gatewayapi.V1.api_version, gatewayapi.V1.kinds, ALL, 3.0),
     Row(
         "gatewayapi:v1beta1",

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from serinus.events import Exposure, Routes
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.router.core import ingresses
+from serinus.router.core.borrowed import check_kind
 from serinus.router.core.conditions import EXACT_OR_REGEX, conditions
 from serinus.router.core.objects import (
     KEEP_FLUX_AWAY,
@@ -34,6 +35,7 @@ def needs(exposure: Exposure) -> Sequence[Ref]:
 
 def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
     """The canary Ingress: the source with S-canary for S, and who reaches it. Raises Refusal."""
+    check_kind(exposure, "nginx", (ingresses.KIND,))
     source = ingresses.source_of(exposure, live)
     ours = ingresses.copied(exposure, source)
     for backend in ingresses.backends(ours["spec"]):

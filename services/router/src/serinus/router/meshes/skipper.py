@@ -16,6 +16,7 @@ import msgspec
 from serinus.events import Exposure, Routes
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.router.core import ingresses
+from serinus.router.core.borrowed import check_kind
 from serinus.router.core.conditions import EXACT_OR_REGEX, Condition, conditions
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal, annotations_of, overlaid
 from serinus.router.core.routes import seen
@@ -33,13 +34,14 @@ def needs(exposure: Exposure) -> Sequence[Ref]:
 
 def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
     """The canary Ingress: every path to S twice, with the weights of both. Raises Refusal."""
+    check_kind(exposure, "skipper", (ingresses.KIND,))
     source = ingresses.source_of(exposure, live)
     ours = ingresses.copied(exposure, source)
     for paths in ingresses.paths(ours["spec"]):
         paths[:] = [one for path in paths for one in _split(exposure, path)]
-    weights = {exposure.canary: routes.canary, exposure.primary: routes.primary}
     annotations = ours["metadata"]["annotations"]
     predicates = [*_predicates(routes), annotations.get(PREDICATE, "")]
+    weights = _shared(exposure, routes, _weights(annotations.get(WEIGHTS, "")))
     annotations[WEIGHTS] = msgspec.json.encode(weights, order="sorted").decode()
     annotations[PREDICATE] = " && ".join(filter(None, predicates))
     found = live.get(ingresses.canary_ref(exposure))
@@ -61,7 +63,8 @@ def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
         return NotYet(
             f"{ref_of(found)} has no weights for {exposure.primary} and {exposure.canary}"
         )
-    return seen(routes, primary=weights[exposure.primary], canary=weights[exposure.canary])
+    primary, canary = (round(weights[s] * 100) for s in (exposure.primary, exposure.canary))
+    return seen(routes, primary=primary, canary=canary)
 
 
 def release(exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
@@ -78,6 +81,14 @@ def _split(exposure: Exposure, path: Obj) -> list[Obj]:
     for one, name in zip(both, (exposure.primary, exposure.canary), strict=True):
         one["backend"]["service"]["name"] = name
     return both
+
+
+def _shared(exposure: Exposure, routes: Routes, theirs: dict[str, float]) -> dict[str, float]:
+    """The shares, each a part of what S has among backends of the same path."""
+    others = {name: weight * 100 for name, weight in theirs.items() if name != exposure.name}
+    whole = theirs.get(exposure.name, 1) if others else 1
+    shares = {exposure.canary: whole * routes.canary, exposure.primary: whole * routes.primary}
+    return {**others, **shares}
 
 
 def _predicates(routes: Routes) -> list[str]:
@@ -108,8 +119,8 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _weights(text: str) -> dict[str, int]:
+def _weights(text: str) -> dict[str, float]:
     try:
-        return msgspec.json.decode(text, type=dict[str, int])
+        return msgspec.json.decode(text, type=dict[str, int | float])
     except msgspec.MsgspecError:
         return {}
