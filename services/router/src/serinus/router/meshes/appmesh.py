@@ -11,8 +11,8 @@ are ours as a whole; names and references that App Mesh fills in stay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from serinus.events import Exposure, Routes
 from serinus.events.canary import ServiceSpec, duration_s
@@ -40,10 +40,109 @@ _EVENTS = {
 }
 
 
-class V1Beta1:
+class _Generation(ABC):
+    """What both APIs have in common. They differ in where routes are kept, and in words.
+
+    protocol  the field of a route that holds what is HTTP's
+    """
+
+    api_version: str
+    protocol: str
+
+    @abstractmethod
+    def needs(self, exposure: Exposure) -> Sequence[Ref]:
+        """Everything that is written, in this order."""
+
+    def observe(self, exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
+        """The weights of the first route of S; NotYet while App Mesh has not taken it."""
+        ref = self._routed(exposure)
+        found = live.get(ref)
+        if found is None:
+            return NotYet(f"{ref} does not exist yet")
+        first: Obj = next(iter((found.get("spec") or {}).get("routes") or ()), {})
+        action = (first.get(self.protocol) or {}).get("action") or {}
+        targets = action.get("weightedTargets") or ()
+        weights = {self._node_of(target): target.get("weight", 0) for target in targets}
+        if not weights.keys() >= {exposure.primary, exposure.canary}:
+            names = f"{exposure.primary} and {exposure.canary}"
+            return NotYet(f"{ref} does not contain routes for {names}")
+        now = seen(routes, primary=weights[exposure.primary], canary=weights[exposure.canary])
+        why = not_taken(found, types=("VirtualRouterActive", "VirtualServiceActive"))
+        return NotYet(why, now) if why else now
+
+    def release(self, exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
+        """What was the user's is as it was; ours goes."""
+        objects = [(ref, live.get(ref)) for ref in self.needs(exposure)]
+        return [original_of(found) or Gone(ref) for ref, found in objects if found is not None]
+
+    @abstractmethod
+    def _routed(self, exposure: Exposure) -> Ref:
+        """The object that holds the routes of S."""
+
+    @abstractmethod
+    def _target(self, node: str) -> Obj:
+        """Whom a share goes to; `_node_of` reads it."""
+
+    @abstractmethod
+    def _node_of(self, target: Obj) -> str:
+        """The name of that node."""
+
+    @abstractmethod
+    def _limits(self, service: ServiceSpec) -> Obj:
+        """Timeout and retries of a route."""
+
+    def _ref(self, exposure: Exposure, kind: str, name: str) -> Ref:
+        return Ref(self.api_version, kind, exposure.namespace, name)
+
+    def _object(self, ref: Ref, spec: Obj, metadata: Obj | None = None) -> Obj:
+        meta = {"name": ref.name, "namespace": ref.namespace, **(metadata or {})}
+        return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": meta, "spec": spec}
+
+    def _node(self, exposure: Exposure, name: str, spec: Obj) -> Obj:
+        """Nodes have the apex metadata, routers and services have none (reference 4.2)."""
+        if exposure.annotations.get(ACCESS_LOG) == "enabled":
+            spec["logging"] = {"accessLog": {"file": {"path": "/dev/stdout"}}}
+        return self._object(self._ref(exposure, NODE, name), spec, apex_metadata(exposure))
+
+    def _split(self, exposure: Exposure, routes: Routes) -> list[Obj]:
+        """The routes of S."""
+        shares = ((exposure.canary, routes.canary), (exposure.primary, routes.primary))
+        alternatives = conditions(routes.match or exposure.match, "App Mesh", headers=ANY_FORM)
+        if not alternatives:
+            return [self._route(exposure, exposure.name, shares)]
+        if len(alternatives) > MAX_ALTERNATIVES:
+            raise Refusal("Unsupported", f"App Mesh: at most {MAX_ALTERNATIVES} entries of match")
+        found = []
+        for index, headers in enumerate(alternatives):
+            name = f"{exposure.name}-a{index + 1 if index else ''}"
+            matched = self._route(exposure, name, shares, headers)
+            found.append({**matched, "priority": MATCHED + index})
+        rest = self._route(exposure, f"{exposure.name}-b", ((exposure.primary, 100),))
+        return [*found, {**rest, "priority": REST}]
+
+    def _direct(self, exposure: Exposure) -> list[Obj]:
+        """The route of S-canary."""
+        shares = ((exposure.canary, 100), (exposure.primary, 0))
+        return [self._route(exposure, exposure.canary, shares)]
+
+    def _route(
+        self,
+        exposure: Exposure,
+        name: str,
+        shares: Sequence[tuple[str, int]],
+        headers: Sequence[Condition] = (),
+    ) -> Obj:
+        service = _service(exposure)
+        targets = [{**self._target(node), "weight": weight} for node, weight in shares]
+        http: Obj = {"match": _match(service, headers), "action": {"weightedTargets": targets}}
+        return {"name": name, self.protocol: http | self._limits(service)}
+
+
+class V1Beta1(_Generation):
     """The first API: everything is in one mesh that the manifest names."""
 
     api_version = f"{GROUP}/v1beta1"
+    protocol = "http"
 
     def needs(self, exposure: Exposure) -> Sequence[Ref]:
         """Three nodes and two services."""
@@ -59,34 +158,31 @@ class V1Beta1:
         if not service.mesh_name:
             raise Refusal("Unsupported", "mesh name cannot be empty: set spec.service.meshName")
         name, primary, canary = exposure.name, exposure.primary, exposure.canary
-        nodes = [
-            self._node(exposure, service, node, host)
-            for node, host in ((name, primary), (primary, primary), (canary, canary))
-        ]
+        hosts = {name: primary, primary: primary, canary: canary}
+        nodes = [self._pods(exposure, service, node, host) for node, host in hosts.items()]
         found = self._virtual_service(exposure, service, name, self._split(exposure, routes))
         if service.hosts:
             found["metadata"]["annotations"] = _gateway(service)
-        direct = self._virtual_service(
-            exposure,
-            service,
-            canary,
-            [self._route(exposure, canary, Routes(primary=0, canary=100))],
-        )
+        direct = self._virtual_service(exposure, service, canary, self._direct(exposure))
         return [_over(live, ours) for ours in (*nodes, found, direct)]
 
-    def observe(self, exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
-        """The weights of the first route of S.ns."""
-        ref = self._ref(exposure, SERVICE, _address(exposure, exposure.name))
-        return _observed(exposure, routes, live, ref, ("http", "virtualNodeName"))
+    def _routed(self, exposure: Exposure) -> Ref:
+        return self._ref(exposure, SERVICE, _address(exposure, exposure.name))
 
-    def release(self, exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
-        """What was the user's is as it was; ours goes."""
-        return _released(self.needs(exposure), live)
+    def _target(self, node: str) -> Obj:
+        return {"virtualNodeName": node}
 
-    def _ref(self, exposure: Exposure, kind: str, name: str) -> Ref:
-        return Ref(self.api_version, kind, exposure.namespace, name)
+    def _node_of(self, target: Obj) -> str:
+        return str(target.get("virtualNodeName", ""))
 
-    def _node(self, exposure: Exposure, service: ServiceSpec, name: str, host: str) -> Obj:
+    def _limits(self, service: ServiceSpec) -> Obj:
+        if service.retries is None:
+            return {}
+        timeout_ms, retries, events = _retries(service)
+        policy = {"perRetryTimeoutMillis": timeout_ms, "maxRetries": retries}
+        return {"retryPolicy": {**policy, "httpRetryEvents": events}}
+
+    def _pods(self, exposure: Exposure, service: ServiceSpec, name: str, host: str) -> Obj:
         spec: Obj = {
             "meshName": service.mesh_name,
             "listeners": [_listener(service, service.port)],
@@ -96,7 +192,7 @@ class V1Beta1:
             spec["backends"] = [
                 {"virtualService": {"virtualServiceName": backend}} for backend in service.backends
             ]
-        return _object(self.api_version, NODE, exposure, name, _logged(exposure, spec))
+        return self._node(exposure, name, spec)
 
     def _virtual_service(
         self, exposure: Exposure, service: ServiceSpec, name: str, routes: list[Obj]
@@ -107,138 +203,71 @@ class V1Beta1:
             "virtualRouter": {"name": name, "listeners": listeners},
             "routes": routes,
         }
-        address = _address(exposure, name)
-        return _object(self.api_version, SERVICE, exposure, address, spec, metadata={})
-
-    def _split(self, exposure: Exposure, routes: Routes) -> list[Obj]:
-        return _split(exposure, routes, self._route)
-
-    def _route(
-        self,
-        exposure: Exposure,
-        name: str,
-        routes: Routes,
-        headers: Sequence[Condition] = (),
-        *,
-        primary_only: bool = False,
-    ) -> Obj:
-        service = _service(exposure)
-        targets = [
-            {"virtualNodeName": node, "weight": weight}
-            for node, weight in _shares(exposure, routes, primary_only=primary_only)
-        ]
-        http: Obj = {"match": _match(service, headers), "action": {"weightedTargets": targets}}
-        if service.retries is not None:
-            timeout_ms, retries, events = _retries(service)
-            http["retryPolicy"] = {
-                "perRetryTimeoutMillis": timeout_ms,
-                "maxRetries": retries,
-                "httpRetryEvents": events,
-            }
-        return {"name": name, "http": http}
+        return self._object(self._ref(exposure, SERVICE, _address(exposure, name)), spec)
 
 
-class V1Beta2:
+class V1Beta2(_Generation):
     """The second API: App Mesh finds the mesh by the namespace's label."""
 
     api_version = f"{GROUP}/v1beta2"
+    protocol = "httpRoute"
 
     def needs(self, exposure: Exposure) -> Sequence[Ref]:
         """Two nodes, two routers, two services."""
         name, primary, canary = exposure.name, exposure.primary, exposure.canary
-        return (
-            *(self._ref(exposure, NODE, node) for node in (primary, canary)),
-            *(self._ref(exposure, ROUTER, router) for router in (name, canary)),
-            *(self._ref(exposure, SERVICE, service) for service in (name, canary)),
-        )
+        kinds = ((NODE, (primary, canary)), (ROUTER, (name, canary)), (SERVICE, (name, canary)))
+        return tuple(self._ref(exposure, kind, one) for kind, names in kinds for one in names)
 
     def render(self, exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
         """Nodes, then routers that name them, then services that name those. Raises Refusal."""
         service = _service(exposure)
-        name, primary, canary = exposure.name, exposure.primary, exposure.canary
-        direct = [self._route(exposure, canary, Routes(primary=0, canary=100))]
-        nodes = [self._node(exposure, service, node) for node in (primary, canary)]
-        routers = [
-            self._router(exposure, service, name, _split(exposure, routes, self._route)),
-            self._router(exposure, service, canary, direct),
+        listener = _listener(service, _target_port(service))
+        nodes = [
+            self._pods(exposure, service, node) for node in (exposure.primary, exposure.canary)
         ]
-        services = [
-            _object(
-                self.api_version,
-                SERVICE,
-                exposure,
-                router,
-                {"provider": {"virtualRouter": {"virtualRouterRef": {"name": router}}}},
-                metadata={},
-            )
-            for router in (name, canary)
-        ]
+        split, direct = self._split(exposure, routes), self._direct(exposure)
+        routers, services = [], []
+        for name, kept in ((exposure.name, split), (exposure.canary, direct)):
+            router = self._ref(exposure, ROUTER, name)
+            routers.append(self._object(router, {"listeners": [listener], "routes": kept}))
+            provider = {"virtualRouter": {"virtualRouterRef": {"name": name}}}
+            ref = self._ref(exposure, SERVICE, name)
+            services.append(self._object(ref, {"provider": provider}))
         if service.hosts:
             services[0]["metadata"]["annotations"] = _gateway(service)
         return [_over(live, ours) for ours in (*nodes, *routers, *services)]
 
-    def observe(self, exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
-        """The weights of the first route of the router S."""
-        ref = self._ref(exposure, ROUTER, exposure.name)
-        return _observed(exposure, routes, live, ref, ("httpRoute", "virtualNodeRef"))
+    def _routed(self, exposure: Exposure) -> Ref:
+        return self._ref(exposure, ROUTER, exposure.name)
 
-    def release(self, exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
-        """What was the user's is as it was; ours goes."""
-        return _released(self.needs(exposure), live)
+    def _target(self, node: str) -> Obj:
+        return {"virtualNodeRef": {"name": node}}
 
-    def _ref(self, exposure: Exposure, kind: str, name: str) -> Ref:
-        return Ref(self.api_version, kind, exposure.namespace, name)
+    def _node_of(self, target: Obj) -> str:
+        return str((target.get("virtualNodeRef") or {}).get("name", ""))
 
-    def _node(self, exposure: Exposure, service: ServiceSpec, name: str) -> Obj:
+    def _limits(self, service: ServiceSpec) -> Obj:
+        found = _timeout(service)
+        if service.retries is not None:
+            retry_ms, retries, events = _retries(service)
+            policy = {"perRetryTimeout": _ms(retry_ms), "maxRetries": retries}
+            found["retryPolicy"] = {**policy, "httpRetryEvents": events}
+        return found
+
+    def _pods(self, exposure: Exposure, service: ServiceSpec, name: str) -> Obj:
         listener = _listener(service, _target_port(service))
-        timeout_ms = _timeout_ms(service)
-        if timeout_ms:
-            listener["timeout"] = {"http": {"perRequest": {"unit": "ms", "value": timeout_ms}}}
+        timeout = _timeout(service)
+        if timeout:
+            listener["timeout"] = {"http": timeout["timeout"]}
         host = f"{name}.{exposure.namespace}.svc.cluster.local."
-        spec: Obj = {
-            "listeners": [listener],
-            "serviceDiscovery": {"dns": {"hostname": host}},
-        }
+        spec: Obj = {"listeners": [listener], "serviceDiscovery": {"dns": {"hostname": host}}}
         if exposure.selector is not None:
             key, value = exposure.selector.key, exposure.selector.value
             suffix = "-primary" if name == exposure.primary else ""
             spec["podSelector"] = {"matchLabels": {key: f"{value}{suffix}"}}
         if service.backends:
             spec["backends"] = [{"virtualService": _backend(name)} for name in service.backends]
-        return _object(self.api_version, NODE, exposure, name, _logged(exposure, spec))
-
-    def _router(
-        self, exposure: Exposure, service: ServiceSpec, name: str, routes: list[Obj]
-    ) -> Obj:
-        spec = {"listeners": [_listener(service, _target_port(service))], "routes": routes}
-        return _object(self.api_version, ROUTER, exposure, name, spec, metadata={})
-
-    def _route(
-        self,
-        exposure: Exposure,
-        name: str,
-        routes: Routes,
-        headers: Sequence[Condition] = (),
-        *,
-        primary_only: bool = False,
-    ) -> Obj:
-        service = _service(exposure)
-        targets = [
-            {"virtualNodeRef": {"name": node}, "weight": weight}
-            for node, weight in _shares(exposure, routes, primary_only=primary_only)
-        ]
-        http: Obj = {"match": _match(service, headers), "action": {"weightedTargets": targets}}
-        timeout_ms = _timeout_ms(service)
-        if timeout_ms:
-            http["timeout"] = {"perRequest": {"unit": "ms", "value": timeout_ms}}
-        if service.retries is not None:
-            retry_ms, retries, events = _retries(service)
-            http["retryPolicy"] = {
-                "perRetryTimeout": {"unit": "ms", "value": retry_ms},
-                "maxRetries": retries,
-                "httpRetryEvents": events,
-            }
-        return {"name": name, "httpRoute": http}
+        return self._node(exposure, name, spec)
 
 
 def _service(exposure: Exposure) -> ServiceSpec:
@@ -247,29 +276,9 @@ def _service(exposure: Exposure) -> ServiceSpec:
     return exposure.service
 
 
-def _object(
-    api_version: str,
-    kind: str,
-    exposure: Exposure,
-    name: str,
-    spec: Obj,
-    *,
-    metadata: Mapping[str, Any] | None = None,
-) -> Obj:
-    """Nodes have the apex metadata, routers and services have none (reference 4.2)."""
-    extra = apex_metadata(exposure) if metadata is None else metadata
-    meta = {"name": name, "namespace": exposure.namespace, **extra}
-    return {"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec}
-
-
 def _over(live: Live, ours: Obj) -> Obj:
     found = live.get(ref_of(ours))
     return remembering(found, overlaid(found, ours))
-
-
-def _released(refs: Sequence[Ref], live: Live) -> list[Obj | Gone]:
-    objects = [(ref, live.get(ref)) for ref in refs]
-    return [original_of(found) or Gone(ref) for ref, found in objects if found is not None]
 
 
 def _address(exposure: Exposure, name: str) -> str:
@@ -287,20 +296,19 @@ def _target_port(service: ServiceSpec) -> int:
     return int(target) if target is not None and str(target).isdigit() else service.port
 
 
-def _timeout_ms(service: ServiceSpec) -> int:
-    return round((duration_s(service.timeout) or 0) * 1000)
+def _timeout(service: ServiceSpec) -> Obj:
+    timeout_ms = round((duration_s(service.timeout) or 0) * 1000)
+    return {"timeout": {"perRequest": _ms(timeout_ms)}} if timeout_ms else {}
+
+
+def _ms(value: int) -> Obj:
+    return {"unit": "ms", "value": value}
 
 
 def _backend(name: str) -> Obj:
     if name.startswith("arn:aws"):
         return {"virtualServiceARN": name}
     return {"virtualServiceRef": {"name": name}}
-
-
-def _logged(exposure: Exposure, spec: Obj) -> Obj:
-    if exposure.annotations.get(ACCESS_LOG) == "enabled":
-        spec["logging"] = {"accessLog": {"file": {"path": "/dev/stdout"}}}
-    return spec
 
 
 def _gateway(service: ServiceSpec) -> dict[str, str]:
@@ -311,28 +319,6 @@ def _gateway(service: ServiceSpec) -> dict[str, str]:
     if service.retries is not None and service.retries.attempts > 0:
         found[f"{GATEWAY}/retries"] = str(service.retries.attempts)
     return found
-
-
-def _split(exposure: Exposure, routes: Routes, route: Any) -> list[Obj]:
-    """The routes of S."""
-    alternatives = conditions(routes.match or exposure.match, "App Mesh", headers=ANY_FORM)
-    if not alternatives:
-        return [route(exposure, exposure.name, routes)]
-    if len(alternatives) > MAX_ALTERNATIVES:
-        raise Refusal("Unsupported", f"App Mesh: at most {MAX_ALTERNATIVES} entries of match")
-    found = []
-    for index, headers in enumerate(alternatives):
-        name = f"{exposure.name}-a{index + 1 if index else ''}"
-        matched = route(exposure, name, routes, headers)
-        found.append({**matched, "priority": MATCHED + index})
-    rest = route(exposure, f"{exposure.name}-b", Routes(), primary_only=True)
-    return [*found, {**rest, "priority": REST}]
-
-
-def _shares(exposure: Exposure, routes: Routes, *, primary_only: bool) -> list[tuple[str, int]]:
-    if primary_only:
-        return [(exposure.primary, 100)]
-    return [(exposure.canary, routes.canary), (exposure.primary, routes.primary)]
 
 
 def _match(service: ServiceSpec, headers: Sequence[Condition]) -> Obj:
@@ -357,29 +343,6 @@ def _retries(service: ServiceSpec) -> tuple[int, int, list[str]]:
         raise Refusal("Unsupported", text)
     known = list(dict.fromkeys(_EVENTS[event] for event in events))
     return timeout_ms, retries.attempts or RETRIES, known
-
-
-def _observed(
-    exposure: Exposure, routes: Routes, live: Live, ref: Ref, names: tuple[str, str]
-) -> Routes | NotYet:
-    """The weights of the first route of an object; NotYet while App Mesh has not taken it."""
-    found = live.get(ref)
-    if found is None:
-        return NotYet(f"{ref} does not exist yet")
-    protocol, node = names
-    first: Obj = next(iter((found.get("spec") or {}).get("routes") or ()), {})
-    action = (first.get(protocol) or {}).get("action") or {}
-    weights = {
-        one[node]["name"] if isinstance(one.get(node), dict) else one.get(node): one.get(
-            "weight", 0
-        )
-        for one in action.get("weightedTargets") or ()
-    }
-    if not weights.keys() >= {exposure.primary, exposure.canary}:
-        return NotYet(f"{ref} does not contain routes for {exposure.primary} and {exposure.canary}")
-    now = seen(routes, primary=weights[exposure.primary], canary=weights[exposure.canary])
-    why = not_taken(found, types=("VirtualRouterActive", "VirtualServiceActive"))
-    return NotYet(why, now) if why else now
 
 
 V1BETA1 = V1Beta1()
