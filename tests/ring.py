@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -66,6 +67,8 @@ class Ring:
         ports = free_ports(2 * len(self.services))
         self.ports = dict(zip(self.services, ports, strict=False))
         self.web_port = ports[-1]
+        self.loadtester_url = f"http://127.0.0.1:{self.web_port}"
+        self.loadtester_token = secrets.token_urlsafe(12)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     async def __aenter__(self) -> Ring:
@@ -81,6 +84,9 @@ class Ring:
 
     def environment(self, name: str) -> dict[str, str]:
         wanted = {
+            "SERINUS_TOKEN": self.loadtester_token,
+            "SERINUS_LOADTESTER_URLS": self.loadtester_url,
+            "SERINUS_LOADTESTER_TOKEN": self.loadtester_token,
             **self._settings,
             "SERINUS_NATS_URL": self._nats,
             "SERINUS_LISTEN": f"127.0.0.1:{self.ports[name]}",

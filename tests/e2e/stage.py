@@ -55,8 +55,9 @@ async def set_up(kube: Kube, references: Mapping[str, str]) -> Stage:
     await _gone(kube, NAMESPACE)
     await kube.namespace(NAMESPACE)
     await _bus(kube, references)
+    values = {**references, "namespace": NAMESPACE, "token": f"e2e-{secrets.token_hex(12)}"}
     for name in ("prometheus", "traefik", "settings"):
-        await _apply(kube, name, {**references, "namespace": NAMESPACE})
+        await _apply(kube, name, values)
     rights = yaml.safe_load(RBAC.read_text("utf-8"))
     for service in SERVICES:
         await _service(kube, service, references[service], rights[service])

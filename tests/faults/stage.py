@@ -217,7 +217,7 @@ class Stage:
         addresses = (
             self.stub.url("prometheus", namespace),
             self.stub.url("hook", namespace),
-            f"http://127.0.0.1:{self.ring.web_port}",
+            self.ring.loadtester_url,
         )
         await self.kube.apply(canary(lane, *addresses), namespace)
 
@@ -248,9 +248,10 @@ class Stage:
         await self.accept(await self.kube.get(*route) | {"kind": "HTTPRoute"})
 
     async def _open_gate(self, namespace: str) -> None:
-        url = f"http://127.0.0.1:{self.ring.web_port}/gate/open"
+        url = f"{self.ring.loadtester_url}/gate/open"
+        headers = {"Authorization": f"Bearer {self.ring.loadtester_token}"}
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(headers=headers) as session,
             session.post(url, json={"name": "web", "namespace": namespace}) as answer,
         ):
             assert answer.status == 202, await answer.text()

@@ -3,82 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
+from tests.servers.loadtester import BOUND_S, load_tester
 from tests.servers.nats import NatsServer
-from tests.servers.process import free_ports
 from tests.servers.waiting import eventually
 
 from serinus.events import CanaryRef, GateChanged, LoadFinished, LoadStarted
 from serinus.runtime import RuntimeSettings, SystemClock
 from serinus.runtime.nats import NatsBus
 from serinus.runtime.telemetry import PrometheusMetrics
-
-BOUND_S = 60.0
-
-
-@dataclass
-class Crowd:
-    """One running load tester."""
-
-    face: str
-    process: asyncio.subprocess.Process
-    client: aiohttp.ClientSession
-
-    async def post(self, path: str, namespace: str, **metadata: str) -> tuple[int, str]:
-        body = {"name": "web", "namespace": namespace, "metadata": metadata}
-        async with self.client.post(f"{self.face}{path}", json=body) as answer:
-            return answer.status, await answer.text()
-
-    async def tasks(self) -> list[dict[str, Any]]:
-        async with self.client.get(f"{self.face}/tasks") as answer:
-            rows: list[dict[str, Any]] = await answer.json()
-            return rows
-
-
-@asynccontextmanager
-async def crowd(folder: Path, nats_url: str = "", **settings: str) -> AsyncIterator[Crowd]:
-    """A load tester in a process of its own; killed at the end if it still runs."""
-    [port] = free_ports(1)
-    environ = {
-        **os.environ,
-        "SERINUS_NATS_URL": nats_url,
-        "SERINUS_LISTEN": "127.0.0.1:0",
-        "SERINUS_WEB": f"127.0.0.1:{port}",
-        **settings,
-    }
-    with (folder / f"loadtester-{port}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "serinus.loadtester", env=environ, stdout=log, stderr=log
-        )
-    async with aiohttp.ClientSession() as client:
-        made = Crowd(f"http://127.0.0.1:{port}", process, client)
-
-        async def is_up() -> bool:
-            assert process.returncode is None, log.name
-            try:
-                async with client.get(f"{made.face}/healthz") as answer:
-                    return await answer.text() == "OK"
-            except aiohttp.ClientConnectionError:
-                return False
-
-        try:
-            await eventually(is_up, "the load tester answers", BOUND_S)
-            yield made
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
 
 
 @asynccontextmanager
@@ -133,7 +73,7 @@ async def shop() -> AsyncIterator[str]:
 async def test_heys_numbers_are_told(nats: NatsServer, shop: str, tmp_path: Path) -> None:
     """What the reference throws away: that the load ran, how it ended, what it measured."""
     space = "load-numbers"
-    async with crowd(tmp_path, nats.url) as one, bus(nats) as reader:
+    async with load_tester(tmp_path, nats.url) as one, bus(nats) as reader:
         assert await one.post("/", space, cmd=f"hey -n 200 -c 4 {shop}") == (202, "")
         started = await fact(reader, LoadStarted, space)
         finished = await fact(reader, LoadFinished, space)
@@ -153,8 +93,8 @@ async def test_heys_numbers_are_told(nats: NatsServer, shop: str, tmp_path: Path
 async def test_replicas_share_gates(nats: NatsServer, tmp_path: Path) -> None:
     space = "shared-gates"
     async with (
-        crowd(tmp_path, nats.url) as one,
-        crowd(tmp_path, nats.url) as other,
+        load_tester(tmp_path, nats.url) as one,
+        load_tester(tmp_path, nats.url) as other,
         bus(nats) as reader,
     ):
         assert await other.post("/gate/check", space) == (403, "Forbidden")
@@ -167,17 +107,17 @@ async def test_replicas_share_gates(nats: NatsServer, tmp_path: Path) -> None:
 
 async def test_a_restart_closes_no_gate(nats: NatsServer, tmp_path: Path) -> None:
     space = "restarted-gates"
-    async with crowd(tmp_path, nats.url) as one:
+    async with load_tester(tmp_path, nats.url) as one:
         await one.post("/rollback/open", space)
 
-    async with crowd(tmp_path, nats.url) as another:
+    async with load_tester(tmp_path, nats.url) as another:
         assert await another.post("/rollback/check", space) == (200, "Approved")
 
 
 async def test_while_nats_is_away_gates_say_neither_yes_nor_no_and_tasks_run(
     own_nats: NatsServer, tmp_path: Path
 ) -> None:
-    async with crowd(tmp_path, own_nats.url) as one:
+    async with load_tester(tmp_path, own_nats.url) as one:
         await one.post("/gate/open", "away")
         own_nats.kill()
 
@@ -194,7 +134,7 @@ async def test_while_nats_is_away_gates_say_neither_yes_nor_no_and_tasks_run(
 
 async def test_sigterm_ends_tasks_and_the_process_within_its_bound(tmp_path: Path) -> None:
     log = tmp_path / "ended"
-    async with crowd(tmp_path, SERINUS_DRAIN_S="4") as one:
+    async with load_tester(tmp_path, SERINUS_DRAIN_S="4") as one:
         await one.post("/", "alone", cmd=f"trap 'echo bye > {log}; exit 0' TERM; sleep 60 & wait")
         assert (await one.tasks())[0]["state"] == "running"
         caller = asyncio.create_task(one.post("/", "alone", type="bash", cmd="sleep 60"))

@@ -8,7 +8,7 @@ import socket
 import aiohttp
 import pytest
 
-from serinus.loadtester.app import callers, service
+from serinus.loadtester.app import service
 from serinus.loadtester.settings import Settings
 from serinus.runtime import Running, SettingsError, load, serve
 
@@ -25,6 +25,7 @@ def settings(port: int, **more: str) -> Settings:
         "SERINUS_LISTEN": "127.0.0.1:0",
         "SERINUS_WEB": f"127.0.0.1:{port}",
         "SERINUS_DRAIN_S": "2",
+        "SERINUS_OPEN": "true",
         **more,
     }
     return load(Settings, environ)
@@ -51,7 +52,14 @@ async def test_alone_it_needs_no_nats_and_stops_its_tasks_when_told_to() -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("SERINUS_NAMESPACE_REGEXP", "("), ("SERINUS_WEB", "nowhere")]
+    ("name", "value"),
+    [
+        ("SERINUS_NAMESPACE_REGEXP", "("),
+        ("SERINUS_WEB", "nowhere"),
+        ("SERINUS_CALLERS", '[{"token": ""}]'),
+        ("SERINUS_RULES", '[{"command": "("}]'),
+        ("SERINUS_TLS_CERT", "/nowhere"),
+    ],
 )
 async def test_settings_that_cannot_work_stop_the_start(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
@@ -66,28 +74,3 @@ def test_the_environment_is_read() -> None:
 
     assert (found.timeout_s, found.max_tasks, found.token.reveal()) == (90.0, 3, "s3cret")
     assert found.nats_url == ""
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("SERINUS_CALLERS", '[{"token": ""}]'), ("SERINUS_RULES", '[{"command": "("}]')],
-)
-async def test_callers_and_rules_that_cannot_work_stop_the_start(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name):
-        await serve(service, settings(free_port(), **{name: value}))
-
-
-@pytest.mark.parametrize(
-    ("is_open", "says"),
-    [
-        ("false", "nobody may call: set SERINUS_TOKEN, SERINUS_CALLERS or SERINUS_OPEN=true"),
-        ("true", "open: whoever reaches this port may run commands and open gates"),
-    ],
-)
-def test_who_may_call_without_callers_is_said(
-    caplog: pytest.LogCaptureFixture, is_open: str, says: str
-) -> None:
-    found = callers(settings(1, SERINUS_OPEN=is_open))
-
-    assert says in caplog.text
-    assert (found.of("") is not None) == (is_open == "true")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from serinus.loadtester.core.callers import Rule
 from serinus.loadtester.core.payload import Payload
 from serinus.loadtester.core.tasks import Task, task
 from serinus.loadtester.crew import REMEMBERED, Crew, Full, Run
@@ -18,7 +19,10 @@ from serinus.runtime.telemetry import PrometheusMetrics
 
 
 def a_task(cmd: str, name: str = "web", kind: str = "cmd") -> Task:
-    found = task(Payload(name=name, namespace="prod", metadata={"type": kind, "cmd": cmd}))
+    found = task(
+        Payload(name=name, namespace="prod", metadata={"type": kind, "cmd": cmd}),
+        (Rule(shell=True),),
+    )
     assert isinstance(found, Task)
     return found
 

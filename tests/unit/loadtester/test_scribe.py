@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from serinus.events import CanaryRef, GateChanged, LoadFinished, LoadStarted
+from serinus.loadtester.core.callers import Rule
 from serinus.loadtester.core.payload import Payload
 from serinus.loadtester.core.tasks import Task, task
 from serinus.loadtester.crew import Run
@@ -22,7 +23,10 @@ WEB = CanaryRef("prod", "web")
 
 
 def a_run(name: str = "web", **metadata: str) -> Run:
-    wanted = task(Payload(name=name, namespace="prod", metadata={"cmd": "hey", **metadata}))
+    wanted = task(
+        Payload(name=name, namespace="prod", metadata={"cmd": "hey", **metadata}),
+        (Rule(shell=True),),
+    )
     assert isinstance(wanted, Task)
     run = Run(wanted, 1000.0, Program(wanted.argv, timeout_s=1, output_limit=100))
     run.ended, run.seconds = Ended(1, "x" * 3000, "exit status 1"), 2.5

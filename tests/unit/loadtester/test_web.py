@@ -82,7 +82,8 @@ async def make() -> AsyncIterator[Make]:
         )
         gates = Gates(MemoryBus(broker, "loadtester").bucket(BUCKET), SystemClock())
         anybody = Callers((), is_open=True)
-        plain = Desk(crew, gates, Namespaces(""), metrics.exposition, changed, anybody)
+        rules = (Rule(shell=True),)
+        plain = Desk(crew, gates, Namespaces(""), metrics.exposition, changed, anybody, rules)
         whole = replace(plain, **desk)
         client = TestClient(TestServer(app(whole)))
         await client.start_server()
@@ -328,7 +329,7 @@ async def test_tasks_are_listed(crowd: Crowd) -> None:
 
 
 async def test_with_a_token_only_those_who_show_it_may_call(make: Make) -> None:
-    crowd = await make(callers=Callers((Caller(token="s3cret", name="ci"),), is_open=False))
+    crowd = await make(callers=Callers((Caller(token="s3cret", name="ci"),)))
     body = call(metadata={"type": "bash", "cmd": "true"})
 
     assert (await crowd.ask("/", json=body)) == (401, "Unauthorized")
@@ -337,18 +338,33 @@ async def test_with_a_token_only_those_who_show_it_may_call(make: Make) -> None:
     assert (await crowd.ask("/", json=body, headers={"Authorization": "Bearer s3cret"}))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
-async def test_probes_and_scrapes_need_no_token(make: Make, path: str) -> None:
-    crowd = await make(callers=Callers((Caller(token="s3cret", name="ci"),), is_open=False))
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/healthz", 200), ("/metrics", 200), ("/gate/approve", 200), ("/gate/halt", 403)],
+)
+async def test_what_does_nothing_needs_no_token(make: Make, path: str, status: int) -> None:
+    crowd = await make(callers=Callers(()))
 
-    assert (await crowd.ask(path, "GET"))[0] == 200
+    assert (await crowd.ask(path, "GET"))[0] == status
+
+
+async def test_a_caller_sees_the_tasks_of_its_own_namespaces(make: Make) -> None:
+    known = (Caller(token="all"), Caller(token="one", namespaces="stage"))
+    crowd = await make(callers=Callers(known))
+    await crowd.ask(
+        "/", json=call(metadata={"cmd": "true"}), headers={"Authorization": "Bearer all"}
+    )
+
+    for token, many in (("all", 1), ("one", 0)):
+        headers = {"Authorization": f"Bearer {token}"}
+        assert len(await (await crowd.raw("/tasks", "GET", headers=headers)).json()) == many
 
 
 # --- who may call, and for whom ---
 
 
 async def test_without_callers_and_not_open_nobody_comes_in(make: Make) -> None:
-    crowd = await make(callers=Callers((), is_open=False))
+    crowd = await make(callers=Callers(()))
 
     assert (await crowd.task(cmd="true"))[0] == 401
     assert (await crowd.ask("/gate/open", json=call()))[0] == 401
@@ -358,7 +374,7 @@ async def test_without_callers_and_not_open_nobody_comes_in(make: Make) -> None:
 async def test_a_namespace_in_the_body_is_believed_as_far_as_the_callers_own_reach(
     make: Make,
 ) -> None:
-    known = Callers((Caller(token="t", name="ci", namespaces="prod|stage"),), is_open=False)
+    known = Callers((Caller(token="t", name="ci", namespaces="prod|stage"),))
     crowd = await make(callers=known)
     headers = {"Authorization": "Bearer t"}
 
@@ -368,22 +384,25 @@ async def test_a_namespace_in_the_body_is_believed_as_far_as_the_callers_own_rea
 
 
 async def test_a_gate_remembers_who_opened_it(make: Make) -> None:
-    crowd = await make(callers=Callers((Caller(token="t", name="ci"),), is_open=False))
+    crowd = await make(callers=Callers((Caller(token="t", name="ci"),)))
     headers = {"Authorization": "Bearer t"}
 
     await crowd.ask("/gate/open", json=call(), headers=headers)
     await crowd.ask("/rollback/open", json=call(metadata={"by": "ana"}), headers=headers)
 
-    assert [by for *_, by in crowd.turned] == ["ci", "ana"]
+    assert [by for *_, by in crowd.turned] == ["ci", "ana via ci"]
     opened = await crowd.desk.gates.opened("gate.web.prod")
     assert opened is not None
     assert opened.by == "ci"
 
 
 async def test_only_what_a_rule_allows_may_run(make: Make) -> None:
-    crowd = await make(rules=(Rule(namespace="prod", command="echo [a-z;$ ]+"),))
+    crowd = await make(rules=(Rule(namespace="prod", command="echo [a-z' ]+"),))
 
-    assert await crowd.task(type="bash", cmd="echo a; b", returnCmdOutput="true") == (200, "a; b\n")
+    assert await crowd.task(type="bash", cmd="echo 'a  b'", returnCmdOutput="true") == (
+        200,
+        "a  b\n",
+    )
     status, text = await crowd.task(type="bash", cmd="rm -rf x")
     assert (status, text) == (403, "no rule lets web.prod run this bash")
 

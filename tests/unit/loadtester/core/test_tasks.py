@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from serinus.loadtester.core.callers import Rule
 from serinus.loadtester.core.payload import Payload
-from serinus.loadtester.core.tasks import Refused, Task, exit_text, failure, task
+from serinus.loadtester.core.tasks import Refused, Task, exit_text, failure
+from serinus.loadtester.core.tasks import task as task_by
+
+
+def task(call: Payload) -> Task | Refused:
+    """What becomes of a call where everything is allowed."""
+    return task_by(call, (Rule(shell=True),))
 
 
 def call(name: str = "web", **metadata: str) -> Payload:

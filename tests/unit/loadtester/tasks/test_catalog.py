@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from serinus.loadtester.core.callers import Rule
 from serinus.loadtester.core.payload import Payload
 from serinus.loadtester.core.tasks import CONCORD, NGRINDER, TASKS, Refused, Task, task
 from serinus.loadtester.process import Program
@@ -14,7 +15,7 @@ from serinus.runtime.http import HttpClient
 
 def a_task(kind: str, keys: tuple[str, ...]) -> Task | Refused:
     metadata = {"type": kind, **dict.fromkeys(keys, "x")}
-    return task(Payload(name="web", namespace="prod", metadata=metadata))
+    return task(Payload(name="web", namespace="prod", metadata=metadata), (Rule(),))
 
 
 def test_every_type_is_a_program_or_another_servers_job() -> None:

@@ -8,6 +8,7 @@ from importlib import metadata
 
 from serinus.analyzer.settings import Settings, policy_of
 from serinus.analyzer.shell.exports import Exports
+from serinus.analyzer.shell.loadtester import credentials
 from serinus.analyzer.shell.loop import Loop
 from serinus.events import CanaryGone, CanaryObserved, RoutesObserved
 from serinus.kube.client import connect, counting
@@ -31,6 +32,7 @@ async def forget(gone: CanaryGone, loop: Loop) -> None:
 async def start(context: Context[Settings]) -> AsyncIterator[Loop]:
     """Connects, then decides until the end."""
     settings = context.settings
+    ours = credentials(settings)
     exports = Exports(
         context.metrics, version=metadata.version("serinus-analyzer"), mesh=settings.mesh_provider
     )
@@ -46,6 +48,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Loop]:
             spawn=context.spawn,
             concurrent_asks=settings.max_concurrent_asks,
             group_queries_from=settings.group_queries_from,
+            loadtester=ours,
         )
         loop.start()
         try:

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from serinus.analyzer.core.rollout import Policy
-from serinus.runtime.settings import RuntimeSettings
+from serinus.runtime.settings import RuntimeSettings, Secret
 
 
 class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +49,23 @@ class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields
     max_concurrent_asks: Annotated[
         int, Meta(ge=1, le=10_000, description="metric queries and hooks under way at one time")
     ] = 100
+    loadtester_urls: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="addresses of the load tester, comma separated: hooks there, and nowhere "
+            "else, go with the token or certificate below"
+        ),
+    ] = ()
+    loadtester_token: Annotated[
+        Secret, Meta(description="its bearer token, SERINUS_TOKEN there; empty: none")
+    ] = Secret()
+    loadtester_ca: Annotated[
+        str, Meta(description="PEM file of the authority that signed its certificate")
+    ] = ""
+    loadtester_cert: Annotated[
+        str, Meta(description="PEM file with the certificate that it is shown; empty: none")
+    ] = ""
+    loadtester_key: Annotated[str, Meta(description="PEM file with its key")] = ""
 
 
 def policy_of(settings: Settings) -> Policy:

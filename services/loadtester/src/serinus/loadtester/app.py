@@ -8,14 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from serinus.loadtester.core.callers import (
-    Caller,
-    Callers,
-    Rule,
-    parsed_callers,
-    parsed_rules,
-)
-from serinus.loadtester.core.payload import Namespaces
+from serinus.loadtester import access
 from serinus.loadtester.crew import Crew
 from serinus.loadtester.gates import BUCKET, Gates
 from serinus.loadtester.scribe import Scribe
@@ -51,17 +44,21 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
     desk = Desk(
         crew=crew,
         gates=Gates(context.bus.bucket(BUCKET), context.clock),
-        namespaces=_namespaces(settings),
+        namespaces=access.namespaces(settings),
         metrics=_exposition(context),
         changed=scribe.gate,
-        callers=callers(settings),
-        rules=_rules(settings),
+        callers=access.callers(settings),
+        rules=access.rules(settings),
     )
+    tls = access.tls(settings)
+    if tls is not None:
+        context.spawn(access.renew(tls, settings, context.clock), "certificate")
     runner = web.AppRunner(app(desk), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         host, port = _address(settings.web)
-        await web.TCPSite(runner, host, port, reuse_address=True).start()
+        site = web.TCPSite(runner, host, port, reuse_address=True, ssl_context=tls)
+        await site.start()
         log.info("listening for hooks", extra={"address": str(runner.addresses[0])})
         async with scribe:
             try:
@@ -71,39 +68,6 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
                 await crew.drain(settings.drain_s / 2)
     finally:
         await runner.cleanup()
-
-
-def callers(settings: Settings) -> Callers:
-    """The callers of the settings; nobody may come in where there are none and it is not open."""
-    known: tuple[Caller, ...] = ()
-    if settings.callers.reveal():
-        try:
-            known = parsed_callers(settings.callers.reveal().encode())
-        except ValueError as error:
-            raise SettingsError(f"SERINUS_CALLERS: {error}") from None
-    if settings.token.reveal():
-        known = (*known, Caller(token=settings.token.reveal(), name="token"))
-    if not known and settings.open:
-        log.warning("open: whoever reaches this port may run commands and open gates")
-    if not known and not settings.open:
-        log.warning("nobody may call: set SERINUS_TOKEN, SERINUS_CALLERS or SERINUS_OPEN=true")
-    return Callers(known, is_open=settings.open)
-
-
-def _rules(settings: Settings) -> tuple[Rule, ...] | None:
-    if not settings.rules:
-        return None
-    try:
-        return parsed_rules(settings.rules.encode())
-    except ValueError as error:
-        raise SettingsError(f"SERINUS_RULES: {error}") from None
-
-
-def _namespaces(settings: Settings) -> Namespaces:
-    try:
-        return Namespaces(settings.namespace_regexp)
-    except ValueError as error:
-        raise SettingsError(f"SERINUS_NAMESPACE_REGEXP: {error}") from None
 
 
 def _address(listen: str) -> tuple[str, int]:

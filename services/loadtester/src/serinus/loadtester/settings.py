@@ -22,22 +22,38 @@ class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields
         str, Meta(description="namespaces that may call, an unanchored search; empty: all")
     ] = ""
     token: Annotated[
-        Secret, Meta(description="bearer token that callers must show; empty: none")
+        Secret, Meta(description="bearer token of a caller for all namespaces; empty: none")
     ] = Secret()
     callers: Annotated[
         Secret,
         Meta(
-            description="JSON list of {token, name, namespaces}: callers with namespaces of theirs"
+            description="JSON list of {token or certificate, name, namespaces}: callers with "
+            "namespaces of theirs"
         ),
     ] = Secret()
-    open: Annotated[bool, Meta(description="anybody may call, as with Flagger's load tester")] = (
-        True
-    )
+    tls_cert: Annotated[
+        str, Meta(description="PEM file with our certificate, for HTTPS; empty: HTTP")
+    ] = ""
+    tls_key: Annotated[str, Meta(description="PEM file with its key")] = ""
+    tls_client_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file of the authority whose client certificates are callers: those "
+            "that SERINUS_CALLERS names, or all where it names none"
+        ),
+    ] = ""
+    open: Annotated[
+        bool,
+        Meta(
+            description="anybody may call and run anything in a shell, as with Flagger's load "
+            "tester"
+        ),
+    ] = False
     rules: Annotated[
         str,
         Meta(
-            description="JSON list of {namespace, canary, types, command, shell}: "
-            "nothing else runs; empty: anything"
+            description="JSON list of {namespace, canary, types, command, shell}: nothing else "
+            "runs; empty: anything, but not in a shell"
         ),
     ] = ""
     timeout_s: Annotated[

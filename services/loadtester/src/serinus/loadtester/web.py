@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from serinus.loadtester.core.callers import ANYBODY, Caller, Callers, Rule, speaks_for
+from serinus.loadtester.core.callers import Caller, Callers, Rule, speaks_for
 from serinus.loadtester.core.payload import Namespaces, Payload, payload
 from serinus.loadtester.core.tasks import Refused, Task, failure, task
 from serinus.loadtester.crew import RETRY_AFTER_S, Crew, Full, Run
@@ -33,7 +34,7 @@ class Desk:
     metrics    the text for /metrics
     changed    called when a gate was opened or closed
     callers    who may come in
-    rules      what may run; None: anything
+    rules      what may run
     """
 
     crew: Crew
@@ -42,7 +43,7 @@ class Desk:
     metrics: Callable[[], bytes]
     changed: Callable[[Space, Payload, bool, str], None]
     callers: Callers
-    rules: tuple[Rule, ...] | None = None
+    rules: tuple[Rule, ...]
 
 
 def app(desk: Desk) -> web.Application:
@@ -70,7 +71,8 @@ def app(desk: Desk) -> web.Application:
 _APPROVED = "Approved"
 _FORBIDDEN = "Forbidden"
 _CALLER = web.RequestKey("caller", Caller)
-_OPEN_TO_ALL = frozenset({"/healthz", "/metrics"})
+# They answer everybody the same, and do nothing.
+_OPEN_TO_ALL = frozenset({"/healthz", "/metrics", "/gate/approve", "/gate/halt"})
 
 
 class _Face:
@@ -79,11 +81,14 @@ class _Face:
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Asks for the token where one is set; says 503 when a store cannot be reached."""
+        """Asks who it is; says 503 when a store cannot be reached."""
         if request.path not in _OPEN_TO_ALL:
-            caller = self._desk.callers.of(request.headers.get("Authorization", ""))
+            shown = request.headers.get("Authorization", "")
+            caller = self._desk.callers.of(shown, _certificate_names(request))
             if caller is None:
-                return web.Response(status=401, text="Unauthorized")
+                return web.Response(
+                    status=401, text="Unauthorized", headers={"WWW-Authenticate": "Bearer"}
+                )
             request[_CALLER] = caller
         try:
             return await handler(request)
@@ -121,7 +126,7 @@ class _Face:
             call = await self._call(request)
             if isinstance(call, web.Response):
                 return call
-            who = call.word("by") or request[_CALLER].name or ANYBODY
+            who = _who(request[_CALLER], call.word("by"))
             await self._desk.gates.set(_key(space, call), is_open, who)
             self._desk.changed(space, call, is_open, who)
             return web.Response(status=202)
@@ -150,11 +155,10 @@ class _Face:
         return _result(wanted, run)
 
     async def tasks(self, request: web.Request) -> web.Response:
-        """What runs and what ran, newest first, as JSON."""
-        return web.Response(
-            body=msgspec.json.encode([_row(run) for run in self._desk.crew.runs()]),
-            content_type="application/json",
-        )
+        """What runs and what ran in the caller's namespaces, newest first, as JSON."""
+        caller = request[_CALLER]
+        rows = [_row(r) for r in self._desk.crew.runs() if speaks_for(caller, r.task.namespace)]
+        return web.Response(body=msgspec.json.encode(rows), content_type="application/json")
 
     async def _call(self, request: web.Request) -> Payload | web.Response:
         """The payload of a request that may come here, or the answer to one that may not."""
@@ -168,6 +172,22 @@ class _Face:
         if not self._desk.namespaces.allow(call) or not speaks_for(request[_CALLER], namespace):
             return web.Response(status=403, text=_FORBIDDEN)
         return call
+
+
+def _certificate_names(request: web.Request) -> list[str]:
+    """The names in the certificate that the client has shown: alternative ones, then the common."""
+    shown: dict[str, Any] | None = request.get_extra_info("peercert")
+    if not shown:
+        return []
+    alternative = [name for _, name in shown.get("subjectAltName", ())]
+    subject = (pair for part in shown.get("subject", ()) for pair in part)
+    return [*alternative, *(value for key, value in subject if key == "commonName")]
+
+
+def _who(caller: Caller, said: str) -> str:
+    """Who it is as far as we know, and who it says it is for."""
+    known = caller.name or caller.certificate or "a token"
+    return f"{said} via {known}" if said else known
 
 
 def _key(space: Space, call: Payload) -> str:

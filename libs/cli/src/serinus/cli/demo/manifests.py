@@ -10,6 +10,9 @@ BAD_ERROR_RATE = 0.10
 INTERVAL_S = 10
 STEPS = (20, 40, 60)
 
+# What hooks may run: the smoke test below needs a shell.
+RULES = '[{"namespace": "default", "canary": "hello", "types": ["bash"], "shell": true}]'
+
 WORKLOAD = """\
 apiVersion: apps/v1
 kind: Deployment

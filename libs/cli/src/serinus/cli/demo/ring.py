@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
+from serinus.cli.demo import manifests
 from serinus.events import TAP_PERMISSIONS, users
 from serinus.events.subjects import SERVICES
 from serinus.sandbox.leash import Child
@@ -48,6 +49,7 @@ class Ring:
         self._passwords = passwords
         self.ports: dict[str, int] = {name: free_port() for name in SERVICES}
         self.face = free_port()
+        self._token = secrets.token_urlsafe(12)
         self.children: dict[str, Child] = {}
 
     @property
@@ -68,8 +70,14 @@ class Ring:
             "analyzer": {
                 "SERINUS_MESH_PROVIDER": "traefik",
                 "SERINUS_METRICS_SERVER": f"scrape:{self._box.traefik_metrics_url}",
+                "SERINUS_LOADTESTER_URLS": self.loadtester_url,
+                "SERINUS_LOADTESTER_TOKEN": self._token,
             },
-            "loadtester": {"SERINUS_WEB": f"127.0.0.1:{self.face}"},
+            "loadtester": {
+                "SERINUS_WEB": f"127.0.0.1:{self.face}",
+                "SERINUS_TOKEN": self._token,
+                "SERINUS_RULES": manifests.RULES,
+            },
         }.get(name, {})
         if name != "loadtester":
             own["SERINUS_KUBECONFIG"] = str(self._box.kubeconfig)

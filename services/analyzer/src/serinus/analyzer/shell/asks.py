@@ -21,6 +21,7 @@ from serinus.analyzer.core.rollout import (
     Unreachable,
 )
 from serinus.analyzer.shell.hooks import ask_hook
+from serinus.analyzer.shell.loadtester import Credentials
 from serinus.analyzer.shell.sources import Sources
 from serinus.runtime.clock import Clock
 from serinus.runtime.http import Http
@@ -35,11 +36,20 @@ class Asks:
     """The questions under way.
 
     limit  how many are asked at one time, over all canaries
+    ours   what hooks at our own load tester are sent with
     """
 
     def __init__(
-        self, *, sources: Sources, http: Http, clock: Clock, answered: Answered, limit: int
+        self,
+        *,
+        sources: Sources,
+        http: Http,
+        clock: Clock,
+        answered: Answered,
+        limit: int,
+        ours: Credentials | None = None,
     ) -> None:
+        self._ours = ours
         self._sources = sources
         self._http = http
         self._clock = clock
@@ -103,7 +113,7 @@ class Asks:
                 token = await self._sources.token(canary.namespace, secret.name)
             except LookupError as error:
                 return HookAnswer(key=ask.key, passed=False, text=str(error))
-        return await ask_hook(ask, canary, self._http, self._clock, token)
+        return await ask_hook(ask, canary, self._http, self._clock, token, self._ours)
 
     async def _run(self, canary: str, ask: Ask, rollout: Rollout) -> None:
         found = await self.answer(ask, rollout)

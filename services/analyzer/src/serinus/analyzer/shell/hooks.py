@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from serinus.analyzer.core.rollout import HookAnswer, HookAsk
+from serinus.analyzer.shell.loadtester import Credentials
 from serinus.events import CanaryRef, Webhook
 from serinus.events.canary import duration_s
 from serinus.runtime import redact
@@ -35,12 +36,20 @@ def payload(ask: HookAsk, canary: CanaryRef) -> bytes:
     return msgspec.json.encode(body)
 
 
-def request(ask: HookAsk, canary: CanaryRef, token: str = "") -> HttpRequest:
-    """What is sent, with `token` as bearer. Raises ValueError for a timeout that is no duration."""
+def request(
+    ask: HookAsk, canary: CanaryRef, token: str = "", ours: Credentials | None = None
+) -> HttpRequest:
+    """What is sent, with `token` as bearer, else with what fits of ours.
+
+    Raises ValueError for a timeout that is no duration.
+    """
     hook = ask.hook
     body = hook.body.encode() if hook.body else payload(ask, canary)
     method = hook.method or "POST"
     headers = {"Content-Type": "application/json", **hook.headers}
+    if ours is not None and (token or not ours.fit(hook)):
+        ours = None
+    token = ours.token if ours else token
     if token:
         headers["Authorization"] = f"Bearer {token}"
     return HttpRequest(
@@ -50,7 +59,8 @@ def request(ask: HookAsk, canary: CanaryRef, token: str = "") -> HttpRequest:
         body=b"" if method == "GET" else body,
         timeout_s=_timeout_s(ask.hook),
         verify_tls=not ask.hook.disable_tls,
-        redirects=True,
+        redirects=ours is None,
+        identity=ours.identity if ours else None,
     )
 
 
@@ -100,11 +110,16 @@ def gave_up(method: str, url: str, attempts: int, error: Unanswered | None) -> s
 
 
 async def ask_hook(
-    ask: HookAsk, canary: CanaryRef, http: Http, clock: Clock, token: str = ""
+    ask: HookAsk,
+    canary: CanaryRef,
+    http: Http,
+    clock: Clock,
+    token: str = "",
+    ours: Credentials | None = None,
 ) -> HookAnswer:
     """What the hook says, after its retries. Never raises: no answer is a failure with a text."""
     try:
-        wanted = request(ask, canary, token)
+        wanted = request(ask, canary, token, ours)
     except ValueError as error:
         return HookAnswer(key=ask.key, passed=False, text=str(error))
     url, attempts = redact.url(ask.hook.url), 0

@@ -14,6 +14,7 @@ from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.shell.asks import Asks
 from serinus.analyzer.shell.exports import Exports
 from serinus.analyzer.shell.life import Life, World
+from serinus.analyzer.shell.loadtester import Credentials
 from serinus.analyzer.shell.sources import Sources
 from serinus.analyzer.shell.ticks import Ticks
 from serinus.events import CanaryGone, CanaryObserved, RoutesObserved
@@ -51,6 +52,7 @@ class Loop:
         spawn: Spawn,
         concurrent_asks: int,
         group_queries_from: int,
+        loadtester: Credentials | None = None,
     ) -> None:
         self._spawn_raw = spawn
         self._lives: dict[str, Life] = {}
@@ -64,7 +66,12 @@ class Loop:
             clock=clock,
         )
         self._asks = Asks(
-            sources=sources, http=http, clock=clock, answered=self._answered, limit=concurrent_asks
+            sources=sources,
+            http=http,
+            clock=clock,
+            answered=self._answered,
+            limit=concurrent_asks,
+            ours=loadtester,
         )
         self._ticks = Ticks(clock, self._due)
         self._world = World(

@@ -1,8 +1,8 @@
 """Who may call, for which namespaces, and which commands they may run.
 
-A caller shows a bearer token. The namespace in a request's body is only believed as far as the
-caller's own namespaces reach. With an allow-list nothing else runs, and nothing in a shell unless
-a rule says so; without one every caller may run anything, as with Flagger's load tester.
+A caller shows a bearer token or a certificate. The namespace in a request's body is only believed
+as far as the caller's own namespaces reach. With an allow-list nothing else runs, and nothing in a
+shell unless a rule says so.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import shlex
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -25,9 +24,13 @@ T = TypeVar("T")
 
 
 class Caller(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """One token. `namespaces` is a regular expression that the whole name must match; "": all."""
+    """Somebody with a token or a certificate of this name.
 
-    token: str
+    namespaces  a regular expression that the whole name of a namespace must match; "": all
+    """
+
+    token: str = ""
+    certificate: str = ""
     name: str = ""
     namespaces: str = ""
 
@@ -54,22 +57,36 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
 
 
 class Callers:
-    """The known callers; none and `is_open`: anybody."""
+    """The known callers.
 
-    def __init__(self, known: Sequence[Caller], *, is_open: bool) -> None:
-        self._known = tuple((_digest(caller.token), caller) for caller in known)
+    is_open   nobody is asked who they are
+    any_certificate  a certificate that our authority signed is enough, whatever its name
+    """
+
+    def __init__(
+        self, known: Sequence[Caller], *, is_open: bool = False, any_certificate: bool = False
+    ) -> None:
+        self._by_token = tuple((_digest(c.token), c) for c in known if c.token)
+        self._by_certificate = {c.certificate: c for c in known if c.certificate}
         self._is_open = is_open
+        self._any_certificate = any_certificate
 
-    def of(self, authorization: str) -> Caller | None:
-        """Who shows this Authorization header; None: nobody who may come in."""
-        if not self._known:
-            return Caller(token="", name=ANYBODY) if self._is_open else None
+    def of(self, authorization: str, certificate: Sequence[str] = ()) -> Caller | None:
+        """Who shows this Authorization header, and a certificate with these names.
+
+        None: nobody who may come in. A token says more than a certificate: it is shown on purpose.
+        """
+        if self._is_open:
+            return Caller(name=ANYBODY)
         scheme, _, token = authorization.partition(" ")
-        if scheme != "Bearer":
-            return None
-        shown = _digest(token.strip())
-        found = [caller for digest, caller in self._known if hmac.compare_digest(digest, shown)]
-        return found[0] if found else None
+        if scheme == "Bearer":
+            shown = _digest(token.strip())
+            found = [c for digest, c in self._by_token if hmac.compare_digest(digest, shown)]
+            return found[0] if found else None
+        named = [self._by_certificate[name] for name in certificate if name in self._by_certificate]
+        if named:
+            return named[0]
+        return Caller(name=certificate[0]) if certificate and self._any_certificate else None
 
 
 def speaks_for(caller: Caller, namespace: str) -> bool:
@@ -77,25 +94,17 @@ def speaks_for(caller: Caller, namespace: str) -> bool:
     return _matches(caller.namespaces, namespace)
 
 
-def rule_for(rules: Sequence[Rule], call: Payload, kind: str, command: str) -> Rule | None:
-    """The first rule that lets this run."""
-    return next((rule for rule in rules if rule.covers(call, kind, command)), None)
-
-
-def words(command: str) -> tuple[str, ...] | None:
-    """A command as words, with a shell's quoting but without a shell; None: it does not parse."""
-    try:
-        return tuple(shlex.split(command)) or None
-    except ValueError:
-        return None
+def covering(rules: Sequence[Rule], call: Payload, kind: str, command: str) -> list[Rule]:
+    """The rules that let this run."""
+    return [rule for rule in rules if rule.covers(call, kind, command)]
 
 
 def parsed_callers(text: bytes) -> tuple[Caller, ...]:
     """Callers from JSON. Raises ValueError with the place of the mistake."""
     found = _decoded(text, tuple[Caller, ...])
     for index, caller in enumerate(found):
-        if not caller.token:
-            raise ValueError(f"[{index}].token: must not be empty")
+        if bool(caller.token) == bool(caller.certificate):
+            raise ValueError(f"[{index}]: either a token or a certificate, and not empty")
         _checked(f"[{index}].namespaces", caller.namespaces)
     return found
 

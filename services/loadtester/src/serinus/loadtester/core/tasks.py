@@ -12,8 +12,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from serinus.loadtester.core.callers import Rule, rule_for, words
+from serinus.loadtester.core.callers import Rule, covering
 from serinus.loadtester.core.payload import Payload
+from serinus.loadtester.core.shell import shell_sign, words
 
 DEFAULT_TYPE = "cmd"
 NGRINDER = ("server", "clone", "username", "passwd")
@@ -26,6 +27,7 @@ class Task(Struct, frozen=True, kw_only=True):
 
     id      the same for the same command of the same canary: it runs once at a time
     canary  `name.namespace`, as the caller spelled it
+    namespace  the latter
     about   namespace and name where they can be an object's; None: facts cannot speak of it
     argv    program and arguments; () for a job on another server
     metadata  what such a job is described by
@@ -37,6 +39,7 @@ class Task(Struct, frozen=True, kw_only=True):
 
     id: str
     canary: str
+    namespace: str
     kind: str
     command: str
     argv: tuple[str, ...] = ()
@@ -86,11 +89,8 @@ TASKS: Mapping[str, Row] = {
 }
 
 
-def task(call: Payload, rules: Sequence[Rule] | None = None) -> Task | Refused:
-    """The task that a call asks for.
-
-    rules  what may run; None: anything
-    """
+def task(call: Payload, rules: Sequence[Rule]) -> Task | Refused:
+    """The task that a call asks for, if the rules let it run."""
     if not call.metadata:
         return Refused("metadata not found in payload")
     kind = call.word("type") if "type" in call.metadata else DEFAULT_TYPE
@@ -101,20 +101,22 @@ def task(call: Payload, rules: Sequence[Rule] | None = None) -> Task | Refused:
     if missing:
         return Refused(f"{missing} not found in metadata")
     command = call.word("cmd") or call.word("server")
+    able = covering(rules, call, kind, command)
+    if not able:
+        return Refused(f"no rule lets {call.canary} run this {kind}", forbidden=True)
     argv = row.argv(command) if row.argv else ()
-    if rules is not None:
-        rule = rule_for(rules, call, kind, command)
-        if rule is None:
-            return Refused(f"no rule lets {call.canary} run this {kind}", forbidden=True)
-        if kind in SHELLS and not rule.shell:
-            found = words(command)
-            if found is None:
-                return Refused("cmd cannot be split into words")
-            argv = found
+    if kind in SHELLS and not any(rule.shell for rule in able):
+        if sign := shell_sign(command):
+            return Refused(f"cmd needs a shell ({sign}), and no rule allows one", forbidden=True)
+        split = words(command)
+        if split is None:
+            return Refused("cmd cannot be split into words")
+        argv = split
     metadata = {k: v for k, v in call.metadata.items() if v is not None}
     return Task(
         id=key(kind, call.canary, command),
         canary=call.canary,
+        namespace=call.namespace or "",
         kind=kind,
         command=command,
         argv=argv,
