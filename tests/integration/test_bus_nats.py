@@ -702,6 +702,15 @@ async def test_of_many_who_create_one_key_one_wins(buses: Buses) -> None:
     assert sorted(won) == [False, False, True]
 
 
+async def test_a_bucket_lists_its_keys_whatever_they_are_made_of(buses: Buses) -> None:
+    bucket = (await buses.get("loadtester")).bucket("serinus-gates")
+    names = {"gate.web.shop", "a b", "*.>", "100%", "é=", "a/b-c_d"}
+    assert await bucket.keys() == []
+    for name in names:
+        await bucket.put(name, b"1")
+    assert set(await bucket.keys()) == names
+
+
 async def test_a_bucket_outlives_the_server_and_is_made_anew_when_lost(buses: Buses) -> None:
     loadtester = await buses.get("loadtester")
     gates = loadtester.bucket("serinus-gates")

@@ -256,6 +256,7 @@ async def test_a_bucket_keeps_values_until_they_are_too_old(broker: MemoryBroker
     assert await bucket.get("a key: of any kind") == b"1"
     await bucket.put("a key: of any kind", b"3")
     assert await bucket.get("a key: of any kind") == b"3"
+    assert await bucket.keys() == ["a key: of any kind"]
     await broker.clock.sleep(2 * 24 * 3600)
     assert await bucket.get("a key: of any kind") is None
     await bucket.put("x", b"")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from serinus.cli import replay, simulate
+from serinus.cli import gates, replay, simulate
 from serinus.cli.demo.play import play
 from serinus.cli.manifest import Unusable
 
@@ -19,11 +19,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.verb in ("replay", "simulate"):
         return _rehearse(options)
+    if options.verb == "gate":
+        return _turn(options)
     try:
         return asyncio.run(play(keep=options.keep, plain=options.plain, rate=options.rate))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def _turn(options: argparse.Namespace) -> int:
+    """Gates; exit status 1 when it cannot be done."""
+    try:
+        print("\n".join(gates.run(options)))
+    except (gates.Refused, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _rehearse(options: argparse.Namespace) -> int:
@@ -72,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         help="requests per second during the releases, 20 to 1000 (default 200)",
     )
     _rehearsals(verbs)
+    gates.add_to(verbs)
     return parser
 
 

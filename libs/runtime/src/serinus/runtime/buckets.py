@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote
 
 import nats.errors
 import nats.js.errors
@@ -72,6 +73,15 @@ class NatsBucket:
 
         await self._bounded(ask)
 
+    async def keys(self) -> list[str]:
+        async def ask(kv: KeyValue) -> list[str]:
+            # Asked of the stream: listing them by a consumer would need more rights and more time.
+            subjects = f"$KV.{self._name}."
+            found = await self._bus.jetstream.stream_info(f"KV_{self._name}", f"{subjects}>")
+            return [unescaped(s.removeprefix(subjects)) for s in found.state.subjects or ()]
+
+        return await self._bounded(ask)
+
     async def _bounded(self, ask: Callable[[KeyValue], Awaitable[T]]) -> T:
         """The answer within the bound, whatever it takes: connecting, making the bucket."""
         why = "not connected"
@@ -115,3 +125,8 @@ class NatsBucket:
 def escaped(key: str) -> str:
     """Any text as a key that NATS takes; different texts give different keys."""
     return _UNFIT.sub(lambda found: "".join(f"={b:02x}" for b in found.group().encode()), key)
+
+
+def unescaped(key: str) -> str:
+    """The text whose key it is."""
+    return unquote(key.replace("=", "%"))

@@ -38,6 +38,10 @@ class Bucket(Protocol):
 
     async def delete(self, key: str) -> None: ...
 
+    async def keys(self) -> list[str]:
+        """Every key that has a value, and maybe some that lately had one."""
+        ...
+
 
 class Bus(Protocol):
     """Publish, look up the latest, follow."""

@@ -143,6 +143,9 @@ class _MemoryBucket:
     async def delete(self, key: str) -> None:
         self._entries().pop(key, None)
 
+    async def keys(self) -> list[str]:
+        return list(self._entries())
+
 
 def _allowed(service: str) -> frozenset[str] | None:
     """Subjects without namespace and name that a service may publish on; None: all."""

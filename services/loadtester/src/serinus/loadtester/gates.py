@@ -16,6 +16,7 @@ from serinus.runtime.clock import Clock
 
 BUCKET = "serinus-gates"
 Space = Literal["gate", "rollback"]
+SPACES: tuple[Space, ...] = ("gate", "rollback")
 
 
 class Opened(Struct, frozen=True):
@@ -23,6 +24,16 @@ class Opened(Struct, frozen=True):
 
     by: str = ""
     at: float = 0.0
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """An open gate."""
+
+    namespace: str
+    name: str
+    gate: Space
+    by: str
+    at: float
 
 
 def gate_key(space: Space, name: str, namespace: str) -> str:
@@ -53,3 +64,17 @@ class Gates:
             await self._bucket.put(key, msgspec.json.encode(Opened(by, self._clock.now())))
         else:
             await self._bucket.delete(key)
+
+    async def all(self) -> list[Gate]:
+        """Those that are open, by namespace and name."""
+        found = [await self._gate(key) for key in await self._bucket.keys()]
+        gates = [gate for gate in found if gate is not None]
+        return sorted(gates, key=lambda gate: (gate.namespace, gate.name, gate.gate))
+
+    async def _gate(self, key: str) -> Gate | None:
+        space = next((space for space in SPACES if key.startswith(f"{space}.")), None)
+        opened = await self.opened(key)
+        if space is None or opened is None:
+            return None
+        name, _, namespace = key.removeprefix(f"{space}.").rpartition(".")
+        return Gate(namespace=namespace, name=name, gate=space, by=opened.by, at=opened.at)

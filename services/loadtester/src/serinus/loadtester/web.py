@@ -1,8 +1,8 @@
 """The HTTP face, as Flagger's load tester has it: routes, codes and bodies (reference 6.5, 6.6).
 
-Methods are not looked at, except that GET /tasks lists. Two differences: an unknown task type is
-answered 400 (there the connection drops), and a tester that is full or closing answers 429 or 503
-with Retry-After (there it takes everything).
+Methods are not looked at, except that GET /tasks and GET /gates list. Differences: who comes in is
+asked first, an unknown task type is answered 400 (there the connection drops), and a tester that is
+full or closing answers 429 or 503 with Retry-After (there it takes everything).
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def app(desk: Desk) -> web.Application:
     face = _Face(desk)
     found = web.Application(client_max_size=MAX_BODY, middlewares=[face.guard])
     found.router.add_get("/tasks", face.tasks)
+    found.router.add_get("/gates", face.gates)
     for path, handler in (
         ("/healthz", face.healthz),
         ("/metrics", face.metrics),
@@ -158,6 +159,12 @@ class _Face:
         """What runs and what ran in the caller's namespaces, newest first, as JSON."""
         caller = request[_CALLER]
         rows = [_row(r) for r in self._desk.crew.runs() if speaks_for(caller, r.task.namespace)]
+        return web.Response(body=msgspec.json.encode(rows), content_type="application/json")
+
+    async def gates(self, request: web.Request) -> web.Response:
+        """The open gates of the caller's namespaces, with who opened them and when, as JSON."""
+        caller = request[_CALLER]
+        rows = [g for g in await self._desk.gates.all() if speaks_for(caller, g.namespace)]
         return web.Response(body=msgspec.json.encode(rows), content_type="application/json")
 
     async def _call(self, request: web.Request) -> Payload | web.Response:
