@@ -284,3 +284,18 @@ async def test_lanes_and_their_limits_are_forgotten_when_they_are_empty(
     await asyncio.sleep(0.1)
 
     assert courier.idle
+
+
+async def test_what_an_audience_has_no_use_for_is_no_failure(
+    chat: Chat, courier: Courier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """E.g. the end of an alert whose provider went with its namespace."""
+    chat.answers = {"a": [Known()], "b": [Refused("no such room")]}
+
+    await courier.put(chat.job("a"))
+    assert caplog.records == []
+    await courier.put(chat.job("b"))
+
+    assert [(r.message, vars(r)["reason"]) for r in caplog.records] == [
+        ("could not be told", "no such room")
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.builders import REF, a_config_map
+from tests.builders import REF, a_canary, a_config_map
 from tests.unit.router.cluster import Router, a_router
 from tests.unit.router.core.scenes import (
     NEW,
@@ -26,7 +26,7 @@ from tests.unit.router.core.scenes import (
 from serinus.events import CanaryRef
 from serinus.kube.configs import checksum
 from serinus.kube.errors import Denied, Invalid, Unreachable
-from serinus.kube.refs import Obj, Ref
+from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.revision import template_hash
 from serinus.router.core.plan import next_step
 from serinus.router.core.scene import Scene
@@ -487,3 +487,21 @@ async def test_a_quarrel_long_ago_is_forgotten() -> None:
                 await asyncio.sleep(0.1)
                 assert [80, 20] == shares(router)
             await asyncio.sleep(200.0)
+
+
+async def test_what_nobody_collects_goes_with_a_canary_that_is_on_hold() -> None:
+    """A suspended one is deleted: all but its TrafficRoute is collected, and nothing is made."""
+    intent = wish(mesh="kuma", hold=True)
+    route = a_route(mesh="kuma")
+    del route["metadata"]["ownerReferences"]
+    async with a_router(a_target(), a_primary(), route, *the_services()) as router:
+        await router.take(intent)
+        assert [] == router.asked()
+
+        router.cluster.remove(ref_of(a_canary()))
+        for gone in (PRIMARY, *map(ref_of, the_services())):
+            router.cluster.remove(gone)
+        await asyncio.sleep(1.0)
+
+        assert ("delete", "TrafficRoute/web") in router.asked()
+        assert 0 == len(router.desks)

@@ -159,6 +159,13 @@ def test_a_suspended_canary_is_held() -> None:
     assert desired(a_rollout(spec=a_canary_spec(suspend=True))).hold
 
 
+def test_a_suspended_canary_that_is_deleted_is_released_all_the_same() -> None:
+    """Otherwise its finalizer would keep it for ever."""
+    suspended = a_canary_spec(suspend=True, revert_on_deletion=True)
+    wanted = desired(a_rollout(spec=suspended, status=a_status("Terminating")))
+    assert (wanted.hold, wanted.release) == (False, True)
+
+
 def test_our_annotations_do_not_change_what_is_wanted() -> None:
     """Else a request by hand would have the router settle everything anew."""
     plain = desired(a_rollout())

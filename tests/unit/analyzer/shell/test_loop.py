@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from tests.builders import (
     NEW,
@@ -352,6 +353,21 @@ async def test_routes_that_come_first_wait_for_their_canary(stage: MakeStage) ->
     await asyncio.sleep(10.5)
 
     assert s.canary["status"]["canaryWeight"] == 40
+
+
+async def test_routes_of_a_canary_that_is_gone_are_not_kept(stage: MakeStage) -> None:
+    """The router may speak last; one of the same name that comes later is another canary."""
+    s = stage(**progressing(20))
+    await s.observe()
+    told = a_routes_observed(s.intents()[-1].id, 20)
+    await s.loop.forget(CanaryGone(canary=REF))
+
+    await s.loop.observe_routes(told)
+    assert s.loop.early == 0
+
+    another = msgspec.structs.replace(REF, uid="another")
+    await s.loop.observe_routes(msgspec.structs.replace(told, canary=another))
+    assert s.loop.early == 1
 
 
 async def test_revert_on_deletion_gets_its_finalizer(stage: MakeStage) -> None:

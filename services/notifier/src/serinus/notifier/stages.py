@@ -160,10 +160,9 @@ class Courier:
             outcome = await self._attempts(job, since)
         if isinstance(outcome, Sent):
             await self._remember(job)
-        else:
+        elif not isinstance(outcome, Known):  # its audience has no use for it
             log.warning(
-                "could not be told",
-                extra={"audience": job.audience, "reason": getattr(outcome, "why", "")},
+                "could not be told", extra={"audience": job.audience, "reason": outcome.why}
             )
         if job.record is not None:
             with contextlib.suppress(Retry):  # the bus is away; the metric and the log have it

@@ -215,6 +215,9 @@ class Desks:
                     why = f"{found.ref} keeps being changed by somebody else"
                     await self._tell(desk, report(scene, Wait(why)))
                     return pause_s
+                case Wait(lacks=True) if not await self._executor.exists(intent.canary):
+                    await self._bury(desk)
+                    return None
                 case Write():
                     if found.live is None and found.verb != "copy" and not is_alive:
                         is_alive = await self._executor.exists(intent.canary)

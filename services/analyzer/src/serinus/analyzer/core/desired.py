@@ -74,9 +74,10 @@ def desired(rollout: Rollout, found: Sequence[Problem] | None = None) -> Intent:
 
 def _holds(rollout: Rollout, found: Sequence[Problem]) -> bool:
     """Whether nothing is to be changed, whatever is wanted."""
-    left_alone = rollout.seen.deleting and rollout.status.phase != "Terminating"
+    releasing = rollout.status.phase == "Terminating"
+    left_alone = (rollout.spec.suspend or rollout.seen.deleting) and not releasing
     wrong = holding(rollout.status.phase, found)
-    return rollout.spec.suspend or left_alone or bool(wrong) or is_dry_run(rollout)
+    return left_alone or bool(wrong) or is_dry_run(rollout)
 
 
 def failed_promotion(status: CanaryStatus) -> bool:

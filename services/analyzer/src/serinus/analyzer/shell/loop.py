@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 
+# Canaries that went last, so that what is said of them afterwards is not taken for news.
+GONE_MAX = 1000
 # Turns that begin by themselves at one time; the bus has a bound of its own.
 WAKING_MAX = 256
 
@@ -58,6 +61,7 @@ class Loop:
         self._lives: dict[str, Life] = {}
         # Routes that came before their canary's first snapshot.
         self._early: dict[str, RoutesObserved] = {}
+        self._gone: OrderedDict[str, str] = OrderedDict()
         self._waking = asyncio.Semaphore(WAKING_MAX)
         scraper = Scraper(http, clock, self._spawn)
         sources = Sources(
@@ -94,6 +98,11 @@ class Loop:
     async def close(self) -> None:
         await self._asks.close()
 
+    @property
+    def early(self) -> int:
+        """Of how many canaries routes were heard of, but no snapshot yet."""
+        return len(self._early)
+
     def life(self, key: str) -> Life | None:
         """The canary `namespace/name`, if it is known."""
         return self._lives.get(key)
@@ -121,7 +130,8 @@ class Loop:
     async def observe_routes(self, routes: RoutesObserved) -> None:
         life = self._lives.get(routes.canary.key)
         if life is None:
-            self._early[routes.canary.key] = routes
+            if routes.canary.uid != self._gone.get(routes.canary.key):
+                self._early[routes.canary.key] = routes
             return
         if routes.canary.uid and routes.canary.uid != life.canary.uid:
             return
@@ -131,6 +141,10 @@ class Loop:
     async def forget(self, gone: CanaryGone) -> None:
         key = gone.canary.key
         self._early.pop(key, None)
+        self._gone[key] = gone.canary.uid
+        self._gone.move_to_end(key)
+        if len(self._gone) > GONE_MAX:
+            self._gone.popitem(last=False)
         life = self._lives.pop(key, None)
         if life is not None:
             life.gone = True

@@ -36,7 +36,7 @@ class Refused(Struct, frozen=True):
 
 
 class Known(Struct, frozen=True):
-    """Told before; nothing was sent."""
+    """Told before, or nothing that this audience is told; nothing was sent."""
 
 
 Outcome = Sent | Again | Refused | Known

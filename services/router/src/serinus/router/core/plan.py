@@ -73,9 +73,13 @@ def next_step(scene: Scene) -> Next:
         if found is None:
             continue
         if scene.intent.hold and not isinstance(found, Wait):
-            return Wait("on hold: nothing is changed")
+            return Wait("on hold: nothing is changed", lacks=_makes(found))
         return found
     return Settled()
+
+
+def _makes(found: Next) -> bool:
+    return isinstance(found, Write) and found.live is None and found.verb != "copy"
 
 
 def plan(intent: Intent, world: World) -> Plan:

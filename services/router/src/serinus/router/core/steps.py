@@ -47,11 +47,13 @@ class Wait(Struct, frozen=True):
 
     after_s  when time alone will help, in how many seconds; None: something must change first
     error    whether this is somebody's mistake rather than a matter of time
+    lacks    something that should be there is not, and is not made: its Canary may be gone
     """
 
     why: str
     after_s: float | None = None
     error: bool = False
+    lacks: bool = False
 
 
 class Settled(Struct, frozen=True):
