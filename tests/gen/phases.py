@@ -17,9 +17,10 @@ from tests.unit.analyzer.core.story import Story, a_spec, revision
 
 from serinus.analyzer.core.rollout import HookAnswer, Value
 from serinus.analyzer.core.rules import RULES
+from serinus.analyzer.core.starts import QUIET_PHASES
 from serinus.analyzer.core.status import reported
 from serinus.events import CanarySpec, Readiness
-from serinus.events.canary import FINALIZER, Phase
+from serinus.events.canary import FINALIZER, Phase, Undo
 
 DOCUMENT = "docs/phases.md"
 Edge = tuple[str, str, str]
@@ -76,6 +77,7 @@ MEANINGS = {
     "routed": "the primary is ready and gets all traffic",
     "set_back": "the target went back to the promoted revision",
     "skipping_analysis": "spec.skipAnalysis or flagger.app/skip-analysis",
+    "undoing": "flagger.app/undo: the primary has what was live before",
     "threshold_reached": "failed checks reached `threshold`",
 }
 
@@ -101,6 +103,10 @@ def _moments() -> Iterator[Story]:
             yield _moment(spec, phase, target=target, primary=primary, good=good, new=new)
     for spec, phase, verb, good in itertools.product(SPECS[:3], PHASES, VERBS, (True, False)):
         yield _moment(spec, phase, good=good, new=False).annotate(**{verb: "true"})
+    for phase in QUIET_PHASES:
+        undoing = _moment(SPECS[0], phase).see_primary(promoted=revision("v1"))
+        undoing.status = replace(undoing.status, undo=Undo(revision=revision("v1")))
+        yield undoing.settle()
     for phase in PHASES:
         yield _moment(SPECS[0], phase).see(deleting=True, finalizers=(FINALIZER,))
         set_back = _moment(SPECS[0], phase)

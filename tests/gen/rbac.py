@@ -73,6 +73,10 @@ def rules() -> dict[str, list[Rule]]:
                 ("get", *FOLLOW, "create", "patch"),
             ),
             *_rules(deleted, ("delete",)),
+            # What primaries ran before, where somebody wants it back.
+            *_rules(
+                [("apps/v1", row.earlier) for row in WORKLOADS.values() if row.earlier], ("list",)
+            ),
             *_rules(CONFIGS, ("get", "create", "patch", "delete")),
         ],
         "notifier": [

@@ -25,7 +25,7 @@ from serinus.events import (
     ServiceSpec,
     Workload,
 )
-from serinus.events.canary import GatewayRef
+from serinus.events.canary import GatewayRef, Undo
 from serinus.kube.configs import checksum
 from serinus.kube.revision import revised, template_hash
 from serinus.router.app import service
@@ -37,6 +37,7 @@ BOUND_S = 60.0
 SETTLE_S = 0.3
 VERSIONS = {
     "Deployment": "apps/v1",
+    "DaemonSet": "apps/v1",
     "TraefikService": "traefik.io/v1alpha1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
@@ -535,3 +536,52 @@ async def test_copies_that_are_used_no_more_are_deleted_or_given_up(
     assert [uid] == [owner["uid"] for owner in left["metadata"]["ownerReferences"]]
     with pytest.raises(ApiError, match="own-primary"):
         await bench.get("ConfigMap", "own-primary")
+
+
+async def test_an_undo_finds_what_the_primary_ran_in_its_replica_sets(bench: Bench) -> None:
+    """As the real controller keeps it, with all the defaults of the real API server."""
+    first = template_hash((await bench.get("Deployment", "web"))["spec"]["template"])
+    await bench.settled(bench.intent(_revision=first))
+    before = (await bench.get("Deployment", "web-primary"))["spec"]["template"]
+    for image in ("example.test/web:2", "example.test/web:3"):
+        pushed = await bench.push(image)
+        await bench.settled(bench.intent(canary="running", promote=True, _revision=pushed))
+    await bench.settled(bench.intent(_revision=pushed))
+    await bench.patch("Deployment", "web-primary", {"spec": {"replicas": 3}})
+
+    undo = Undo(revision=first, configs={})
+    await bench.settled(bench.intent(undo=undo, _revision=pushed))
+
+    primary = await bench.get("Deployment", "web-primary")
+    assert before == primary["spec"]["template"]
+    assert first == primary["metadata"]["annotations"][PROMOTED_REVISION]
+    assert (3, 3) == (primary["spec"]["replicas"], primary["status"]["updatedReplicas"])
+    target = await bench.get("Deployment", "web")
+    assert pushed == template_hash(target["spec"]["template"])
+
+
+async def test_an_undo_finds_what_a_daemon_set_ran_in_its_controller_revisions(
+    control_plane: ControlPlane, kube: Kube, kubelet: Kubelet, namespace: str
+) -> None:
+    bench = Bench(kube, namespace, "traefik")
+    daemon_set = a_deployment()
+    del daemon_set["spec"]["replicas"]
+    await bench.set_up({**daemon_set, "kind": "DaemonSet"})
+    target = ObjectRef(api_version="apps/v1", kind="DaemonSet", name="web")
+    found = await bench.get("DaemonSet", "web")
+    first = template_hash(found["spec"]["template"], kind="DaemonSet")
+    async with running(control_plane, bench):
+        await bench.settled(bench.intent(target=target, _revision=first))
+        path = "/spec/template/spec/containers/0/image"
+        patch = [{"op": "replace", "path": path, "value": "example.test/web:2"}]
+        found = await bench.patch("DaemonSet", "web", patch)
+        second = template_hash(found["spec"]["template"], kind="DaemonSet")
+        fields: dict[str, Any] = {"target": target, "_revision": second}
+        await bench.settled(bench.intent(canary="running", promote=True, **fields))
+
+        undo = Undo(revision=first, configs={})
+        await bench.settled(bench.intent(undo=undo, **fields))
+
+    primary = await bench.get("DaemonSet", "web-primary")
+    (container,) = primary["spec"]["template"]["spec"]["containers"]
+    assert "example.test/web:1" == container["image"]

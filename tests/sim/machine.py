@@ -3,7 +3,7 @@
 Safety, after every write of the router:
   a  no share for a canary without a pod that can answer, and none for such a primary
   b  the primary gets only what was judged and found good, or what somebody promoted by hand; with a
-     gate only what the gate agreed to
+     gate only what the gate agreed to. By an undo it gets what was live before, and only that
   c  weights add up to 100 and are weights that the manifest's steps lead to; requests that do not
      match an A/B condition stay on the primary; no more is mirrored than was asked for
   d  failed checks never reach the threshold without the run being over
@@ -34,7 +34,7 @@ INTERVAL_S = 10.0
 FAIR_ROUNDS = 400
 ENDED = ("Initialized", "Succeeded", "Failed")
 KINDS = ("good", "good", "good", "bad", "bad", "stuck", "half")
-VERBS = ("approve", "promote", "abort", "retry", "reset")
+VERBS = ("approve", "promote", "abort", "retry", "reset", "undo")
 
 
 def is_bad(image: str) -> bool:
@@ -252,6 +252,22 @@ class RingMachine(RuleBasedStateMachine):
         assert self.status.last_promoted_spec == before
         self.world.annotate(pause="")
 
+    @precondition(lambda self: PRIMARY in self.world.objects)
+    @rule()
+    def want_back_what_was_live(self) -> None:
+        """A good release is live when somebody wants back what was before it, and has a rest."""
+        self.calm()
+        self.go_on(30)
+        before = self.status.last_promoted_spec
+        self.push("good")
+        self.go_on(60)
+        if self.status.phase != "Succeeded" or not self.revision_is_seen():
+            return
+        self.ask("undo")
+        self.go_on(40)
+        assert self.status.phase == "Failed", "a wish to undo was not followed"
+        assert self.status.last_promoted_spec == before, "something else was given back"
+
     def is_running_a_good_one(self) -> bool:
         self.calm()
         self.push("good")
@@ -290,7 +306,11 @@ class RingMachine(RuleBasedStateMachine):
             return
         image, revision = self.world.image_of(PRIMARY), self.router.intent.revision
         assert not is_bad(image), "the primary runs what failed its checks"
-        if self.primary_image and image != self.primary_image:
+        undo = self.router.intent.workload.undo
+        if undo is not None and image != self.primary_image:
+            assert image == self.world.images[undo.revision], "not what was to be given back"
+            assert undo.revision in self.were_live, "what was never live was given back"
+        elif self.primary_image and image != self.primary_image:
             assert revision in self.analyzer.judged, "what nobody judged was promoted"
             if GATE in self.analysis.webhooks:
                 assert revision in self.analyzer.agreed, "promoted behind a shut gate"
@@ -317,6 +337,10 @@ class RingMachine(RuleBasedStateMachine):
             assert memory.current.status.failed_checks < threshold(self.spec), (
                 "a failed run goes on"
             )
+
+    @property
+    def were_live(self) -> set[str]:
+        return {status.last_promoted_spec for status in self.analyzer.decided}
 
     @property
     def spec(self) -> CanarySpec:
@@ -375,7 +399,7 @@ class RingMachine(RuleBasedStateMachine):
 
     def is_at_rest(self) -> bool:
         status = self.world.status
-        if status.phase not in ENDED:
+        if status.phase not in ENDED or status.undo is not None:
             return False
         if failed_promotion(status):
             # Where neither side comes up with its new pods, those that the primary had serve on.

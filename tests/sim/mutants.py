@@ -31,6 +31,7 @@ from serinus.analyzer.core import status as status_module
 from serinus.analyzer.shell.remember import Memory
 from serinus.events import CanaryObserved, CanaryStatus, Intent, Routes, Workload, canary
 from serinus.router.core import plan, promotion, scene
+from serinus.router.workloads import earlier
 
 Patch = pytest.MonkeyPatch
 
@@ -210,6 +211,42 @@ def revision_swallowed_by_the_rollback(patch: Patch) -> None:
     _without(patch, rules.revision_changed)
 
 
+def undo_unheard(patch: Patch) -> None:
+    _without(patch, rules.undo_requested)
+
+
+def undo_by_whatever_is_kept(patch: Patch) -> None:
+    """The oldest template that the primary ran is taken for the one that was live."""
+
+    def earlier_target(self: scene.Scene, undo: canary.Undo) -> object:
+        assert self.target is not None
+        labels = self.world.options.selector_labels
+        kept = (self.world.earlier or ())[-1]
+        return earlier.target(self.target, kept, self.selector, (), labels)
+
+    patch.setattr(scene.Scene, "earlier_target", earlier_target)
+
+
+def undone_record_forgotten(patch: Patch) -> None:
+    """The record keeps the revision that was undone."""
+    _status_of(
+        patch,
+        ends,
+        "go_back",
+        lambda m, new: replace(new, last_promoted_spec=m.status.last_promoted_spec),
+    )
+
+
+def what_was_undone_comes_back(patch: Patch) -> None:
+    """The target still runs it, and it is taken for a new revision."""
+    _status_of(
+        patch,
+        ends,
+        "go_back",
+        lambda m, new: replace(new, last_applied_spec=new.last_promoted_spec),
+    )
+
+
 # --- promotion and its failures ------------------------------------------------------------------
 
 
@@ -371,6 +408,10 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     failure_is_final,
     failed_revision_is_tried_again_by_itself,
     revision_swallowed_by_the_rollback,
+    undo_unheard,
+    undo_by_whatever_is_kept,
+    undone_record_forgotten,
+    what_was_undone_comes_back,
     promoted_without_being_asked,
     parked_while_promoting,
     lost_primary_unnoticed,

@@ -253,6 +253,7 @@ class Router:
             was_parked=self.parked_for == intent.id,
             options=Options(settle_s=SETTLE_S),
             unchanged_s=self.world.now - self.since,
+            earlier=self.world.kept,
         )
         return Scene(intent, seen)
 

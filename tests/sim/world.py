@@ -63,6 +63,8 @@ class World:
         self.routed = ""
         self.now = 1_767_225_600.0
         self.images: dict[str, str] = {}
+        # ReplicaSets of the primary, the newest first.
+        self.kept: list[Obj] = []
         analysis = msgspec.structs.replace(analysis, metrics=(RATE,))
         spec = a_canary_spec(provider=mesh, analysis=analysis, progress_deadline_seconds=DEADLINE_S)
         self.put(a_deployment(image=GOOD))
@@ -86,7 +88,16 @@ class World:
         self.version += 1
         meta["resourceVersion"] = str(self.version)
         self.objects[ref] = obj
+        if ref == PRIMARY and (old is None or old["spec"]["template"] != obj["spec"]["template"]):
+            self._keep(obj["spec"]["template"])
         return obj
+
+    def _keep(self, template: Obj) -> None:
+        """What a deployment controller does; what comes back becomes the newest."""
+        kept = copy.deepcopy(template)
+        kept["metadata"]["labels"]["pod-template-hash"] = template_hash(template)
+        found = {"kind": "ReplicaSet", "spec": {"template": kept}}
+        self.kept = [found, *(other for other in self.kept if other != found)]
 
     def write(self, step: Write) -> None:
         """A step of the router. Raises Conflict where the API server would."""

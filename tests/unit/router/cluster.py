@@ -47,6 +47,7 @@ class FakeCluster:
         self.hidden: set[str] = set()
         self.latency_s = 0.0
         self.rivals: dict[Ref, Obj] = {}
+        self._listed: list[str] = []
         self._versions = itertools.count(1000)
         self._watches: list[tuple[str, asyncio.Queue[Change]]] = []
         for obj in objects:
@@ -91,8 +92,13 @@ class FakeCluster:
             raise NoKind(f"the API server does not serve {kind} in {api_version}")
         if kind in self.hidden:
             raise Unreachable("no answer")
+        self._listed.append(kind)
         found = [copy.deepcopy(o) for r, o in self.objects.items() if r.kind == kind]
         return Listing(tuple(found), str(next(self._versions)))
+
+    def lists(self, kind: str) -> int:
+        """How often this kind was listed."""
+        return self._listed.count(kind)
 
     async def watch(
         self,

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.builders import REF, a_canary, a_config_map
+from msgspec.structs import replace
+from tests.builders import APP, REF, a_canary, a_config_map
 from tests.unit.router.cluster import Router, a_router
 from tests.unit.router.core.scenes import (
     NEW,
+    OLD,
     OLD_IMAGE,
     PRIMARY,
     ROUTE,
@@ -24,6 +26,7 @@ from tests.unit.router.core.scenes import (
 )
 
 from serinus.events import CanaryRef
+from serinus.events.canary import Undo
 from serinus.kube.configs import checksum
 from serinus.kube.errors import Denied, Invalid, Unreachable
 from serinus.kube.refs import Obj, Ref, ref_of
@@ -31,6 +34,8 @@ from serinus.kube.revision import template_hash
 from serinus.router.core.plan import next_step
 from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Next
+from serinus.router.workloads import deployment
+from serinus.router.workloads.primary import Making
 
 pytestmark = pytest.mark.looptime
 
@@ -505,3 +510,41 @@ async def test_what_nobody_collects_goes_with_a_canary_that_is_on_hold() -> None
 
         assert ("delete", "TrafficRoute/web") in router.asked()
         assert 0 == len(router.desks)
+
+
+async def test_what_the_primary_ran_is_read_once_and_only_of_its_own_controller() -> None:
+    making = Making(canary=REF, selector=APP, revision=OLD)
+    template = deployment.primary(a_target(image=OLD_IMAGE), making)["spec"]["template"]
+    promoted = deployment.promoted(a_primary(), a_target(), replace(making, revision=NEW))
+    sets = [a_replica_set("mine", template, "uid-of-web-primary"), a_replica_set("x", {}, "other")]
+    parked = a_target(replicas=0, ready=0)
+    async with a_router(parked, promoted, a_route(), *the_services(), *sets) as router:
+        await router.take(wish(canary="parked", undo=Undo(revision=OLD, configs={})))
+
+        found = router.cluster.objects[PRIMARY]
+        assert OLD_IMAGE == found["spec"]["template"]["spec"]["containers"][0]["image"]
+        assert [("patch", "Deployment/web-primary")] == router.asked()
+        assert 1 == router.cluster.lists("ReplicaSet")
+
+
+async def test_what_cannot_be_undone_is_refused_with_the_reason() -> None:
+    making = Making(canary=REF, selector=APP, revision=NEW)
+    promoted = deployment.promoted(a_primary(), a_target(), making)
+    parked = a_target(replicas=0, ready=0)
+    async with a_router(parked, promoted, a_route(), *the_services()) as router:
+        await router.take(wish(canary="parked", undo=Undo(revision=OLD, configs={})))
+
+        assert ("Lost", False) == (router.last.refused, router.last.settled)
+        assert ["Lost"] == [refusal.reason for refusal in router.refusals]
+        assert [] == router.asked()
+
+
+def a_replica_set(name: str, template: Obj, owner: str) -> Obj:
+    owners = [{"kind": "Deployment", "name": "web-primary", "uid": owner, "controller": True}]
+    meta = {"name": name, "namespace": "shop", "ownerReferences": owners}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {**meta, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"template": template},
+    }

@@ -156,6 +156,8 @@ class Story:
         if not self.seen.primary.found:
             primary = WorkloadSeen(name="web-primary", found=True, replicas=2, readiness=READY)
             self.see(primary=msgspec.structs.replace(primary, revision=revision("v1")))
+        if undo := intent.workload.undo:
+            self.see_primary(promoted=undo.revision, revision=undo.revision, readiness=READY)
         if intent.workload.promote:
             given = intent.revision
             self.see_primary(promoted=given, revision=given, readiness=READY)
@@ -266,7 +268,7 @@ class Story:
     def _kept(self, status: CanaryStatus) -> CanaryStatus:
         if self.kept_fields == "all":
             return status
-        ours = ("observed_generation", "canary_analysis", "history", "requests")
+        ours = ("observed_generation", "canary_analysis", "history", "requests", "undo")
         blank = {name: getattr(CanaryStatus(), name) for name in ours}
         return msgspec.structs.replace(status, **blank)
 

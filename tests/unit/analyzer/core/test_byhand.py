@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.unit.analyzer.core.story import Story, revision
 
-from serinus.analyzer.core.rollout import HookAnswer
+from serinus.analyzer.core.rollout import HookAnswer, Value
 from serinus.events import Readiness, RequestTaken, RollbackDecided
+from serinus.events.canary import Undo
 
+STUCK = Readiness(state="stuck", text="exceeded its progress deadline")
 LATE = Readiness(state="waiting", text="0 of 2 updated replicas are available")
 START = [{"name": "start", "type": "confirm-rollout", "url": "http://h/start"}]
 
@@ -117,7 +119,7 @@ def test_a_reset_begins_the_running_rollout_anew() -> None:
     story.obedient = False
     story.look()
     assert (story.status.phase, story.status.canary_weight) == ("Progressing", 0)
-    assert [r.outcome for r in story.status.history] == ["", "superseded"]
+    assert [r.outcome for r in story.status.history[:2]] == ["", "superseded"]
 
 
 @pytest.mark.parametrize("verb", ["approve", "promote", "abort", "retry"])
@@ -145,3 +147,160 @@ def test_the_rollback_of_an_abort_says_why() -> None:
     story.look()
     decided = next(f for f in story.facts if isinstance(f, RollbackDecided))
     assert decided.text == "Rolling back web.test on request"
+
+
+# --- undo ----------------------------------------------------------------------------------------
+
+
+def released(**analysis: object) -> Story:
+    """v2 is live for everybody, v1 was before."""
+    story = Story(**{"step_weight": 50, "max_weight": 50, **analysis}).initialised().push("v2")
+    story.run()
+    assert story.status.phase == "Succeeded"
+    story.facts.clear()
+    return story
+
+
+def test_an_undo_gives_the_primary_what_was_live_before_and_says_who() -> None:
+    story = released().annotate(undo="alice: bad at checkout")
+    story.look()
+
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Failed", revision("v1"))
+    assert story.seen.primary.promoted == revision("v1")
+    assert [(r.revision, r.outcome, r.by) for r in story.status.history] == [
+        (revision("v2"), "undone", "alice: bad at checkout"),
+        (revision("v1"), "promoted", ""),
+    ]
+    taken = next(f for f in story.facts if isinstance(f, RequestTaken))
+    assert (taken.verb, taken.by) == ("undo", "alice: bad at checkout")
+    assert ("warn", "Going back to the previously promoted revision on request") in story.alerts
+    assert "Primary of web.test is back at revision s1-v1" in story.texts
+
+
+def test_an_undo_waits_for_the_primary_and_moves_no_traffic() -> None:
+    story = released()
+    story.obedient = False
+    story.annotate(undo="alice").look()
+
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v2"))
+    assert story.intent.workload.undo == Undo(revision=revision("v1"), configs={})
+    assert (story.intent.routes.primary, story.intent.workload.promote) == (100, False)
+    story.tick().tick()
+    assert story.status.phase == "Succeeded"
+
+
+def test_what_was_undone_is_not_tried_again_by_itself_and_a_fix_is() -> None:
+    """A Git repository still says v2: the target is the user's, and is left alone."""
+    story = released().annotate(undo="alice")
+    story.look()
+    story.tick().tick()
+    assert story.status.phase == "Failed"
+    story.push("v3").run()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v3"))
+
+
+def test_what_was_undone_may_be_retried_and_is_judged_again() -> None:
+    story = released().annotate(undo="alice")
+    story.look()
+    story.annotate(retry="bob").look()
+    assert (story.status.phase, story.status.last_applied_spec) == ("Progressing", revision("v2"))
+
+
+def test_undoing_twice_goes_back_twice_and_never_to_what_failed() -> None:
+    story = released().push("v3")
+    story.metric = lambda ask: Value(key=ask.key, value=0.0)
+    story.run()
+    story.metric = lambda ask: Value(key=ask.key, value=100.0)
+    story.push("v4").run()
+    assert story.status.last_promoted_spec == revision("v4")
+    for who, back in (("alice", "v2"), ("bob", "v1")):
+        story.annotate(undo=who).look()
+        assert story.status.last_promoted_spec == revision(back)
+    story.annotate(undo="carol").look()
+    assert story.status.last_promoted_spec == revision("v1")
+    assert "no earlier revision that was live is on record" in story.texts[-1]
+
+
+def test_an_undo_with_nothing_before_it_is_told_and_does_not_lie_in_wait() -> None:
+    story = Story(step_weight=50, max_weight=50).initialised().annotate(undo="alice")
+    story.look()
+    assert story.texts == [
+        "Nothing to undo for web.test: no earlier revision that was live is on record"
+    ]
+    story.push("v2").run()
+    assert story.status.last_promoted_spec == revision("v2")
+
+
+def test_an_undo_in_mid_run_is_told_to_have_nothing_to_do() -> None:
+    """What runs is withdrawn by abort; nothing of it is live."""
+    story = running().annotate(undo="alice")
+    story.look()
+    assert story.status.phase == "Progressing"
+    assert "Nothing to undo for web.test" in story.texts
+
+
+def test_after_a_failed_promotion_an_undo_brings_the_primary_back_and_then_its_traffic() -> None:
+    story = Story(step_weight=50, max_weight=50).initialised().push("v2")
+    story.obedient = False
+    story.tick().see_primary(promoted=revision("v2"), readiness=STUCK).look()
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 100)
+
+    story.annotate(undo="alice").look()
+    assert (story.intent.routes.canary, story.intent.workload.canary) == (100, "running")
+    story.settle().look()
+
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 0)
+    assert (story.intent.routes.primary, story.intent.workload.canary) == (100, "parked")
+    assert story.status.last_promoted_spec == revision("v1")
+
+
+def test_an_undo_whose_primary_does_not_come_up_alerts_and_leaves_traffic_alone() -> None:
+    story = released()
+    story.obedient = False
+    story.annotate(undo="alice").look()
+    story.see_primary(promoted=revision("v1"), readiness=STUCK).look()
+
+    assert (story.status.phase, story.intent.routes.primary) == ("Failed", 100)
+    assert story.status.undo is None
+    assert story.alerts[-1][0] == "error"
+    assert story.alerts[-1][1].startswith("Going back failed, primary not ready")
+
+
+def test_an_undo_that_the_router_refuses_is_told_and_given_up() -> None:
+    story = released()
+    story.obedient = False
+    story.annotate(undo="alice").look()
+    story.report(refused="Lost", error="web-primary.test keeps no template of s1-v1 any more")
+    story.look()
+
+    assert (story.status.phase, story.status.undo) == ("Succeeded", None)
+    assert story.texts[-1] == (
+        "Cannot go back web.test: web-primary.test keeps no template of s1-v1 any more"
+    )
+    assert story.status.last_promoted_spec == revision("v2")
+
+
+def test_a_revision_that_comes_while_undoing_begins_when_the_primary_has_what_was_live() -> None:
+    story = released()
+    story.obedient = False
+    story.annotate(undo="alice").look()
+    story.push("v3")
+    assert story.status.phase == "Succeeded", "the record must say what the primary runs"
+    story.see_primary(promoted=revision("v1"), readiness=LATE).look()
+    assert (story.status.phase, story.status.last_applied_spec) == ("Progressing", revision("v3"))
+    assert story.status.last_promoted_spec == revision("v1")
+
+
+def test_an_undo_in_a_dry_run_says_what_it_would_do() -> None:
+    story = released().edit(dry_run=True)
+    story.annotate(undo="alice").look()
+    assert story.status.undo is None
+    assert any(t.startswith("Dry run: Going back web.test to revision s1-v1") for t in story.texts)
+
+
+def test_a_paused_or_suspended_canary_may_and_may_not_be_undone() -> None:
+    """Pausing takes no further step; suspending changes nothing at all."""
+    paused, suspended = released().annotate(pause="bob"), released().edit(suspend=True)
+    for story in (paused, suspended):
+        story.annotate(undo="alice").look()
+    assert (paused.status.phase, suspended.status.phase) == ("Failed", "Succeeded")

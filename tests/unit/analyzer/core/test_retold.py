@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.builders import (
     NEW,
+    OLD,
     T0,
     a_canary_spec,
     a_hook,
@@ -15,7 +16,9 @@ from tests.builders import (
 
 from serinus.analyzer.core.retold import is_told, left, plainly, witnesses
 from serinus.analyzer.core.rollout import Rollout
+from serinus.analyzer.core.times import rfc3339
 from serinus.events import HookAnswered, Promoted, PromotionFailed, RolledBack, WeightAdvanced
+from serinus.events.canary import Release
 
 SOON = T0 + 60
 
@@ -148,3 +151,11 @@ def test_other_hooks_say_nothing_about_those_after_the_end() -> None:
 
     assert found is not None
     assert len(found.after) == 1
+
+
+def test_what_was_undone_is_told_as_such() -> None:
+    undone = Release(revision=NEW, outcome="undone", ended_at=rfc3339(T0))
+    told = plainly(a_rollout(status=a_status("Failed", history=(undone,))), SOON)
+
+    assert isinstance(told, RolledBack)
+    assert told.text == f"Primary of web.shop is back at revision {OLD}"

@@ -23,13 +23,17 @@ from tests.unit.router.core.scenes import (
     world,
 )
 
-from serinus.events.canary import AutoscalerRef
+from serinus.events import Intent
+from serinus.events.canary import AutoscalerRef, Undo
 from serinus.kube.configs import checksum
 from serinus.kube.refs import Obj
 from serinus.kube.revision import template_hash
 from serinus.router.core.objects import PROMOTED_CONFIGS, PROMOTED_REVISION, STALE_CONFIGS, Refusal
+from serinus.router.core.promotion import undone
+from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Options, Read, Settled, Wait, World
 from serinus.router.scalers import hpa
+from serinus.router.workloads import deployment
 from serinus.router.workloads import primary as workloads
 from serinus.router.workloads.primary import Making
 
@@ -352,3 +356,104 @@ def test_a_config_that_is_used_again_is_not_stale() -> None:
     )
 
     assert ("configmap/a",) == workloads.stale_configs(primary)
+
+
+# --- what was live before ------------------------------------------------------------------------
+
+
+def kept(target: Obj, configs: dict[str, str] | None = None) -> Obj:
+    """The ReplicaSet of a primary that was made from this target."""
+    made = Making(canary=REF, selector=APP, revision="x", configs=configs or {})
+    template = deployment.primary(target, made)["spec"]["template"]
+    template["metadata"]["labels"]["pod-template-hash"] = "5f6d"
+    return {"kind": "ReplicaSet", "metadata": {"name": "rs"}, "spec": {"template": template}}
+
+
+def undo_wish(revision: str = OLD, configs: dict[str, str] | None = None, **more: Any) -> Intent:
+    undo = Undo(revision=revision, configs={} if configs is None else configs)
+    return wish(undo=undo, **{**PARKED, **more})
+
+
+def live_with_new(**fields: Any) -> World:
+    """The new revision was promoted; its target is parked again."""
+    making = Making(canary=REF, selector=APP, revision=NEW)
+    primary = deployment.promoted(a_primary(), a_target(), making)
+    target = a_target(replicas=0, ready=0)
+    return world(target, primary, a_route(), *the_services(), **fields)
+
+
+def test_an_undo_asks_for_what_the_primary_ran_and_writes_nothing_before_it_knows() -> None:
+    plan = planned(undo_wish(), live_with_new())
+    assert ((), Read(earlier=True)) == (plan.steps, plan.then)
+
+
+def test_an_undo_gives_the_primary_the_template_of_that_revision_and_keeps_its_size() -> None:
+    found = live_with_new(earlier=[kept(a_target()), kept(a_target(image=OLD_IMAGE))])
+
+    (step,) = planned(undo_wish(), found).steps
+
+    assert ("undo", PRIMARY, OLD_IMAGE) == (step.why, step.ref, image_of(step.whole))
+    assert OLD == step.whole["metadata"]["annotations"][PROMOTED_REVISION]
+    assert 2 == step.whole["spec"]["replicas"]
+    assert "pod-template-hash" not in step.whole["spec"]["template"]["metadata"]["labels"]
+
+
+def test_an_undo_is_done_when_the_primarys_pods_run_it() -> None:
+    parked = a_target(replicas=0, ready=0)
+    for ready, then in ((1, Wait), (2, Settled)):
+        back = world(parked, a_primary(ready=ready), a_route(), *the_services())
+        plan = planned(undo_wish(), back)
+        assert ((), then) == (plan.steps, type(plan.then))
+
+
+@pytest.mark.parametrize("earlier", [[], [kept(a_target())]])
+def test_what_is_not_kept_any_more_cannot_be_given_back(earlier: list[Obj]) -> None:
+    """revisionHistoryLimit is the user's, and what has another hash was not analysed."""
+    with pytest.raises(Refusal) as refused:
+        planned(undo_wish(), live_with_new(earlier=earlier))
+    assert ("Lost", f"web-primary.shop keeps no template of {OLD} any more") == (
+        refused.value.reason,
+        refused.value.text,
+    )
+
+
+def test_an_undo_takes_the_configs_of_then_or_none() -> None:
+    """Only together they were analysed; the source may hold again what it held then."""
+    source = a_config_map("a", {"x": "1"})
+    then = using("a")
+    then["spec"]["template"]["spec"]["containers"][0]["image"] = OLD_IMAGE
+    configs = {"configmap/a": checksum(source)}
+    earlier = [kept(then, configs)]
+    intent = undo_wish(revision_of(then), configs)
+
+    assert Read(("configmap/a",)) == planned(intent, live_with_new(earlier=earlier)).then
+    again = live_with_new(earlier=earlier, contents={"configmap/a": source})
+    assert ["copy of configmap/a", "undo"] == whys(intent, again)
+    other: dict[str, Obj | None] = {"configmap/a": a_config_map("a", {"x": "2"})}
+    with pytest.raises(Refusal) as refused:
+        planned(intent, live_with_new(earlier=earlier, contents=other))
+    assert ("Lost", "configmap a.shop is not the one that was analysed") == (
+        refused.value.reason,
+        refused.value.text,
+    )
+
+
+def test_while_the_primary_is_broken_the_canary_keeps_the_traffic_until_it_is_back() -> None:
+    """After a failed promotion."""
+    making = Making(canary=REF, selector=APP, revision=NEW)
+    broken = deployment.promoted(a_primary(ready=0), a_target(), making)
+    earlier = [kept(a_target(image=OLD_IMAGE))]
+    found = world(a_target(), broken, a_route(100), *the_services(), earlier=earlier)
+
+    plan = planned(undo_wish(weight=100, canary="running"), found)
+
+    assert ["undo"] == [step.why for step in plan.steps]
+    assert isinstance(plan.then, Wait)
+
+
+def test_kinds_that_keep_nothing_say_so() -> None:
+    scene = Scene(undo_wish(), live_with_new())
+    scene.earlier_kind = ""
+    with pytest.raises(Refusal) as refused:
+        undone(scene)
+    assert "Lost" == refused.value.reason

@@ -82,7 +82,14 @@ HookType = Literal[
 HookMethod = Literal["", "GET", "POST", "PUT", "PATCH", "DELETE"]
 CheckVerdict = Literal["passed", "failed", "no-data", "unreachable"]
 ReleaseOutcome = Literal[
-    "", "promoted", "skipped", "rolled-back", "aborted", "promotion-failed", "superseded"
+    "",
+    "promoted",
+    "skipped",
+    "rolled-back",
+    "aborted",
+    "promotion-failed",
+    "superseded",
+    "undone",
 ]
 Severity = Literal["", "info", "warn", "error"]
 Lacking = Literal["count", "hold", "extend", "fail"]
@@ -459,10 +466,19 @@ class Checks(_Part, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
 
 
+class Undo(_Part, frozen=True, kw_only=True):
+    """What was live before and shall be again: a revision, with the configs that it ran with."""
+
+    revision: str
+    configs: dict[str, str] | None = None
+    by: str = ""
+
+
 class Release(_Part, frozen=True, kw_only=True):
     """One revision's run; without `outcome` it is under way."""
 
     revision: str
+    configs: dict[str, str] | None = None
     images: dict[str, str] = {}
     started_at: str = ""
     ended_at: str = ""
@@ -477,7 +493,7 @@ class CanaryStatus(_Part, frozen=True, kw_only=True, omit_defaults=False):
     `last_transition_time` is written with every status, to the millisecond: it is when the last
     step or check was decided, and the next one is due one interval later. Everything behind
     `conditions` goes beyond Flagger; `requests` are annotations that were acted upon, with the
-    value they had.
+    value they had; `undo` is what the primary is being given back.
     """
 
     phase: Phase = ""
@@ -496,6 +512,7 @@ class CanaryStatus(_Part, frozen=True, kw_only=True, omit_defaults=False):
     canary_analysis: Checks | None = None
     history: tuple[Release, ...] = ()
     requests: dict[str, str] | None = None
+    undo: Undo | None = None
 
 
 class HttpSource(_Part, frozen=True, kw_only=True):

@@ -159,7 +159,7 @@ class RolloutNoted(Fact, frozen=True, tag="fact.rollout.noted.v1"):
 class RequestTaken(Fact, frozen=True, tag="fact.rollout.requested.v1"):
     """Somebody asked for something by hand, and it is being done.
 
-    verb  approve, promote, abort, retry, reset
+    verb  approve, promote, abort, retry, reset, undo
     by    who asked, and when, as far as it can be known
     """
 
@@ -202,7 +202,8 @@ class IntentRefused(Fact, frozen=True, tag="fact.intent.refused.v1"):
     """The router will not do what was asked.
 
     reason  Diverged: the target no longer runs the analysed revision; Unsupported: the mesh cannot;
-            UnknownMesh; Foreign: an object in the way belongs to somebody else
+            UnknownMesh; Foreign: an object in the way belongs to somebody else; Lost: what the
+            primary ran before, or a config of it, is not there any more
     why     in words; no text, because the analyzer is the one to tell people, and tells them once
     """
 

@@ -12,7 +12,14 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from serinus.events.canary import AutoscalerRef, HttpMatch, ObjectRef, ServiceSpec, SessionAffinity
+from serinus.events.canary import (
+    AutoscalerRef,
+    HttpMatch,
+    ObjectRef,
+    ServiceSpec,
+    SessionAffinity,
+    Undo,
+)
 from serinus.events.snapshots import CanaryRef, Selector
 
 
@@ -47,6 +54,7 @@ class Workload(Struct, frozen=True, kw_only=True):
 
     target     the user's workload; its primary is `<name>-primary`
     promote    the primary shall run `Intent.revision` with `Intent.configs`
+    undo       the primary shall run this revision again, which it was given once before
     canary     running: at the primary's size at least; parked: scaled to zero;
                as-is: left alone
     initialise the primary is to be created from the target where it is missing
@@ -58,6 +66,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     autoscaler: AutoscalerRef | None = None
     initialise: bool = True
     promote: bool = False
+    undo: Undo | None = None
     canary: Literal["running", "parked", "as-is"] = "as-is"
     wait_ready: bool = True
     primary_ready_threshold: int = 100

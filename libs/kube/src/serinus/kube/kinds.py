@@ -35,7 +35,7 @@ KINDS: Mapping[tuple[str, str], Resource] = _table(
         "v1": "Pod=pods Service=services ConfigMap=configmaps Secret=secrets Event=events "
         "Endpoints=endpoints ServiceAccount=serviceaccounts Namespace=namespaces Node=nodes",
         "apps/v1": "Deployment=deployments DaemonSet=daemonsets ReplicaSet=replicasets "
-        "StatefulSet=statefulsets",
+        "StatefulSet=statefulsets ControllerRevision=controllerrevisions",
         "autoscaling/v2": "HorizontalPodAutoscaler=horizontalpodautoscalers",
         "keda.sh/v1alpha1": "ScaledObject=scaledobjects",
         "flagger.app/v1beta1": "Canary=canaries MetricTemplate=metrictemplates "

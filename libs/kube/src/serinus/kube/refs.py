@@ -111,16 +111,27 @@ def rewrite_affinity(
     In podAntiAffinity and topologySpreadConstraints, for keys in `labels`, the target's name gets
     the suffix `-primary`; in an expression only its first occurrence (reference 3.2).
     """
+    return _with_affinity(pod_spec, name, f"{name}-primary", labels)
+
+
+def restore_affinity(
+    pod_spec: Obj, name: str, labels: Sequence[str] = DEFAULT_SELECTOR_LABELS
+) -> Obj:
+    """The pod spec of the target `name` that `rewrite_affinity` made this one of."""
+    return _with_affinity(pod_spec, f"{name}-primary", name, labels)
+
+
+def _with_affinity(pod_spec: Obj, old: str, new: str, labels: Sequence[str]) -> Obj:
     rewritten: Obj = copied(pod_spec)
     for selector in _spreading_selectors(rewritten):
         for expression in selector.get("matchExpressions") or ():
             values = expression.get("values") or []
-            if expression.get("key") in labels and name in values:
-                values[values.index(name)] = f"{name}-primary"
+            if expression.get("key") in labels and old in values:
+                values[values.index(old)] = new
         matched = selector.get("matchLabels") or {}
         for key in labels:
-            if matched.get(key) == name:
-                matched[key] = f"{name}-primary"
+            if matched.get(key) == old:
+                matched[key] = new
     return rewritten
 
 

@@ -201,15 +201,18 @@ class Desks:
             await self._tell(desk, Report(error=f"no list of {', '.join(late)} yet"))
             return SYNC_S
         contents: dict[str, Obj | None] = {}
+        earlier: list[Obj] | None = None
         is_alive = False
         for _ in range(WRITES_PER_LOOK):
             intent = desk.intent
-            scene = self._scene(desk, intent, contents)
+            scene = self._scene(desk, intent, contents, earlier)
             found = next_step(scene)
             match found:
-                case Read(keys):
-                    for key in keys:
+                case Read():
+                    for key in found.keys:
                         contents[key] = await self._executor.contents(key, intent.canary.namespace)
+                    if found.earlier and scene.primary is not None:
+                        earlier = await self._executor.earlier(scene.primary, scene.earlier_kind)
                     continue
                 case Write() if (pause_s := self._quarrel_s(desk, found)) > 0:
                     why = f"{found.ref} keeps being changed by somebody else"
@@ -233,13 +236,20 @@ class Desks:
             return _again_s(found)
         return FIRST_RETRY_S
 
-    def _scene(self, desk: Desk, intent: Intent, contents: dict[str, Obj | None]) -> Scene:
+    def _scene(
+        self,
+        desk: Desk,
+        intent: Intent,
+        contents: dict[str, Obj | None],
+        earlier: list[Obj] | None,
+    ) -> Scene:
         now = self._clock.monotonic()
         # Whatever changed until here is in this look.
         desk.is_dirty = False
         world = World(
             live=self._executor.live(desk.refs),
             contents=contents,
+            earlier=earlier,
             copied=desk.copied,
             was_parked=desk.parked_for == intent.id,
             options=self._options,

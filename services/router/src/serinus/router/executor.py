@@ -26,7 +26,7 @@ from serinus.events import CanaryRef
 from serinus.events.canary import API_VERSION
 from serinus.kube.cluster import Cluster
 from serinus.kube.errors import Conflict, Invalid, NoKind, NotFound
-from serinus.kube.refs import Obj, Ref, ref_of
+from serinus.kube.refs import Obj, Ref, controller_of, ref_of
 from serinus.kube.store import Store
 from serinus.router import configs
 from serinus.router.core.objects import MANAGER, Live, merge_patch
@@ -96,6 +96,14 @@ class Executor:
     async def contents(self, key: str, namespace: str) -> Obj | None:
         """A ConfigMap or Secret by `configmap/<name>`, None where there is none. Not kept."""
         return await self._find(configs.ref_of_key(key, namespace))
+
+    async def earlier(self, primary: Obj, kind: str) -> list[Obj]:
+        """The objects in which its controller keeps what the primary ran, the newest first."""
+        meta, labels = primary["metadata"], primary["spec"]["selector"]["matchLabels"]
+        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        found = await self._cluster.list("apps/v1", kind, meta["namespace"], selector)
+        owned = [o for o in found.items if (controller_of(o) or {}).get("uid") == meta["uid"]]
+        return sorted(owned, key=lambda o: str(o["metadata"]["creationTimestamp"]), reverse=True)
 
     async def exists(self, canary: CanaryRef) -> bool:
         """Whether this very Canary is still there and not on its way out.

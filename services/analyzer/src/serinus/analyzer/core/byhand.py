@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import msgspec
 
 from serinus.analyzer.core import messages as say
-from serinus.analyzer.core import requests
+from serinus.analyzer.core import record, requests
 from serinus.analyzer.core.desired import UNDER_ANALYSIS
 from serinus.analyzer.core.ends import copy_to_primary, is_copied, roll_back
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision
 from serinus.analyzer.core.starts import QUIET_PHASES, restart
-from serinus.events import RequestTaken, RolloutNoted
+from serinus.events import Alert, RequestTaken, RollbackDecided, RolloutNoted
+from serinus.events.canary import Undo
 
 _RUNNING = frozenset({"Waiting", *UNDER_ANALYSIS})
 # Where a request has, or may still get, something to do.
@@ -23,6 +24,7 @@ _USED_IN: Mapping[str, frozenset[str]] = {
     "abort": _RUNNING | {"Promoting"},
     "retry": frozenset({"Failed", "Waiting"}),
     "reset": _RUNNING | QUIET_PHASES,
+    "undo": QUIET_PHASES,
 }
 _NOT_YET = frozenset({"", "Initializing", "Terminating"})
 
@@ -64,6 +66,33 @@ def promotion_requested(m: Moment) -> Decision | None:
         run = msgspec.structs.replace(status.history[0], reason="promoted on request", by=who)
         status = msgspec.structs.replace(status, history=(run, *status.history[1:]))
     return msgspec.structs.replace(decision, status=status, takes=("promote",))
+
+
+def undo_requested(m: Moment) -> Decision | None:
+    """flagger.app/undo: the primary gets back what was live before; the target is left alone."""
+    if "undo" not in m.pending or m.status.phase not in QUIET_PHASES or m.status.undo is not None:
+        return None
+    earlier = record.before(m.status, m.seen.primary.promoted)
+    if earlier is None:
+        told = m.tell(RolloutNoted, say.nothing_before(m.n), once=m.pending["undo"])
+        return Decision(reason="unused", status=m.status, facts=(told,), takes=("undo",))
+    who = requests.requester(m.seen, "undo")
+    undo = Undo(revision=earlier.revision, configs=earlier.configs, by=who)
+    why = say.undoing(m.n, earlier.revision, who)
+    decided = m.tell(
+        RollbackDecided,
+        why,
+        warning=True,
+        reason=why,
+        alert=Alert("warn", say.ALERT_UNDONE),
+        once=m.pending["undo"],
+    )
+    return Decision(
+        reason="undo_requested",
+        status=m.status if m.dry_run else m.remembered(undo=undo),
+        facts=(decided,),
+        takes=("undo",),
+    )
 
 
 def unused(m: Moment) -> Decision | None:

@@ -25,6 +25,7 @@ from serinus.events import (
 from serinus.events.canary import (
     KNATIVE_SERVICE,
     Analysis,
+    Undo,
     analysis_of,
     canary_ready_threshold,
     ingress_of,
@@ -156,12 +157,18 @@ def _workload(rollout: Rollout) -> Workload:
         autoscaler=spec.autoscaler_ref,
         initialise=status.phase in MAY_INITIALISE,
         promote=status.phase == "Promoting",
+        undo=_undo(status),
         canary="running" if running else "parked" if parked else "as-is",
         wait_ready=not skips_analysis(rollout),
         primary_ready_threshold=primary_ready_threshold(spec),
         canary_ready_threshold=canary_ready_threshold(spec),
         progress_deadline_s=progress_deadline_s(spec),
     )
+
+
+def _undo(status: CanaryStatus) -> Undo | None:
+    """What the primary is to be given back; who asked for it is nobody's business there."""
+    return Undo(revision=status.undo.revision, configs=status.undo.configs) if status.undo else None
 
 
 def _exposure(rollout: Rollout) -> Exposure:

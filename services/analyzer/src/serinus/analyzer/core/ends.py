@@ -20,6 +20,7 @@ from serinus.events import (
     RolloutAborted,
     TemplateCopied,
 )
+from serinus.events.canary import Undo
 
 Facts = tuple[Fact, ...]
 
@@ -178,6 +179,45 @@ def fail_promotion(m: Moment) -> Decision:
         facts=(told,),
         after=hooks_after(m, "Failed", "post-rollout"),
         samples=_ended(m, "failure", "completed"),
+    )
+
+
+def go_back(m: Moment, undo: Undo) -> Decision:
+    """The primary has what was live before. What was undone counts as failed: the target still
+    runs it, and it is not tried again by itself."""
+    text = say.went_back(m.n, undo.revision)
+    status = m.remembered(
+        phase="Failed",
+        canary_weight=0,
+        iterations=0,
+        last_promoted_spec=undo.revision,
+        **record.undone(m.status, m.at, undo, say.undoing(m.n, undo.revision, undo.by)),
+    )
+    told = m.tell(RolledBack, text, warning=True, phase="Failed", reason=text)
+    return Decision(
+        reason="undoing",
+        status=status,
+        facts=(told,),
+        after=hooks_after(m, "Failed", "on-rollback", "post-rollout"),
+    )
+
+
+def fail_undo(m: Moment, undo: Undo) -> Decision:
+    """The primary does not come up with what was live before: whoever serves now serves on."""
+    why = say.primary_not_ready(m.kind, m.target, m.namespace, m.seen.primary.readiness.text)
+    text = say.undo_failed(m.n, why)
+    status = m.remembered(
+        phase="Failed",
+        last_promoted_spec=undo.revision,
+        **record.undone(m.status, m.at, undo, text),
+    )
+    alert = Alert("error", f"{say.ALERT_UNDO_FAILED}: {why}")
+    told = m.tell(PromotionFailed, text, warning=True, phase="Failed", alert=alert)
+    return Decision(
+        reason="undoing",
+        status=status,
+        facts=(told,),
+        after=hooks_after(m, "Failed", "post-rollout"),
     )
 
 

@@ -39,6 +39,8 @@ ALERT_WAITING_PROMOTION = "Canary promotion is waiting for approval."
 ALERT_WAITING_TRAFFIC = "Canary traffic increase is waiting for approval."
 ALERT_WAITED_TOO_LONG = "Approval did not come in time"
 ALERT_ABORTED = "Rolling back on request"
+ALERT_UNDONE = "Going back to the previously promoted revision on request"
+ALERT_UNDO_FAILED = "Going back failed, primary not ready"
 ALERT_MANUAL_ROLLBACK = "Rolling back manual webhook invoked"
 
 
@@ -159,6 +161,26 @@ def expired(n: str, hook: str, after: str) -> str:
 
 def aborted(n: str, who: str) -> str:
     return f"Rolling back {n} on request" + (f" of {who}" if who else "")
+
+
+def undoing(n: str, revision: str, who: str) -> str:
+    return f"Going back {n} to revision {revision} on request" + (f" of {who}" if who else "")
+
+
+def went_back(n: str, revision: str) -> str:
+    return f"Primary of {n} is back at revision {revision}"
+
+
+def undo_failed(n: str, why: str) -> str:
+    return f"Going back {n} failed, primary not ready: {why}"
+
+
+def cannot_undo(n: str, why: str) -> str:
+    return f"Cannot go back {n}: {why}"
+
+
+def nothing_before(n: str) -> str:
+    return f"Nothing to undo for {n}: no earlier revision that was live is on record"
 
 
 def requested(verb: str, n: str, who: str) -> str:

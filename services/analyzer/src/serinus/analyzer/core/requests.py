@@ -7,8 +7,9 @@
     flagger.app/abort: <who>            rolls the revision under analysis back now
     flagger.app/retry: <who>            tries the failed revision again
     flagger.app/reset: <who>            begins the rollout anew, also of the live revision
+    flagger.app/undo: <who>             gives the primary back what was live before
 
-The last five are acted upon once for each value: the status remembers the value, nobody has to take
+The last six are acted upon once for each value: the status remembers the value, nobody has to take
 the annotation away, and a Git repository that holds it asks only once. Another value, or taking it
 away and setting it again, asks again. A value other than `true` says who asks, and why.
 """
@@ -23,7 +24,7 @@ from serinus.events import CanaryObserved, CanaryStatus
 PREFIX = "flagger.app/"
 SKIP_ANALYSIS = f"{PREFIX}skip-analysis"
 PAUSE = f"{PREFIX}pause"
-VERBS = ("approve", "promote", "abort", "retry", "reset")
+VERBS = ("approve", "promote", "abort", "retry", "reset", "undo")
 _PLAIN = frozenset({"", "true", "1", "yes", "now"})
 _NO = frozenset({"", "false", "0", "no"})
 BY_MAX = 200

@@ -17,6 +17,7 @@ from serinus.analyzer.core.times import unix_s
 from serinus.events import (
     Alert,
     ApprovalAwaited,
+    CanaryStatus,
     CheckFailed,
     Fact,
     HookAnswered,
@@ -123,6 +124,9 @@ def plainly(rollout: Rollout, at: float) -> Fact | None:
             why = m.seen.primary.readiness.text or "see the primary's pods"
             text = say.promotion_failed(m.t, why)
             return m.tell(PromotionFailed, text, warning=True, alert=Alert("error", text))
+        case "Failed" if _is_undone(m.status):
+            text = say.went_back(m.n, m.status.last_promoted_spec)
+            return m.tell(RolledBack, text, warning=True, alert=Alert("warn", text))
         case "Failed":
             text = say.canary_failed(m.n)
             return m.tell(RolledBack, text, warning=True, alert=Alert("error", text))
@@ -132,3 +136,9 @@ def plainly(rollout: Rollout, at: float) -> Fact | None:
             return m.tell(WeightAdvanced, text, canary_weight=weight)
         case _:
             return None
+
+
+def _is_undone(status: CanaryStatus) -> bool:
+    """Whether what failed had been live before."""
+    at = unix_s(status.last_transition_time) - STAMP_S
+    return any(r.outcome == "undone" and unix_s(r.ended_at) >= at for r in status.history)

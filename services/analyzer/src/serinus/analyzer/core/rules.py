@@ -15,11 +15,20 @@ from serinus.analyzer.core.byhand import (
     abort_requested,
     promotion_requested,
     reset_requested,
+    undo_requested,
     unused,
 )
 from serinus.analyzer.core.contact import foreign_hash, left_dry_run, refused
 from serinus.analyzer.core.desired import UNDER_ANALYSIS
-from serinus.analyzer.core.ends import fail_promotion, finish, is_copied, roll_back, skip
+from serinus.analyzer.core.ends import (
+    fail_promotion,
+    fail_undo,
+    finish,
+    go_back,
+    is_copied,
+    roll_back,
+    skip,
+)
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.polls import rollback_requested
 from serinus.analyzer.core.probes import probe
@@ -200,6 +209,23 @@ def _primary_is_lost(m: Moment) -> bool:
     return is_copied(m) and (readiness.state == "stuck" or _expired(m, readiness.stuck_at))
 
 
+def undoing(m: Moment) -> Decision | None:
+    """The primary is being given back what was live before; once it has that, that is promoted."""
+    undo, primary = m.status.undo, m.seen.primary
+    if undo is None:
+        return None
+    if m.answered is not None and m.answered.refused:
+        told = m.tell(RolloutWarned, say.cannot_undo(m.n, m.answered.error), warning=True)
+        return Decision(reason="undoing", status=m.remembered(undo=None), facts=(told,))
+    stuck_at = primary.readiness.stuck_at
+    if primary.promoted == undo.revision:
+        if primary.readiness.state == "stuck" or _expired(m, stuck_at):
+            return fail_undo(m, undo)
+        if m.settled or m.seen.target.revision != m.status.last_applied_spec:
+            return go_back(m, undo)
+    return m.stand_still("undoing", *_troubles(m), due_at=_next_word(m, stuck_at))
+
+
 def finalising(m: Moment) -> Decision | None:
     """All traffic is on the primary: done as soon as that is true and the primary still works."""
     if m.status.phase != "Finalising":
@@ -255,6 +281,8 @@ RULES: tuple[Rule, ...] = (
     diverged,
     revision_changed,
     reset_requested,
+    undo_requested,
+    undoing,
     reverted_after_failure,
     copied_after_all,
     unused,

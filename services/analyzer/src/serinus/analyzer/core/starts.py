@@ -60,7 +60,7 @@ def restart(m: Moment) -> Decision:
         last_applied_spec=m.seen.target.revision,
         tracked_configs=m.seen.configs,
         **retired(m.status),
-        **record.opened(m.status, m.at, m.seen.target.revision, m.seen.target.images),
+        **record.opened(m.status, m.at, m.seen),
     )
     told = m.tell(RolloutRestarted, say.restarting(m.t), images=m.seen.target.images)
     takes = tuple(verb for verb in ("approve", "promote", "reset") if verb in m.pending)
@@ -89,7 +89,9 @@ def copied_after_all(m: Moment) -> Decision | None:
     if given != status.last_applied_spec or given in ("", status.last_promoted_spec):
         return None
     told = m.tell(RolloutWarned, say.copied_after_all(m.t), warning=True)
-    status = msgspec.structs.replace(status, last_promoted_spec=given)
+    status = msgspec.structs.replace(
+        status, last_promoted_spec=given, **record.went_live(status, given)
+    )
     return Decision(reason="copied_after_all", status=status, facts=(told,))
 
 
@@ -139,7 +141,7 @@ def _start(m: Moment, before: tuple[Fact, ...]) -> Decision:
         failed_checks=0,
         last_applied_spec=m.seen.target.revision,
         tracked_configs=m.seen.configs,
-        **record.opened(m.status, m.at, m.seen.target.revision, m.seen.target.images),
+        **record.opened(m.status, m.at, m.seen),
     )
     told = m.tell(
         RolloutStarted,

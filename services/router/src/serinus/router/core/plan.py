@@ -13,6 +13,7 @@ event. The order of the rules is the safety argument:
     routes        the canary's share rises only to ready pods; requests move only where pods serve
     read back     what proxies have accepted, not what was written
     promotion     exactly the analysed revision, with the configs it was analysed with
+    undone        or exactly one that was promoted before
     canary_down   when no request has reached it for as long as proxies take to follow
     pruned        copies of configs that nobody uses any more
 """
@@ -281,6 +282,7 @@ RULES: tuple[Rule, ...] = (
     routes,
     routes_are_true,
     promotion.promoted,
+    promotion.undone,
     promotion.rolled_out,
     canary_down,
     promotion.pruned,

@@ -6,6 +6,8 @@ promotion idempotent, and lets a rollout that changes no config read and copy no
 
 from __future__ import annotations
 
+import msgspec
+
 from serinus.kube.configs import checksum, is_tracked, is_unchanged, references
 from serinus.kube.refs import Obj, ref_of
 from serinus.kube.revision import revised, same_template
@@ -101,7 +103,7 @@ def promoted(scene: Scene) -> Write | Read | Wait | None:
     if target is None:
         return Wait(f"{scene.target_text} not found", error=True)
     _same_revision(scene)
-    tracked = _analysed_configs(scene, target)
+    tracked = _analysed_configs(scene, target, scene.intent.configs, "Diverged")
     if not isinstance(tracked, dict):
         return tracked
     step = _next_copy(scene, tracked)
@@ -111,9 +113,38 @@ def promoted(scene: Scene) -> Write | Read | Wait | None:
     return Write(verb="patch", ref=scene.primary_ref, why="promotion", whole=whole, live=primary)
 
 
+def undone(scene: Scene) -> Write | Read | Wait | None:
+    """The primary gets back what it was given once before, as its own controller has kept it.
+
+    Nobody's note is trusted: a template is the one that is looked for when it has its hash.
+    """
+    undo, primary, target = scene.intent.workload.undo, scene.primary, scene.target
+    if undo is None or primary is None or _was_given(scene, undo.revision, undo.configs):
+        return None
+    if target is None:
+        return Wait(f"{scene.target_text} not found", error=True)
+    if not scene.earlier_kind:
+        raise Refusal("Lost", f"nothing is kept of what {scene.primary_text} ran before")
+    if scene.world.earlier is None:
+        return Read(earlier=True)
+    earlier = scene.earlier_target(undo)
+    if earlier is None:
+        raise Refusal("Lost", f"{scene.primary_text} keeps no template of {undo.revision} any more")
+    tracked = _analysed_configs(scene, earlier, undo.configs, "Lost")
+    if not isinstance(tracked, dict):
+        return tracked
+    step = _next_copy(scene, tracked)
+    if step is not None:
+        return step
+    made = msgspec.structs.replace(making(scene, tracked), revision=undo.revision)
+    whole = scene.kind.promoted(primary, earlier, made)
+    return Write(verb="patch", ref=scene.primary_ref, why="undo", whole=whole, live=primary)
+
+
 def rolled_out(scene: Scene) -> Wait | None:
-    """A promotion is done when the primary's pods run it."""
-    if not scene.intent.workload.promote or scene.primary_readiness.state == "ready":
+    """A promotion is done when the primary's pods run it, and so is its undoing."""
+    workload = scene.intent.workload
+    if not (workload.promote or workload.undo) or scene.primary_readiness.state == "ready":
         return None
     return Wait(f"{scene.primary_text} not ready: {scene.primary_readiness.text}")
 
@@ -138,9 +169,12 @@ def pruned(scene: Scene) -> Write | None:
 
 def is_promoted(scene: Scene) -> bool:
     """Whether the primary was given the intent's revision and configs already."""
-    if scene.promoted_note(PROMOTED_REVISION) != scene.intent.revision:
+    return _was_given(scene, scene.intent.revision, scene.intent.configs)
+
+
+def _was_given(scene: Scene, revision: str, wanted: dict[str, str] | None) -> bool:
+    if scene.promoted_note(PROMOTED_REVISION) != revision:
         return False
-    wanted = scene.intent.configs
     if wanted is None or not scene.world.options.config_tracking:
         return True
     had = workloads.promoted_configs(scene.primary) if scene.primary else None
@@ -191,13 +225,14 @@ def _all_configs(scene: Scene, target: Obj) -> dict[str, str] | Read | Wait:
     return known
 
 
-def _analysed_configs(scene: Scene, target: Obj) -> dict[str, str] | Read | Wait:
+def _analysed_configs(
+    scene: Scene, target: Obj, analysed: dict[str, str] | None, otherwise: str
+) -> dict[str, str] | Read | Wait:
     """Checksums of the configs that the primary is to be given: those that were analysed.
 
-    What its copies hold already needs no look. Raises Refusal where what is there now is not what
-    was analysed.
+    What its copies hold already needs no look. Raises Refusal, `otherwise` its reason, where what
+    is there now is not what was analysed.
     """
-    analysed = scene.intent.configs
     if analysed is None:
         return _all_configs(scene, target)
     had = _copies_hold(scene)
@@ -211,7 +246,7 @@ def _analysed_configs(scene: Scene, target: Obj) -> dict[str, str] | Read | Wait
         known[key] = checksum(found) if found is not None else ""
         if found is None or not is_unchanged(analysed[key], known[key]):
             what = "is not the one that was analysed" if found else "was analysed and is gone"
-            raise Refusal("Diverged", f"{_config_text(scene, key)} {what}")
+            raise Refusal(otherwise, f"{_config_text(scene, key)} {what}")
     return known
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import msgspec
 
 from serinus.events import Exposure, Intent, Readiness, Routes, Selector
-from serinus.events.canary import workload_kind
+from serinus.events.canary import Undo, workload_kind
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import NoSelectorLabel, Obj, Ref, selector_of
 from serinus.kube.revision import revised, template_hash
@@ -19,6 +19,7 @@ from serinus.router.core.steps import World
 from serinus.router.meshes import catalog as meshes
 from serinus.router.scalers import catalog as scalers
 from serinus.router.workloads import catalog as workloads
+from serinus.router.workloads import earlier
 
 
 def target_ref(intent: Intent) -> Ref:
@@ -76,6 +77,7 @@ class Scene:
         self.mesh = meshes.row_of(intent.exposure.mesh)
         row = workloads.row_of(workload_kind(intent.workload.target))
         self.kind, self.has_pods = row.workload, row.has_pods
+        self.earlier_kind = row.earlier
         self.is_own_primary = row.is_own_primary
         self.routes = checked(intent.routes)
         if not intent.release:
@@ -197,6 +199,16 @@ class Scene:
         if self.target is None:
             return ""
         return template_hash(revised(self.target), kind=self.target_ref.kind)
+
+    def earlier_target(self, undo: Undo) -> Obj | None:
+        """The target as it was when the primary was given this revision; None: nobody knows."""
+        assert self.target is not None
+        labels = self.world.options.selector_labels
+        for kept in self.world.earlier or ():
+            whole = earlier.target(self.target, kept, self.selector, undo.configs or {}, labels)
+            if template_hash(revised(whole), kind=self.target_ref.kind) == undo.revision:
+                return whole
+        return None
 
     @property
     def scaler(self) -> Obj | None:

@@ -37,9 +37,13 @@ class Write(Struct, frozen=True, kw_only=True):
 
 
 class Read(Struct, frozen=True):
-    """The contents of these configs (`configmap/<name>`) are needed before anything else."""
+    """The contents of these configs (`configmap/<name>`) are needed before anything else.
 
-    keys: tuple[str, ...]
+    earlier  objects in which the primary's own controller keeps what it ran before are needed, too
+    """
+
+    keys: tuple[str, ...] = ()
+    earlier: bool = False
 
 
 class Wait(Struct, frozen=True):
@@ -83,6 +87,7 @@ class World(Struct, frozen=True, kw_only=True):
     unchanged_s  for how long traffic has been seen to go where it goes now
     serving_s    for how long the primary has been seen to serve; a plan alone knows no haste
     contents     configs as read, by `configmap/<name>`; None: it does not exist
+    earlier      what the controller of the primary keeps of what it ran; None: not read
     copied       checksums that the copies are known to hold
     was_parked   this very intent has seen the canary parked before: whoever scales it up again
                  since then is let (reference 3.5)
@@ -92,6 +97,7 @@ class World(Struct, frozen=True, kw_only=True):
     unchanged_s: float = 0.0
     serving_s: float = math.inf
     contents: Mapping[str, Obj | None] = {}
+    earlier: Sequence[Obj] | None = None
     copied: Mapping[str, str] = {}
     was_parked: bool = False
     options: Options = Options()

@@ -55,6 +55,7 @@ class Row(Struct, frozen=True):
 
     has_pods  False: there is nothing to start, to select or to wait for, and no Services are made
     is_own_primary  the live version is kept in the target itself
+    earlier         the kind in which its controller keeps what it ran; "": nobody does
     """
 
     kind: str
@@ -62,11 +63,12 @@ class Row(Struct, frozen=True):
     workload: WorkloadKind
     has_pods: bool = True
     is_own_primary: bool = False
+    earlier: str = ""
 
 
 WORKLOADS: Mapping[str, Row] = {
-    "Deployment": Row("Deployment", "apps/v1", deployment),
-    "DaemonSet": Row("DaemonSet", "apps/v1", daemonset),
+    "Deployment": Row("Deployment", "apps/v1", deployment, earlier="ReplicaSet"),
+    "DaemonSet": Row("DaemonSet", "apps/v1", daemonset, earlier="ControllerRevision"),
     "Service": Row("Service", "v1", service, has_pods=False),
     KNATIVE_SERVICE: Row(
         "Service", f"{KNATIVE_GROUP}/v1", knative, has_pods=False, is_own_primary=True
