@@ -12,6 +12,7 @@ from serinus.events.canary import (
     GROUP,
     VERSION,
     AlertProviderSpec,
+    AlertProviderStatus,
     CanarySpec,
     CanaryStatus,
     MetricTemplateSpec,
@@ -62,7 +63,10 @@ def files() -> dict[str, str]:
             "AlertProvider",
             "alertproviders",
             "An AlertProvider is a way to reach people.",
-            {"spec": writer.struct(AlertProviderSpec)},
+            {
+                "spec": writer.struct(AlertProviderSpec),
+                "status": writer.struct(AlertProviderStatus),
+            },
             [_column("Type", ".spec.type")],
         ),
     }

@@ -15,6 +15,7 @@ from tests.gen import (
     fields,
     goldens,
     images,
+    messages,
     phases,
     rbac,
     schemas,
@@ -37,6 +38,7 @@ GENERATORS: tuple[Generator, ...] = (
     catalogs.files,
     phases.files,
     goldens.files,
+    messages.files,
     rbac.files,
 )
 
@@ -46,6 +48,7 @@ OWNED: tuple[str, ...] = (
     f"{schemas.FOLDER}/*.json",
     f"{images.FOLDER}/*.txt",
     f"{goldens.FOLDER}/*/*.yaml",
+    f"{messages.FOLDER}/*.yaml",
 )
 
 

@@ -307,6 +307,12 @@ _OTHERS = {
     "AlertProviderSpec.headers": "HTTP headers of type webhook; what is secret belongs elsewhere.",
     "AlertProviderSpec.proxy": "Address of an HTTP proxy on the way.",
     "AlertProviderSpec.secretRef": "Secret with `address`, `token`, `signingKey`, as needed.",
+    "AlertProviderSpec.messageTemplate": "Text of its messages, a Go template about the alert; "
+    "docs/alerts.md lists the names.",
+    "AlertProviderSpec.bodyTemplate": "Whole JSON body of type webhook, a Go template about the "
+    "alert.",
+    "AlertProviderStatus.conditions": "Ready: whether people can be reached, and if not, why.",
+    "AlertProviderStatus.observedGeneration": "Generation of the spec that was looked at.",
 }
 
 WORDS: dict[str, str] = {**_REFS, **_SERVICE, **_ANALYSIS, **_CANARY, **_OTHERS}

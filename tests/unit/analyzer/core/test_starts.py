@@ -6,7 +6,7 @@ import pytest
 from tests.unit.analyzer.core.story import Story, revision
 
 from serinus.analyzer.core.rollout import HookAnswer, Value
-from serinus.events import Readiness
+from serinus.events import Fact, Readiness, RolloutRestarted, RolloutStarted
 
 START = [{"name": "start", "type": "confirm-rollout", "url": "http://h/start"}]
 
@@ -166,3 +166,15 @@ def test_a_fix_of_blue_green_and_ab_keeps_everybody_off_the_broken_primary(
         story.tick()
     assert shares == {(0, ())}
     assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v3"))
+
+
+@pytest.mark.parametrize("kind", [RolloutStarted, RolloutRestarted])
+def test_the_word_of_a_start_names_the_revision_that_starts(kind: type[Fact]) -> None:
+    """Not the one before it: what people are told of one release is told under one name."""
+    story = Story(step_weight=20).initialised().push("v2")
+    story.look()
+    if kind is RolloutRestarted:
+        story.push("v3").look()
+
+    [told] = [fact for fact in story.facts if isinstance(fact, kind)]
+    assert revision("v3" if kind is RolloutRestarted else "v2") == told.revision

@@ -20,10 +20,14 @@ def test_a_promotion_is_a_service_upgraded() -> None:
 
     found = from_http(request.headers, request.body)
 
-    assert "dev.cdevents.service.upgraded.0.2.0" == found["type"] == found.data["context"]["type"]
+    assert "dev.cdevents.service.upgraded.0.3.0" == found["type"] == found.data["context"]["type"]
     assert (notice.id, "prod/web") == (found["id"], found["subject"])
     subject = found.data["subject"]
-    assert ("service", "prod") == (subject["type"], subject["content"]["environment"]["id"])
+    assert ("0.5.1", "prod") == (
+        found.data["context"]["specversion"],
+        subject["content"]["environment"]["id"],
+    )
+    assert notice.message == found.data["customData"]["message"]
     assert (
         "pkg:oci/web@2.0?repository_url=registry.test%3A5000/shop/web"
         == subject["content"]["artifactId"]
@@ -37,7 +41,7 @@ def test_a_promotion_is_a_service_upgraded() -> None:
 def test_other_ends_have_their_words(kind: str, word: str) -> None:
     body = json.loads(render(a_notice(kind=kind), TARGET).body)
 
-    assert f"dev.cdevents.service.{word}.0.2.0" == body["type"]
+    assert f"dev.cdevents.service.{word}.0.3.0" == body["type"]
 
 
 def test_what_cdevents_has_no_word_for_is_not_heard() -> None:

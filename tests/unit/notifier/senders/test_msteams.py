@@ -44,7 +44,10 @@ def test_a_workflow_gets_an_adaptive_card() -> None:
     assert "application/vnd.microsoft.card.adaptive" == attachment["contentType"]
     card = attachment["content"]
     assert ("AdaptiveCard", "Attention") == (card["type"], card["body"][0]["color"])
-    facts = [{"title": "Failed check latency", "value": "700 ms, must be <= 500"}]
+    facts = [
+        {"title": "Failed check latency", "value": "700 ms, must be <= 500"},
+        {"title": "What next", "value": "look"},
+    ]
     assert facts == card["body"][2]["facts"]
     assert "https://grafana.test/d/x" == card["actions"][0]["url"]
 

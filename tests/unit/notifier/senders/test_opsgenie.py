@@ -19,8 +19,11 @@ def test_trouble_makes_an_alert_of_which_opsgenie_keeps_one() -> None:
     assert "GenieKey key" == request.headers["Authorization"]
     body = json.loads(request.body)
     assert ("serinus/east-1/prod/web", "P2") == (body["alias"], body["priority"])
-    assert {"Failed check latency": "700 ms, must be <= 500"} == body["details"]
-    assert body["description"].endswith("What next: look")
+    assert {
+        "Failed check latency": "700 ms, must be <= 500",
+        "What next": "look",
+    } == body["details"]
+    assert body["description"].endswith("What next: look\nhttps://grafana.test/d/x")
 
 
 def test_a_canary_that_is_well_again_closes_it() -> None:

@@ -32,7 +32,10 @@ def test_trouble_triggers_an_incident_with_its_reasons() -> None:
             "component": "web",
             "group": "east-1",
             "class": "Failed",
-            "custom_details": {"Failed check latency": "700 ms, must be <= 500"},
+            "custom_details": {
+                "Failed check latency": "700 ms, must be <= 500",
+                "What next": "look",
+            },
         },
         "client": "Serinus",
         "links": [{"href": "https://grafana.test/d/x", "text": "dashboard"}],

@@ -59,6 +59,8 @@ def test_the_whole_notice_is_in_the_body() -> None:
         "details": [{"name": "Image web", "value": "web:2"}],
         "kind": "rollout.started",
         "images": {"web": "web:2"},
+        "origin": {},
+        "dashboard": "",
         "failedChecks": [
             {
                 "metric": "latency",
@@ -67,6 +69,8 @@ def test_the_whole_notice_is_in_the_body() -> None:
                 "unit": "ms",
                 "bound": "<= 500",
                 "interval": "1m",
+                "samples": None,
+                "finding": "",
                 "cause": "",
             }
         ],

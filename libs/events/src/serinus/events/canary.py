@@ -549,6 +549,15 @@ class AlertProviderSpec(_Part, frozen=True, kw_only=True):
     proxy: str = ""
     headers: dict[str, str] = {}
     secret_ref: SecretRef | None = None
+    message_template: str = ""
+    body_template: str = ""
+
+
+class AlertProviderStatus(_Part, frozen=True, kw_only=True):
+    """Whether people can be reached by it; written by the notifier, when that changes."""
+
+    conditions: tuple[Condition, ...] = ()
+    observed_generation: int = 0
 
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")

@@ -27,6 +27,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
     value     in the metric's own unit: percent, milliseconds, or the query's; None: no value
     bound     the rule it was held against, e.g. `>= 99`; "" where there is none
     outcome   passed, failed, no-data (with cause), unreachable (with cause)
+    samples   how many requests or values it rests on; None where nobody counted
     query     the query text as sent
     finding   what a comparison with the primary came to: effect, interval, samples, probability
     interval  the window it covers, as a Go duration
@@ -42,6 +43,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
     interval: str = ""
     source: str = ""
     finding: str = ""
+    samples: float | None = None
 
 
 class Fact(Struct, frozen=True, kw_only=True, tag_field="type"):

@@ -69,6 +69,8 @@ class WorkloadSeen(Struct, frozen=True, kw_only=True):
     promoted   only on the primary: the revision it was last given by us, from its annotation
     replicas   spec.replicas; None for kinds that have none
     latest     the newest revision that Knative has made of it, "" elsewhere
+    origin     what it says of where it comes from, by word: commit, cause, author, version ...
+    changed_by the field manager that wrote its pod template last
     error      why it could not be read as a workload we can handle, in the reference's words
     """
 
@@ -85,6 +87,8 @@ class WorkloadSeen(Struct, frozen=True, kw_only=True):
     ports: dict[str, int] = {}
     readiness: Readiness = Readiness()
     latest: str = ""
+    origin: dict[str, str] = {}
+    changed_by: str = ""
     error: str = ""
 
 
@@ -93,6 +97,7 @@ class CanaryObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
 
     resource_version  of the Canary: the precondition of the next status write
     annotated_by      who wrote annotations of ours, and when: key -> `<field manager> at <time>`
+    labels            of the Canary
     same_template     target and primary run the same template once our renames are undone
                       (the adoption test of reference 11.5); None where either is missing
     configs           tracked ConfigMaps and Secrets: `configmap/<name>` -> checksum; None where
@@ -115,6 +120,7 @@ class CanaryObserved(Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     finalizers: tuple[str, ...] = ()
     annotations: dict[str, str] = {}
     annotated_by: dict[str, str] = {}
+    labels: dict[str, str] = {}
     spec: CanarySpec
     status: CanaryStatus = CanaryStatus()
     target: WorkloadSeen = WorkloadSeen()

@@ -29,6 +29,7 @@ from serinus.notifier import providers
 from serinus.notifier.core.alerts import Notice, needs_blame, notice
 from serinus.notifier.core.audience import GLOBAL, ProviderKey, Target, audience, uninvited
 from serinus.notifier.core.outcomes import Again, Known, Outcome, Refused, Sent, outcome
+from serinus.notifier.core.wording import dressed
 from serinus.notifier.events import EventWriter
 from serinus.notifier.senders import eventhook
 from serinus.notifier.senders.catalog import SENDERS, Tools
@@ -166,6 +167,8 @@ class Voice:
         return 0 if hook.url == self._event_webhook else 1 + hook.retries
 
     async def _alerts(self, fact: Fact, known: Acquainted | None) -> list[Job]:
+        if fact.alert is None:
+            return []
         blame = await self._blame(fact) if needs_blame(fact) else None
         said = notice(
             fact,
@@ -174,6 +177,7 @@ class Voice:
             cluster=self._channels.cluster_name,
             blame=blame,
             link=self._channels.dashboard_url,
+            seen=await self._seen(fact.canary),
         )
         if said is None:
             return []
@@ -191,6 +195,13 @@ class Voice:
         if chat is None:
             return []
         return [self._alert(said, GLOBAL, lambda: self._to_target(said, chat))]
+
+    async def _seen(self, canary: CanaryRef) -> CanaryObserved | None:
+        """The newest snapshot: it may be newer than what was observed here."""
+        latest = await self._bus.latest(CanaryObserved, canary)
+        if latest is None or not isinstance(latest.message, CanaryObserved):
+            return None
+        return latest.message
 
     async def _blame(self, fact: Fact) -> CheckFailed | None:
         """The last failed check of the same revision."""
@@ -236,7 +247,8 @@ class Voice:
         row = SENDERS[target.type]
         if not row.hears(said):
             return Known()
-        return await self._outcome(row.send(self._tools, said, target))
+        found = dressed(said, message=target.message_template, body=target.body_template)
+        return await self._outcome(row.send(self._tools, found.notice, target))
 
     def _posting(self, request: HttpRequest) -> Callable[[], Awaitable[Outcome]]:
         return lambda: self._outcome(self._tools.http.send(request))

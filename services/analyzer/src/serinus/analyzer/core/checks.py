@@ -126,8 +126,9 @@ def judge(
         compared = verdict(metric.judge or MetricJudge(), check, observer_of(provider), reading)
         return _comparison(metric, compared, base, say)
     match _enough(reading, metric.min_samples):
-        case Value(value=value):
-            return _compared(replace(base, value=_scaled(value, check, provider)), limits, say)
+        case Value(value=value, samples=samples):
+            measured = replace(base, value=_scaled(value, check, provider), samples=samples)
+            return _compared(measured, limits, say)
         case NoData(cause=cause):
             return Judged(
                 passed=False,
@@ -151,7 +152,14 @@ def _comparison(metric: Metric, compared: Verdict, base: Measurement, say: _Sent
         cause = f"nothing to compare yet: {compared.samples:.0f} samples, {wanted} are wanted"
         lacking = replace(base, outcome="no-data", cause=cause)
         return Judged(passed=False, measurement=lacking, text=say.no_values(cause, template=False))
-    measured = replace(base, value=compared.value, unit="", bound="", finding=compared.finding)
+    measured = replace(
+        base,
+        value=compared.value,
+        unit="",
+        bound="",
+        finding=compared.finding,
+        samples=compared.samples,
+    )
     if not compared.worse:
         return Judged(passed=True, measurement=measured)
     return Judged(

@@ -238,6 +238,7 @@ class Moment:
 
         phase  as event webhooks report it; the current one unless given
         once   what makes it news again, instead of the text: e.g. the round
+        revision (of `fields`)  what it is about; the one that was applied last unless given
         """
         if self.dry_run:
             text = say.dry(text)
@@ -252,10 +253,9 @@ class Moment:
             at=self.at,
             phase=self.status.phase if phase is None else phase,
             checksum=checksum(self.status),
-            revision=self.status.last_applied_spec,
             severity="Warning" if warning else "Normal",
             text=text,
-            **fields,
+            **{"revision": self.status.last_applied_spec, **fields},
         )
 
     def stand_still(self, reason: str, *facts: Fact, due_at: float | None = None) -> Decision:

@@ -62,7 +62,12 @@ def restart(m: Moment) -> Decision:
         **retired(m.status),
         **record.opened(m.status, m.at, m.seen),
     )
-    told = m.tell(RolloutRestarted, say.restarting(m.t), images=m.seen.target.images)
+    told = m.tell(
+        RolloutRestarted,
+        say.restarting(m.t),
+        images=m.seen.target.images,
+        revision=m.seen.target.revision,
+    )
     takes = tuple(verb for verb in ("approve", "promote", "reset") if verb in m.pending)
     return Decision(reason="revision_changed", status=status, facts=(told,), takes=takes)
 
@@ -148,6 +153,7 @@ def _start(m: Moment, before: tuple[Fact, ...]) -> Decision:
         say.scaling_up(m.t),
         phase="Progressing",
         images=m.seen.target.images,
+        revision=m.seen.target.revision,
         alert=Alert("info", say.ALERT_PROGRESSING, metadata=True),
     )
     takes = tuple(verb for verb in BEGINS_ANEW if verb in m.pending)

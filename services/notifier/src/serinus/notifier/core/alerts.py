@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 from urllib.parse import quote
 
+import msgspec
 from msgspec import Struct
 
 from serinus.events import (
+    CanaryObserved,
     CanaryRef,
     CanarySpec,
     CheckFailed,
@@ -27,6 +29,8 @@ from serinus.events.canary import analysis_of, progress_deadline_s, strategy, th
 Severity = Literal["info", "warn", "error"]
 # After these facts nothing is wrong with a canary any more.
 WELL = frozenset({"rollout.initialized", "rollout.promoted"})
+# Severities whose messages tell all there is to tell, whatever the channel.
+DETAILED = frozenset({"warn", "error"})
 # What a person can do about it; shown with the notice.
 NEXT = {
     "rollout.condemned": "Traffic is back on the primary. Push a fixed revision to try again.",
@@ -50,9 +54,15 @@ class Notice(Struct, frozen=True, kw_only=True):
     kind      of the fact, e.g. `rollout.promoted`
     at        Unix seconds of the fact
     fields    what Flagger's messages have, and the checks that failed
-    details   what else is worth knowing, for channels whose messages are not Flagger's
+    details   what else is worth knowing: images, who and what they come from, what to do next
     evidence  the measurements that failed; `fields` shows them to people, this to programs
+    checks    all measurements of the last round, those that passed included
+    hook      the hook that failed, "" where none did
+    origin    where the revision comes from, by word: commit, author, cause ...
+    metadata  labels of the canary and `origin`, for templates
     link      a dashboard's address, "" where none is set
+    among     the canaries it is about, where it is about several
+    body      what a webhook gets instead of our JSON, "" where nobody wrote one
     """
 
     id: str
@@ -65,6 +75,12 @@ class Notice(Struct, frozen=True, kw_only=True):
     images: dict[str, str] = {}
     link: str = ""
     evidence: tuple[Measurement, ...] = ()
+    checks: tuple[Measurement, ...] = ()
+    hook: str = ""
+    origin: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    among: tuple[CanaryRef, ...] = ()
+    body: str = ""
     cluster: str = ""
     phase: str = ""
     checksum: str = ""
@@ -83,8 +99,22 @@ class Notice(Struct, frozen=True, kw_only=True):
 
     @property
     def thread(self) -> str:
-        """Names one release of one canary."""
-        return f"{self.canary.uid}.{self.revision}"
+        """Names one release of one canary, or this message about many."""
+        return f"{self.canary.uid}.{self.revision}" if not self.among else self.id
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about."""
+        return f"{len(self.among)} canaries" if self.among else str(self.canary)
+
+    @property
+    def shown(self) -> tuple[Field, ...]:
+        """The fields of messages in Flagger's shapes: Flagger's own, and where something is wrong
+        all that helps."""
+        if self.severity not in DETAILED:
+            return self.fields
+        dashboard = (Field("Dashboard", self.link),) if self.link else ()
+        return (*self.fields, *self.details, *dashboard)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -100,27 +130,33 @@ def notice(
     cluster: str = "",
     blame: CheckFailed | None = None,
     link: str = "",
+    seen: CanaryObserved | None = None,
 ) -> Notice | None:
     """The notice that a fact calls for, or None where it carries no alert.
 
     spec   the canary's; None where it is not known (any more): the settings are left out
     blame  the last failed check of the canary, for facts that do not carry measurements themselves
     link   a dashboard's address with `{namespace}`, `{name}` and `{cluster}` in it, or ""
+    seen   the canary's newest snapshot: what the revision is and where it comes from
     """
     if fact.alert is None:
         return None
-    evidence = failed(fact.measurements) if isinstance(fact, RollbackDecided) else ()
+    checks = fact.measurements if isinstance(fact, RollbackDecided) else ()
+    hook = ""
     fields: list[Field] = []
     if cluster:
         fields.append(Field("Cluster", cluster))
     if fact.alert.metadata and spec is not None:
         fields.extend(settings_of(spec, fact.canary))
     if needs_blame(fact) and blame is not None:
-        evidence = failed(blame.measurements)
-        if blame.hook:
-            fields.append(Field("Failed hook", blame.hook))
+        checks, hook = blame.measurements, blame.hook
+        if hook:
+            fields.append(Field("Failed hook", hook))
+    evidence = failed(checks)
     fields.extend(Field(f"Failed check {m.metric}", said(m)) for m in evidence)
     images = fact.images if isinstance(fact, RolloutStarted | RolloutRestarted) else {}
+    images = images or _images(fact.revision, seen)
+    origin = _origin(fact.revision, seen)
     kind = kind_of(fact)
     return Notice(
         id=id,
@@ -129,10 +165,14 @@ def notice(
         severity=fact.alert.severity,
         message=fact.alert.message,
         fields=tuple(fields),
-        details=(*images_of(images), *_what_next(fact, kind)),
+        details=(*images_of(images), *_come_from(origin), *_what_next(fact, kind)),
         images=images,
         link=linked(link, fact.canary, cluster),
         evidence=evidence,
+        checks=checks,
+        hook=hook,
+        origin=origin,
+        metadata={**(seen.labels if seen else {}), **origin},
         cluster=cluster,
         phase=fact.phase,
         checksum=fact.checksum,
@@ -150,6 +190,27 @@ def kind_of(fact: Fact) -> str:
 def images_of(images: Mapping[str, str]) -> tuple[Field, ...]:
     """What is being released, a line per container."""
     return tuple(Field(f"Image {name}", image) for name, image in images.items())
+
+
+def _images(revision: str, seen: CanaryObserved | None) -> dict[str, str]:
+    """The images of a revision: the target's while it runs it, else those of the record."""
+    if seen is None or not revision:
+        return {}
+    if seen.target.revision == revision:
+        return seen.target.images
+    return next((run.images for run in seen.status.history if run.revision == revision), {})
+
+
+def _origin(revision: str, seen: CanaryObserved | None) -> dict[str, str]:
+    if seen is None or not revision or seen.target.revision != revision:
+        return {}
+    by = {"changed by": seen.target.changed_by} if seen.target.changed_by else {}
+    return {**seen.target.origin, **by}
+
+
+def _come_from(origin: Mapping[str, str]) -> tuple[Field, ...]:
+    """Commit, author and the like, a line each."""
+    return tuple(Field(word.capitalize(), origin[word]) for word in sorted(origin))
 
 
 def _what_next(fact: Fact, kind: str) -> tuple[Field, ...]:
@@ -204,8 +265,41 @@ def said(measurement: Measurement) -> str:
         parts.append(f"must be {measurement.bound}")
     if measurement.interval:
         parts.append(f"over {measurement.interval}")
+    if measurement.finding:
+        parts.append(measurement.finding)
+    elif measurement.samples is not None:
+        parts.append(f"of {measurement.samples:.0f} samples")
     text = ", ".join(parts)
     return f"{text}: {measurement.cause}" if measurement.cause else text
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What a service takes: characters of the message, of each field's name and value and of all
+    of it, and how many fields."""
+
+    text: int
+    fields: int
+    value: int
+    total: int
+    name: int = 256
+
+
+def limited(notice: Notice, limits: Limits) -> Notice:
+    """The notice cut to what a service takes; what is left out of it says so."""
+    message = cut(notice.message, limits.text)
+    room = limits.total - len(message)
+    kept: list[tuple[Field, ...]] = []
+    for found in (notice.fields, notice.details):
+        left = limits.fields - sum(map(len, kept))
+        chosen = [Field(cut(f.name, limits.name), cut(f.value, limits.value)) for f in found[:left]]
+        while chosen and sum(len(f.name) + len(f.value) for f in chosen) > room:
+            chosen.pop()
+        if chosen and len(chosen) < len(found):
+            chosen[-1] = Field("And more", f"{len(found) - len(chosen) + 1} lines do not fit")
+        room -= sum(len(f.name) + len(f.value) for f in chosen)
+        kept.append(tuple(chosen))
+    fields, details = kept
+    return msgspec.structs.replace(notice, message=message, fields=fields, details=details)
 
 
 def settings_of(spec: CanarySpec, canary: CanaryRef) -> tuple[Field, ...]:

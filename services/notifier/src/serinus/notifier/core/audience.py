@@ -45,6 +45,8 @@ class Target(Struct, frozen=True, kw_only=True):
     proxy: str = ""
     headers: Mapping[str, str] = {}
     signing_key: str = ""
+    message_template: str = ""
+    body_template: str = ""
 
     def __repr__(self) -> str:
         return f"Target({self.type}, channel={self.channel!r})"
@@ -127,6 +129,8 @@ def target_of(
         proxy=spec.proxy,
         headers=spec.headers,
         signing_key=secret.get("signingKey", "").strip(),
+        message_template=spec.message_template,
+        body_template=spec.body_template,
     )
 
 

@@ -23,7 +23,7 @@ def render(notice: Notice) -> tuple[str, str, str]:
     """Title, body and Apprise's word for the severity."""
     kind = {"info": "info", "warn": "warning", "error": "failure"}[notice.severity]
     body = "\n".join([notice.message, *notice.lines, notice.link]).rstrip()
-    return str(notice.canary), body, "success" if notice.resolves else kind
+    return notice.subject, body, "success" if notice.resolves else kind
 
 
 async def send(notice: Notice, target: Target) -> HttpResponse:

@@ -1,6 +1,6 @@
 """CDEvents: what happened to a service in an environment, as a CloudEvent in structured mode.
 
-CDEvents 0.4, continuous deployment events `service.deployed`, `.upgraded` and `.rolledback`.
+CDEvents 0.5, continuous deployment events `service.deployed`, `.upgraded` and `.rolledback`.
 Notices about anything else have no counterpart there and are not sent.
 """
 
@@ -11,15 +11,17 @@ from urllib.parse import quote
 
 import msgspec
 
-from serinus.notifier.core.alerts import Notice
+from serinus.notifier.core.alerts import Limits, Notice, limited
 from serinus.notifier.core.audience import Target
 from serinus.runtime.http import HttpRequest
 
-SPEC = "0.4.1"
+SPEC = "0.5.1"
+# What every intermediary of CloudEvents has to forward: 64 KB.
+LIMITS = Limits(text=2000, fields=40, value=1000, total=8000)
 TYPES = {
-    "rollout.initialized": "dev.cdevents.service.deployed.0.2.0",
-    "rollout.promoted": "dev.cdevents.service.upgraded.0.2.0",
-    "rollout.condemned": "dev.cdevents.service.rolledback.0.2.0",
+    "rollout.initialized": "dev.cdevents.service.deployed.0.3.0",
+    "rollout.promoted": "dev.cdevents.service.upgraded.0.3.0",
+    "rollout.condemned": "dev.cdevents.service.rolledback.0.3.0",
 }
 
 
@@ -29,13 +31,14 @@ def is_heard(notice: Notice) -> bool:
 
 
 def render(notice: Notice, target: Target) -> HttpRequest:
+    notice = limited(notice, LIMITS)
     source = f"/serinus/{notice.cluster or 'cluster'}"
     kind = TYPES[notice.kind]
     at = datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds")
     name = f"{notice.canary.namespace}/{notice.canary.name}"
     event = {
         "context": {
-            "version": SPEC,
+            "specversion": SPEC,
             "id": notice.id,
             "source": source,
             "type": kind,
@@ -44,12 +47,17 @@ def render(notice: Notice, target: Target) -> HttpRequest:
         "subject": {
             "id": name,
             "source": source,
-            "type": "service",
             "content": {
                 "environment": {"id": notice.canary.namespace, "source": source},
                 "artifactId": purl(notice),
             },
         },
+        "customData": {
+            "message": notice.message,
+            "dashboard": notice.link,
+            **{f.name: f.value for f in (*notice.fields, *notice.details)},
+        },
+        "customDataContentType": "application/json",
     }
     cloud_event = {
         "specversion": "1.0",

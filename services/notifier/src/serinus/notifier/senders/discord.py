@@ -6,10 +6,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from serinus.notifier.core.alerts import Notice
+from serinus.notifier.core.alerts import Limits, Notice
 from serinus.notifier.core.audience import Target
 from serinus.notifier.senders import slack
 from serinus.runtime.http import HttpRequest
+
+# Discord's reference of embeds: description, fields, their values, all of it but the head.
+LIMITS = Limits(text=4000, fields=25, value=1024, total=5500)
 
 
 def render(notice: Notice, target: Target) -> HttpRequest:
@@ -17,7 +20,7 @@ def render(notice: Notice, target: Target) -> HttpRequest:
         url=slack_door(target.address),
         method="POST",
         headers={"Content-Type": "application/json"},
-        body=msgspec.json.encode(slack.payload(notice, target)),
+        body=msgspec.json.encode(slack.payload(notice, target, limits=LIMITS)),
         proxy=target.proxy,
     )
 

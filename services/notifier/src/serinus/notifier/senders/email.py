@@ -12,19 +12,21 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
-from serinus.notifier.core.alerts import Notice
+from serinus.notifier.core.alerts import Notice, cut
 from serinus.notifier.core.audience import Target
 from serinus.runtime.http import HttpResponse, Unanswered
 
 SCHEMES = ("smtp", "smtps")
 TIMEOUT_S = 10.0
+SUBJECT_MAX = 200
 
 
 def render(notice: Notice, target: Target) -> EmailMessage:
     """Plain text; repeats of one notice have one Message-ID, so that mail programs drop them."""
     mail = EmailMessage()
     where = f"{notice.cluster} " if notice.cluster else ""
-    mail["Subject"] = f"[{notice.severity}] {where}{notice.canary}: {notice.message}"
+    head = cut(next(iter(notice.message.splitlines()), ""), SUBJECT_MAX)
+    mail["Subject"] = f"[{notice.severity}] {where}{notice.subject}: {head}"
     mail["From"] = target.username
     mail["To"] = target.channel
     mail["Date"] = formatdate(notice.at)

@@ -7,17 +7,20 @@ from typing import Any
 
 import msgspec
 
-from serinus.notifier.core.alerts import Notice
+from serinus.notifier.core.alerts import Limits, Notice, limited
 from serinus.notifier.core.audience import Target
 from serinus.runtime.http import HttpRequest
 
+# A message holds 32,000 bytes, cards included; escaped text takes more than its characters.
+LIMITS = Limits(text=3000, fields=40, value=1500, total=5000)
 _ICON = "https://flagger.app/favicon.png"
 
 
 def render(notice: Notice, target: Target) -> HttpRequest:
+    notice = limited(notice, LIMITS)
     lines = [_bold(notice.message)]
-    lines.extend(f"{html.escape(f.name, quote=False)}<br>{_bold(f.value)}" for f in notice.fields)
-    header = {"title": "Flagger", "subtitle": str(notice.canary), "imageUrl": _ICON}
+    lines.extend(f"{html.escape(f.name, quote=False)}<br>{_bold(f.value)}" for f in notice.shown)
+    header = {"title": "Flagger", "subtitle": notice.subject, "imageUrl": _ICON}
     card = {"cards": [{"header": header, "sections": [_section(line) for line in lines]}]}
     return HttpRequest(
         url=target.address,

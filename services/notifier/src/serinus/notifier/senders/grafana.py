@@ -18,7 +18,9 @@ def render(notice: Notice, target: Target) -> HttpRequest:
     body: dict[str, object] = {
         "time": round(notice.at * 1000),
         "tags": [*tags, *([notice.cluster] if notice.cluster else [])],
-        "text": "\n".join([f"{notice.canary}: {notice.message}", *notice.lines]),
+        "text": "\n".join(
+            [f"{notice.canary}: {notice.message}", *notice.lines, notice.link]
+        ).rstrip(),
     }
     if target.channel != DEFAULT_CHANNEL:
         body["dashboardUID"] = target.channel

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from serinus.notifier.core.alerts import Notice
+from serinus.notifier.core.alerts import Limits, Notice, limited
 from serinus.notifier.core.audience import Target
 from serinus.runtime.http import HttpRequest
 
@@ -19,7 +19,12 @@ COLOURS = {"info": "Good", "warn": "Warning", "error": "Attention"}
 ADAPTIVE = "application/vnd.microsoft.card.adaptive"
 
 
+# A message holds 28 KB, its own punctuation included.
+LIMITS = Limits(text=3000, fields=40, value=1500, total=6000)
+
+
 def render(notice: Notice, target: Target) -> HttpRequest:
+    notice = limited(notice, LIMITS)
     host = urlsplit(target.address).hostname or ""
     card = _adaptive(notice) if host.endswith(WORKFLOWS) else _message_card(notice)
     return HttpRequest(
@@ -33,7 +38,7 @@ def render(notice: Notice, target: Target) -> HttpRequest:
 
 def _message_card(notice: Notice) -> dict[str, object]:
     """As Flagger sends it (reference 7.3)."""
-    subject = str(notice.canary)
+    subject = notice.subject
     return {
         "@type": "MessageCard",
         "@context": "http://schema.org/extensions",
@@ -43,7 +48,7 @@ def _message_card(notice: Notice) -> dict[str, object]:
             {
                 "activityTitle": notice.message,
                 "activitySubtitle": subject,
-                "facts": [{"name": f.name, "value": f.value} for f in notice.fields],
+                "facts": [{"name": f.name, "value": f.value} for f in notice.shown],
             }
         ],
     }
@@ -51,7 +56,7 @@ def _message_card(notice: Notice) -> dict[str, object]:
 
 def _adaptive(notice: Notice) -> dict[str, object]:
     """The message that "When a Teams webhook request is received" expects: one card attached."""
-    subject = str(notice.canary)
+    subject = notice.subject
     body: list[dict[str, object]] = [
         {
             "type": "TextBlock",
@@ -63,8 +68,9 @@ def _adaptive(notice: Notice) -> dict[str, object]:
         },
         {"type": "TextBlock", "text": subject, "isSubtle": True, "spacing": "None", "wrap": True},
     ]
-    if notice.fields:
-        facts = [{"title": f.name, "value": f.value} for f in notice.fields]
+    lines = (*notice.fields, *notice.details)
+    if lines:
+        facts = [{"title": f.name, "value": f.value} for f in lines]
         body.append({"type": "FactSet", "facts": facts})
     card: dict[str, object] = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

@@ -10,17 +10,20 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from serinus.notifier.core.alerts import Notice, cut
+from serinus.notifier.core.alerts import Limits, Notice, cut, limited
 from serinus.notifier.core.audience import Target
 from serinus.runtime.http import HttpRequest
 
 ADDRESS = "https://events.pagerduty.com/v2/enqueue"
 SUMMARY_MAX, KEY_MAX = 1024, 255
+# An event holds 512 KB.
+LIMITS = Limits(text=20_000, fields=100, value=5000, total=50_000)
 SEVERITIES = {"info": "info", "warn": "warning", "error": "error"}
 
 
 def render(notice: Notice, target: Target) -> HttpRequest:
     """A trigger for trouble, a resolve once the canary is well again."""
+    notice = limited(notice, LIMITS)
     event: dict[str, object] = {
         "routing_key": target.token,
         "event_action": "resolve" if notice.resolves else "trigger",
@@ -46,7 +49,7 @@ def _payload(notice: Notice) -> dict[str, object]:
         "component": notice.canary.name,
         "group": notice.cluster or notice.canary.namespace,
         "class": notice.phase,
-        "custom_details": {field.name: field.value for field in notice.fields},
+        "custom_details": {f.name: f.value for f in (*notice.fields, *notice.details)},
     }
 
 

@@ -15,9 +15,12 @@ import msgspec
 from slack_sdk.models.attachments import Attachment, AttachmentField
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from serinus.notifier.core.alerts import Notice
+from serinus.notifier.core.alerts import Limits, Notice, limited
 from serinus.notifier.core.audience import Target
 from serinus.runtime.http import HttpRequest, HttpResponse, Unanswered
+
+# Slack cuts a message at 40,000 characters; escapes may make one out of five.
+LIMITS = Limits(text=3000, fields=50, value=2000, total=8000)
 
 # The SDK writes addresses and tokens at debug and info level, and they are secrets.
 _quiet = logging.getLogger("serinus.notifier.slack-sdk")
@@ -36,15 +39,17 @@ def payload(
     good: str = "good",
     bad: str = "danger",
     escape: Callable[[str], str] = str,
+    limits: Limits = LIMITS,
 ) -> dict[str, Any]:
     """The message as Slack's incoming webhooks take it."""
+    notice = limited(notice, limits)
     attachment = Attachment(
         color=bad if notice.severity == "error" else good,
-        author_name=str(notice.canary),
+        author_name=notice.subject,
         text=escape(notice.message),
         markdown_in=["text"],
         fields=[
-            AttachmentField(title=f.name, value=escape(f.value), short=False) for f in notice.fields
+            AttachmentField(title=f.name, value=escape(f.value), short=False) for f in notice.shown
         ],
     )
     return {

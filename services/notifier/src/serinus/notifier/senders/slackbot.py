@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import uuid
 from typing import Any
 
 import aiohttp
@@ -37,6 +38,8 @@ TEXT_MAX, FIELD_MAX, FIELDS_PER_SECTION, BLOCKS_MAX = 3000, 2000, 10, 50
 SIGNS = {"info": ":large_blue_circle:", "warn": ":warning:", "error": ":red_circle:"}
 LIMITED = frozenset({"ratelimited", "rate_limited"})
 
+_NAMES = uuid.UUID("0a5f0c9e-6f0e-5b44-9a63-6c0f3a1d7e21")
+
 _quiet = logging.getLogger("serinus.notifier.slack-sdk")
 
 
@@ -58,7 +61,7 @@ def blocks(notice: Notice) -> list[dict[str, Any]]:
     head = cut(f"{sign} *{escaped(notice.message)}*", TEXT_MAX)
     made: list[Block] = [
         SectionBlock(text=MarkdownTextObject(text=head)),
-        ContextBlock(elements=[MarkdownTextObject(text=escaped(str(notice.canary)))]),
+        ContextBlock(elements=[MarkdownTextObject(text=escaped(notice.subject))]),
     ]
     fields = [
         MarkdownTextObject(text=cut(f"*{escaped(f.name)}*\n{escaped(f.value)}", FIELD_MAX))
@@ -75,6 +78,18 @@ def blocks(notice: Notice) -> list[dict[str, Any]]:
     return [block.to_dict() for block in made]
 
 
+def message(notice: Notice, *, again: str = "") -> dict[str, Any]:
+    """Text and blocks of a message; Slack takes two of one id for one.
+
+    again  tells another message about the same notice apart: its update, or the reply to it
+    """
+    text = cut(f"{notice.subject}: {notice.message}", TEXT_MAX)
+    made: dict[str, Any] = {"text": text, "blocks": blocks(notice)}
+    if again == "update":
+        return made
+    return {**made, "client_msg_id": str(uuid.uuid5(_NAMES, f"{notice.id} {again}"))}
+
+
 async def send(notice: Notice, target: Target, threads: Bucket) -> HttpResponse:
     """Raises Unanswered when Slack cannot be reached, Retry when the memory cannot."""
     client = AsyncWebClient(
@@ -86,19 +101,18 @@ async def send(notice: Notice, target: Target, threads: Bucket) -> HttpResponse:
         logger=_quiet,
         retry_handlers=[],
     )
-    text = f"{notice.canary}: {notice.message}"
-    message: dict[str, Any] = {"text": cut(text, TEXT_MAX), "blocks": blocks(notice)}
     key = thread_key(notice, target)
     try:
         known = await threads.get(key)
         if known is None:
-            answer = await client.chat_postMessage(channel=target.channel, **message)
+            answer = await client.chat_postMessage(channel=target.channel, **message(notice))
             posted = Posted(str(answer["channel"]), str(answer["ts"]))
             await threads.put(key, msgspec.json.encode(posted))
             return HttpResponse(status=200)
         first = msgspec.json.decode(known, type=Posted)
-        await client.chat_update(channel=first.channel, ts=first.ts, **message)
-        await client.chat_postMessage(channel=first.channel, thread_ts=first.ts, **message)
+        update, reply = message(notice, again="update"), message(notice, again="reply")
+        await client.chat_update(channel=first.channel, ts=first.ts, **update)
+        await client.chat_postMessage(channel=first.channel, thread_ts=first.ts, **reply)
     except SlackApiError as error:
         return _refusal(error)
     except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:

@@ -33,6 +33,8 @@ def render(notice: Notice, target: Target) -> HttpRequest:
         "details": [{"name": f.name, "value": f.value} for f in notice.details],
         "kind": notice.kind,
         "images": notice.images,
+        "origin": notice.origin,
+        "dashboard": notice.link,
         "failedChecks": [
             {
                 "metric": m.metric,
@@ -41,6 +43,8 @@ def render(notice: Notice, target: Target) -> HttpRequest:
                 "unit": m.unit,
                 "bound": m.bound,
                 "interval": m.interval,
+                "samples": m.samples,
+                "finding": m.finding,
                 "cause": m.cause,
             }
             for m in notice.evidence
@@ -49,7 +53,7 @@ def render(notice: Notice, target: Target) -> HttpRequest:
     headers = {"Content-Type": "application/json", **target.headers}
     if target.token:
         headers["Authorization"] = f"Bearer {target.token}"
-    encoded = msgspec.json.encode(body)
+    encoded = notice.body.encode() or msgspec.json.encode(body)
     if target.signing_key:
         digest = hmac.digest(target.signing_key.encode(), encoded, "sha256")
         headers[SIGNATURE] = f"sha256={digest.hex()}"

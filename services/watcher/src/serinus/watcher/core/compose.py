@@ -114,6 +114,7 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
         finalizers=tuple(meta.get("finalizers") or ()),
         annotations=_heard(meta.get("annotations") or {}),
         annotated_by=dict(meta.get(ANNOTATED_BY) or {}),
+        labels=dict(meta.get("labels") or {}),
         spec=spec,
         status=status,
         target=target,

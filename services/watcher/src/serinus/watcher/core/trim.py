@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from serinus.kube import configs
 from serinus.kube.refs import Obj, controller_of
+from serinus.watcher.core.origin import CHANGED_BY, template_writer
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 OURS = "flagger.app/"
@@ -19,9 +20,13 @@ _POD_LABELS = ("pod-template-hash", "controller-revision-hash")
 def slim(obj: Obj) -> Obj:
     """The object without the two large fields that are about other people's writes.
 
-    Who wrote the annotations that ask something of us is kept, under `annotatedBy`.
+    Who wrote the annotations that ask something of us is kept, under `annotatedBy`, and who wrote
+    the pod template, under `changedBy`.
     """
     meta = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
+    writer = template_writer(obj["metadata"].get("managedFields") or ())
+    if writer:
+        meta[CHANGED_BY] = writer
     annotations = meta.get("annotations")
     if annotations and any(key.startswith(OURS) for key in annotations):
         meta[ANNOTATED_BY] = _writers(obj["metadata"].get("managedFields") or ())

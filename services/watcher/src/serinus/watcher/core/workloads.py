@@ -16,6 +16,7 @@ from serinus.events.canary import (
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, NoSelectorLabel, Obj, selector_of
 from serinus.kube.revision import revised, template_hash
+from serinus.watcher.core.origin import CHANGED_BY, origin
 
 PROMOTED = "serinus.dev/promoted-revision"
 SIDECARS = frozenset({"istio-proxy", "envoy"})
@@ -103,6 +104,8 @@ def workload_seen(
             since=timing.since,
         ),
         latest=(found.get("status") or {}).get("latestCreatedRevisionName", ""),
+        origin=origin(found),
+        changed_by=meta.get(CHANGED_BY, ""),
         error=error or refusal,
     )
 
