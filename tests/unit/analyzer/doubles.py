@@ -21,6 +21,7 @@ from serinus.kube.errors import Conflict, NotFound, error_of
 from serinus.kube.errors import Unreachable as ApiAway
 from serinus.kube.kinds import Resource, path_of
 from serinus.kube.refs import Obj, Ref, ref_of
+from serinus.kube.share import Everything, Share
 from serinus.runtime.broker import MemoryBroker
 from serinus.runtime.clock import Clock, LoopClock
 from serinus.runtime.http import Dialogue, Frame, HttpRequest, HttpResponse, Unanswered
@@ -228,7 +229,14 @@ class Spawner:
 class Stage:
     """An analyzer loop in memory with one canary object in its cluster."""
 
-    def __init__(self, script: Script, *, policy: Policy | None = None, **canary: Any) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        policy: Policy | None = None,
+        share: Share | None = None,
+        **canary: Any,
+    ) -> None:
         self.clock = LoopClock(epoch=1_800_000_000.0)
         self.broker = MemoryBroker(self.clock)
         self.bus = MemoryBus(self.broker, "analyzer")
@@ -237,6 +245,7 @@ class Stage:
         self.metrics = PrometheusMetrics()
         self.spawn = Spawner()
         self.policy = policy or Policy()
+        self.share = share or Everything()
         self.loop = self.restarted()
 
     def restarted(self) -> Loop:
@@ -248,6 +257,7 @@ class Stage:
             clock=self.clock,
             exports=Exports(self.metrics, version="0", mesh=self.policy.mesh),
             policy=self.policy,
+            share=self.share,
             spawn=self.spawn,
             concurrent_asks=10,
             group_queries_from=0,

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.unit.hands import Hands
 from tests.unit.notifier.helpers import a_fact
 
 from serinus.events import Fact
+from serinus.kube.share import Everything
 from serinus.notifier.core.outcomes import Outcome, Sent
-from serinus.notifier.ear import TRIES, Ear
+from serinus.notifier.ear import FACTS, TRIES, Ear
 from serinus.runtime.clock import LoopClock
 from serinus.runtime.errors import Retry
 from serinus.runtime.memory import MemoryBroker, MemoryBus
@@ -58,7 +60,7 @@ class Teller:
 
 def ear(teller: Teller, held_max: int = 100) -> Ear:
     bus = MemoryBus(MemoryBroker(LoopClock()), "notifier")
-    return Ear(bus, teller, held_max=held_max)  # type: ignore[arg-type]
+    return Ear(bus, teller, Everything(), held_max=held_max)  # type: ignore[arg-type]
 
 
 async def end(endings: Iterable[asyncio.Future[Outcome]]) -> None:
@@ -159,9 +161,9 @@ async def test_it_listens_where_it_left_off() -> None:
         await MemoryBus(broker).publish(a_fact(f"f-{number}"))
 
     async def listen(teller: Teller) -> None:
-        task = asyncio.create_task(
-            Ear(MemoryBus(broker, "notifier"), teller).listen()  # type: ignore[arg-type]
-        )
+        bus = MemoryBus(broker, "notifier")
+        one = Ear(bus, teller, Everything())  # type: ignore[arg-type]
+        task = asyncio.create_task(one.listen())
         await asyncio.sleep(1)
         if "f-1" in teller.endings:
             await end(teller.endings["f-1"])
@@ -174,3 +176,29 @@ async def test_it_listens_where_it_left_off() -> None:
 
     assert first.heard == ["f-1", "f-2"]
     assert second.heard == ["f-2"]
+
+
+async def test_of_several_replicas_one_listens_and_another_goes_on_where_it_stopped() -> None:
+    broker = MemoryBroker(LoopClock())
+    hands = [Hands([FACTS]), Hands()]
+    tellers = [Teller(jobs=0), Teller(jobs=0)]
+    listening = [
+        asyncio.create_task(
+            Ear(MemoryBus(broker, "notifier"), teller, share).listen()  # type: ignore[arg-type]
+        )
+        for teller, share in zip(tellers, hands, strict=True)
+    ]
+    await MemoryBus(broker).publish(a_fact("f-1"))
+    await asyncio.sleep(1)
+
+    hands[0].give()
+    hands[1].give(FACTS)
+    await asyncio.sleep(1)
+    await MemoryBus(broker).publish(a_fact("f-2"))
+    await asyncio.sleep(1)
+    hands[0].give()  # what changes nothing ends nothing
+
+    assert [["f-1"], ["f-2"]] == [teller.heard for teller in tellers]
+    for task in listening:
+        task.cancel()
+    await asyncio.gather(*listening, return_exceptions=True)

@@ -18,6 +18,7 @@ from serinus.events import Intent, IntentRefused, RoutesObserved
 from serinus.kube.cluster import Change, Listing
 from serinus.kube.errors import Conflict, Invalid, NoKind, NotFound, Unreachable
 from serinus.kube.refs import Obj, Ref, ref_of
+from serinus.kube.share import Everything, Share
 from serinus.router.app import Deps, running
 from serinus.router.core.objects import overlaid
 from serinus.router.settings import Settings
@@ -49,7 +50,7 @@ class FakeCluster:
         self.rivals: dict[Ref, Obj] = {}
         self._listed: list[str] = []
         self._versions = itertools.count(1000)
-        self._watches: list[tuple[str, asyncio.Queue[Change]]] = []
+        self._watches: list[tuple[str, str, asyncio.Queue[Change]]] = []
         for obj in objects:
             self.put(obj)
 
@@ -93,7 +94,7 @@ class FakeCluster:
         if kind in self.hidden:
             raise Unreachable("no answer")
         self._listed.append(kind)
-        found = [copy.deepcopy(o) for r, o in self.objects.items() if r.kind == kind]
+        found = [copy.deepcopy(o) for o in self.objects.values() if _selected(o, kind, selector)]
         return Listing(tuple(found), str(next(self._versions)))
 
     def lists(self, kind: str) -> int:
@@ -109,7 +110,7 @@ class FakeCluster:
         selector: str = "",
     ) -> AsyncIterator[Change]:
         queue: asyncio.Queue[Change] = asyncio.Queue()
-        self._watches.append((kind, queue))
+        self._watches.append((kind, selector, queue))
         yield Change("BOOKMARK", {"metadata": {"resourceVersion": resource_version}})
         while True:
             yield await queue.get()
@@ -169,9 +170,16 @@ class FakeCluster:
         return self.objects[ref]
 
     def _tell(self, kind: Any, obj: Obj) -> None:
-        for watched, queue in self._watches:
-            if watched == obj["kind"]:
+        for watched, selector, queue in self._watches:
+            if _selected(obj, watched, selector):
                 queue.put_nowait(Change(kind, copy.deepcopy(obj)))
+
+
+def _selected(obj: Obj, kind: str, selector: str) -> bool:
+    """Whether an object is of this kind, with the labels of the selector."""
+    labels = obj["metadata"].get("labels") or {}
+    wanted = (part.partition("=") for part in selector.split(",") if part)
+    return obj["kind"] == kind and all(labels.get(key) == value for key, _, value in wanted)
 
 
 def _merged(live: Any, patch: Any) -> Any:
@@ -233,9 +241,16 @@ class Router:
 
 @asynccontextmanager
 async def a_router(
-    *objects: Obj, broker: MemoryBroker | None = None, **settings: Any
+    *objects: Obj,
+    broker: MemoryBroker | None = None,
+    share: Share | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Router]:
-    """A router on these objects and their Canary; `broker`: a bus that has a past."""
+    """A router on these objects and their Canary.
+
+    broker  a bus that has a past
+    share   which canaries are its own; None: all
+    """
     cluster = FakeCluster(a_canary(), *objects)
     clock = LoopClock()
     broker = broker or MemoryBroker(clock)
@@ -252,7 +267,7 @@ async def a_router(
         spawn=lambda work, name: tasks.append(asyncio.ensure_future(work)),
     )
     try:
-        async with running(context, cluster) as deps:
+        async with running(context, cluster, share or Everything()) as deps:
             yield Router(cluster, broker, deps)
     finally:
         for task in tasks:

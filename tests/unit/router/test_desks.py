@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.builders import APP, REF, a_canary, a_config_map
+from tests.unit.hands import Hands
 from tests.unit.router.cluster import Router, a_router
 from tests.unit.router.core.scenes import (
     NEW,
@@ -204,6 +205,28 @@ async def test_a_bus_that_lost_its_memory_is_told_again() -> None:
         await asyncio.sleep(0.5)
 
         assert [True] == [news.settled for news in router.news]
+
+
+async def test_of_several_replicas_each_works_on_its_own_canaries() -> None:
+    """The newest intent of the others is kept, so a hand-over asks nobody anything."""
+    hands = Hands()
+    async with a_router(*in_release(0), share=hands) as router:
+        await router.take(wish(40, stamp=2.0))
+        await router.take(wish(20, stamp=1.0))
+        assert ([], []) == (router.asked(), router.news)
+
+        hands.give("shop/web")
+        await asyncio.sleep(0.5)
+        assert [60, 40] == shares(router)
+
+        hands.give()
+        router.cluster.put(a_route(90))
+        await asyncio.sleep(60.0)
+        assert (0, 10) == (len(router.desks), shares(router)[0])
+
+        hands.give("shop/web")
+        await asyncio.sleep(0.5)
+        assert [60, 40] == shares(router)
 
 
 async def test_an_edit_of_the_route_starts_the_wait_anew() -> None:
@@ -541,7 +564,8 @@ async def test_what_cannot_be_undone_is_refused_with_the_reason() -> None:
 
 def a_replica_set(name: str, template: Obj, owner: str) -> Obj:
     owners = [{"kind": "Deployment", "name": "web-primary", "uid": owner, "controller": True}]
-    meta = {"name": name, "namespace": "shop", "ownerReferences": owners}
+    labels = a_primary()["spec"]["selector"]["matchLabels"]
+    meta = {"name": name, "namespace": "shop", "labels": labels, "ownerReferences": owners}
     return {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",

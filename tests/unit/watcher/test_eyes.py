@@ -8,12 +8,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.builders import a_canary, a_config_map, a_deployment, a_status, an_observed
+from tests.builders import (
+    a_canary,
+    a_canary_spec,
+    a_config_map,
+    a_deployment,
+    a_status,
+    an_observed,
+)
+from tests.unit.hands import Hands
 
 from serinus.events import CanaryGone, CanaryObserved
 from serinus.kube.cluster import Change
 from serinus.kube.errors import NotFound, Unreachable
 from serinus.kube.refs import Obj, Ref, ref_of
+from serinus.kube.share import Everything, Share
 from serinus.runtime.clock import LoopClock
 from serinus.runtime.memory import MemoryBroker, MemoryBus
 from serinus.runtime.telemetry import PrometheusMetrics
@@ -26,7 +35,7 @@ pytestmark = pytest.mark.looptime
 class Cluster:
     """Eyes that look at objects a test puts there, and everything they said."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Share | None = None) -> None:
         self.clock = LoopClock()
         self.broker = MemoryBroker(self.clock)
         self.bus = MemoryBus(self.broker, "watcher")
@@ -34,7 +43,8 @@ class Cluster:
         self.served: dict[Ref, Obj] = {}
         self.asked: list[Ref] = []
         self.is_away = False
-        self.eyes = Eyes(self.bus, self.clock, self.metrics, Policy(), self.get)
+        everything = share or Everything()
+        self.eyes = Eyes(self.bus, self.clock, self.metrics, Policy(), self.get, everything)
         self.bus.on_reset(self.eyes.tell_all)
         self.said: list[Any] = []
         self._version = 1000
@@ -81,8 +91,8 @@ class Cluster:
 
 
 @asynccontextmanager
-async def looking(*, synced: bool = True) -> AsyncIterator[Cluster]:
-    cluster = Cluster()
+async def looking(*, synced: bool = True, share: Share | None = None) -> AsyncIterator[Cluster]:
+    cluster = Cluster(share)
     if synced:
         cluster.sync()
     tasks = [asyncio.create_task(cluster.eyes.run()), asyncio.create_task(cluster.listen())]
@@ -307,6 +317,44 @@ async def test_canaries_that_went_while_nobody_watched_are_gone() -> None:
 
         ends = [s.canary for s in cluster.said if isinstance(s, CanaryGone)]
         assert ends == [gone.canary]
+
+
+async def test_of_several_replicas_each_speaks_of_its_own_canaries() -> None:
+    hands = Hands(["shop/web"])
+    async with looking(share=hands) as cluster:
+        hands.on_change(cluster.eyes.look_at_all)
+        cluster.put(a_canary("web"))
+        cluster.put(a_canary("db"))
+        await cluster.settle()
+        assert ["web"] == [s.canary.name for s in cluster.said]
+
+        hands.give("shop/db")
+        await cluster.settle()
+        assert ["web", "db"] == [s.canary.name for s in cluster.said]
+
+        cluster.put(a_canary("web", metadata={"labels": {"tier": "front"}}))
+        cluster.put(a_canary("db", spec=a_canary_spec(suspend=True)))
+        await cluster.settle()
+        assert ["web", "db", "db"] == [s.canary.name for s in cluster.said]
+
+
+async def test_the_end_of_another_replicas_canary_is_that_ones_news() -> None:
+    hands = Hands()
+    async with looking(share=hands) as cluster:
+        hands.on_change(cluster.eyes.look_at_all)
+        canary = a_canary("web")
+        await cluster.bus.publish(an_observed())
+        cluster.put(canary)
+        await cluster.settle()
+        cluster.remove(canary)
+        await cluster.settle()
+        assert not [s for s in cluster.said if isinstance(s, CanaryGone)]
+
+        hands.give("shop/web")
+        await cluster.eyes.lay_ghosts("")
+        await cluster.settle()
+
+        assert ["web"] == [s.canary.name for s in cluster.said if isinstance(s, CanaryGone)]
 
 
 async def test_metrics_tell_ages_counts_and_what_is_kept() -> None:

@@ -22,6 +22,7 @@ from tests.builders import (
     an_observed,
 )
 from tests.unit.analyzer.doubles import Script, Stage, in_turn, reply
+from tests.unit.hands import Hands
 
 from serinus.events import (
     CanaryGone,
@@ -339,6 +340,60 @@ async def test_a_canary_that_is_gone_leaves_nothing_behind(stage: MakeStage) -> 
     assert "flagger_canary_total{" not in s.exposed()
     assert s.http.sent == []
     assert s.loop.life(REF.key) is None
+
+
+async def test_a_canary_of_another_replica_costs_nothing_until_it_is_ours(stage: MakeStage) -> None:
+    """Snapshots and routes came meanwhile: the next step is on time, whoever takes it."""
+    hands = Hands()
+    s = stage(**progressing(20), share=hands)
+    await s.observe()
+    other = Stage(in_turn(ONE), **progressing(20))
+    await other.observe()
+    wanted = other.intents()[-1]
+    await s.loop.observe_routes(a_routes_observed(wanted.id, 20))
+    await asyncio.sleep(9.0)
+    assert ([], [], None) == (s.intents(), s.status_writes(), s.loop.life(REF.key))
+
+    hands.give(REF.key)
+    await asyncio.sleep(1.1)
+
+    assert [40] == [w["canaryWeight"] for w in s.status_writes() if "canaryWeight" in w]
+    await other.loop.close()
+    await other.spawn.close()
+
+
+async def test_a_canary_that_goes_to_another_replica_is_let_go(stage: MakeStage) -> None:
+    hands = Hands([REF.key])
+    s = stage(**progressing(20), share=hands)
+    await s.observe()
+    await s.route()
+
+    hands.give()
+    await asyncio.sleep(60)
+    assert ([], []) == (s.status_writes(), s.http.sent)
+    assert "flagger_canary_weight{" not in s.exposed()
+
+    hands.give(REF.key)
+    await asyncio.sleep(1)
+
+    assert 1 == len(s.status_writes())
+
+
+async def test_a_canary_that_leaves_again_while_it_is_being_taken_over_is_not_kept(
+    stage: MakeStage,
+) -> None:
+    hands = Hands([REF.key])
+    s = stage(**progressing(20), share=hands)
+    latest = s.bus.latest
+
+    async def slow(*args: Any) -> Any:
+        hands.give()
+        return await latest(*args)
+
+    s.bus.latest = slow  # type: ignore[method-assign]
+    await s.observe()
+
+    assert (None, []) == (s.loop.life(REF.key), s.intents())
 
 
 async def test_routes_that_come_first_wait_for_their_canary(stage: MakeStage) -> None:

@@ -13,6 +13,7 @@ from serinus.analyzer.shell.loop import Loop
 from serinus.events import CanaryGone, CanaryObserved, RoutesObserved
 from serinus.kube.client import connect, counting
 from serinus.kube.pulse import pulse
+from serinus.kube.share import sharing
 from serinus.runtime.service import Context, Service
 
 
@@ -36,7 +37,10 @@ async def start(context: Context[Settings]) -> AsyncIterator[Loop]:
     exports = Exports(
         context.metrics, version=metadata.version("serinus-analyzer"), mesh=settings.mesh_provider
     )
-    async with connect(settings.kubeconfig, count=counting(context.metrics)) as cluster:
+    async with (
+        connect(settings.kubeconfig, count=counting(context.metrics)) as cluster,
+        sharing(context, cluster) as share,
+    ):
         context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         loop = Loop(
             bus=context.bus,
@@ -45,6 +49,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Loop]:
             clock=context.clock,
             exports=exports,
             policy=policy_of(settings),
+            share=share,
             spawn=context.spawn,
             concurrent_asks=settings.max_concurrent_asks,
             group_queries_from=settings.group_queries_from,

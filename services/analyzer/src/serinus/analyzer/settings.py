@@ -7,10 +7,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from serinus.analyzer.core.rollout import Policy
-from serinus.runtime.settings import RuntimeSettings, Secret
+from serinus.kube.share import ReplicaSettings
+from serinus.runtime.settings import Secret
 
 
-class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(ReplicaSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Defaults are Flagger's flags (reference 8.1)."""
 
     mesh_provider: Annotated[

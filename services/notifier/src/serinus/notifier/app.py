@@ -9,6 +9,7 @@ from functools import partial
 from serinus.events import CanaryGone, CanaryObserved
 from serinus.kube.client import connect, counting
 from serinus.kube.pulse import pulse
+from serinus.kube.share import sharing
 from serinus.notifier.ear import Ear
 from serinus.notifier.settings import Settings, global_target
 from serinus.notifier.stages import Courier, Limits
@@ -36,7 +37,10 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
         own_namespace_only=settings.no_cross_namespace_refs,
         dashboard_url=settings.dashboard_url,
     )
-    async with connect(settings.kubeconfig, count=counting(context.metrics)) as cluster:
+    async with (
+        connect(settings.kubeconfig, count=counting(context.metrics)) as cluster,
+        sharing(context, cluster) as share,
+    ):
         context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         courier = Courier(
             told=BucketTold(context.bus.bucket(BUCKET)),
@@ -53,7 +57,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
             channels=channels,
             on_reach=partial(context.health.set, "kubernetes"),
         )
-        ear = Ear(context.bus, voice)
+        ear = Ear(context.bus, voice, share)
         context.spawn(ear.listen(), "ear")
         try:
             yield voice

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 from serinus.events import Fact, message_id
+from serinus.kube.share import Share
 from serinus.notifier.core.outcomes import Outcome
 from serinus.notifier.voice import HEARD, Voice
 from serinus.runtime import context
@@ -25,22 +26,49 @@ DURABLE = "notifier"
 TRIES = 5
 PAUSE_S = 5.0
 HELD_MAX = 500
+# What replicas share here is not canaries: facts are told in order, so by one replica.
+FACTS = "facts"
 
 
 class Ear:
     """One loop over all facts, which never waits for a sender."""
 
-    def __init__(self, bus: Bus, voice: Voice, *, held_max: int = HELD_MAX) -> None:
+    def __init__(self, bus: Bus, voice: Voice, share: Share, *, held_max: int = HELD_MAX) -> None:
         self._bus = bus
         self._voice = voice
+        self._share = share
         self._held_max = held_max
         self._under_way: OrderedDict[str, list[Delivery]] = OrderedDict()
         self._settling: set[asyncio.Task[None]] = set()
 
     async def listen(self) -> None:
-        """For ever."""
-        async for delivery in self._bus.follow(HEARD, durable=DURABLE):
-            await self.hear(delivery)
+        """For ever, while the facts are ours."""
+        changed = asyncio.Event()
+        self._share.on_change(changed.set)
+        following: asyncio.Task[None] | None = None
+        try:
+            while True:
+                changed.clear()
+                if self._share.owns(FACTS) and following is None:
+                    following = asyncio.create_task(self._follow(), name="follow facts")
+                elif not self._share.owns(FACTS) and following is not None:
+                    await _end(following)
+                    following = None
+                await _either(changed, following)
+                if following is not None and following.done():
+                    await following  # it never ends by itself: its error is ours
+        finally:
+            if following is not None:
+                await _end(following)
+
+    async def _follow(self) -> None:
+        deliveries = self._bus.follow(HEARD, durable=DURABLE)
+        try:
+            async for delivery in deliveries:
+                await self.hear(delivery)
+        finally:
+            if isinstance(deliveries, AsyncGenerator):
+                await deliveries.aclose()
 
     async def hear(self, delivery: Delivery) -> None:
         """Queues what one fact calls for; acknowledges it when that has ended."""
@@ -92,3 +120,19 @@ class Ear:
                 await delivery.ack()
             except Retry as error:
                 log.warning("cannot acknowledge a fact", extra={"reason": error.reason})
+
+
+async def _either(event: asyncio.Event, task: asyncio.Task[None] | None) -> None:
+    """Returns when the event has come or the task has ended."""
+    waiting = asyncio.create_task(event.wait(), name="other hands")
+    try:
+        await asyncio.wait(
+            [waiting, task] if task else [waiting], return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        waiting.cancel()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from serinus.kube.share import ReplicaSettings
 from serinus.notifier.core.audience import DEFAULT_USERNAME, Target, is_url
-from serinus.runtime.settings import RuntimeSettings, Secret, SettingsError
+from serinus.runtime.settings import Secret, SettingsError
 
 
-class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(ReplicaSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The global channels, for canaries that name none of their own."""
 
     cluster_name: Annotated[

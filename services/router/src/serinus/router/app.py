@@ -12,6 +12,7 @@ from serinus.events import Intent
 from serinus.kube.client import connect, counting
 from serinus.kube.cluster import Cluster
 from serinus.kube.pulse import pulse
+from serinus.kube.share import Share, sharing
 from serinus.kube.store import Store
 from serinus.kube.watch import reflect
 from serinus.router.desks import Desks
@@ -43,14 +44,17 @@ async def start(context: Context[Settings]) -> AsyncIterator[Deps]:
     settings = context.settings
     async with (
         connect(settings.kubeconfig, count=counting(context.metrics)) as cluster,
-        running(context, cluster) as deps,
+        sharing(context, cluster) as share,
+        running(context, cluster, share) as deps,
     ):
         context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         yield deps
 
 
 @asynccontextmanager
-async def running(context: Context[Settings], cluster: Cluster) -> AsyncIterator[Deps]:
+async def running(
+    context: Context[Settings], cluster: Cluster, share: Share
+) -> AsyncIterator[Deps]:
     """The router on any cluster."""
     settings = context.settings
     tasks: set[asyncio.Task[None]] = set()
@@ -81,8 +85,14 @@ async def running(context: Context[Settings], cluster: Cluster) -> AsyncIterator
         namespace=settings.namespace,
     )
     desks = Desks(
-        executor, bus=context.bus, clock=context.clock, options=settings.options(), spawn=spawn
+        executor,
+        bus=context.bus,
+        clock=context.clock,
+        options=settings.options(),
+        share=share,
+        spawn=spawn,
     )
+    share.on_change(desks.change_hands)
     context.bus.on_reset(desks.retell)
     for api_version, kind in ALWAYS:
         executor.follow(api_version, kind)

@@ -21,6 +21,7 @@ import msgspec
 from serinus.events import Intent, IntentRefused, RoutesObserved
 from serinus.kube.errors import NoKind
 from serinus.kube.refs import Obj, Ref
+from serinus.kube.share import Share
 from serinus.router.core.objects import Refusal, merge_patch
 from serinus.router.core.plan import Report, next_step, report
 from serinus.router.core.releasing import orphans
@@ -80,14 +81,24 @@ class Desks:
     """All canaries. `take` and `changed` never wait; the work is done in tasks of their own."""
 
     def __init__(
-        self, executor: Executor, *, bus: Bus, clock: Clock, options: Options, spawn: Spawn
+        self,
+        executor: Executor,
+        *,
+        bus: Bus,
+        clock: Clock,
+        options: Options,
+        share: Share,
+        spawn: Spawn,
     ) -> None:
         self._executor = executor
         self._bus = bus
         self._clock = clock
         self._options = options
+        self._share = share
         self._spawn = spawn
         self._desks: dict[str, Desk] = {}
+        # The newest intents of canaries that are another replica's.
+        self._others: dict[str, Intent] = {}
         self._interested: dict[Ref, set[str]] = defaultdict(set)
 
     def take(self, intent: Intent) -> None:
@@ -96,11 +107,16 @@ class Desks:
         One that was derived from an older status is passed over: two analyzers may be awake.
         """
         key = intent.canary.key
+        if not self._share.owns(key):
+            known = self._others.get(key)
+            if known is None or not _outdated(intent, known):
+                self._others[key] = intent
+            return
         desk = self._desks.get(key)
         if desk is not None and desk.intent.canary.uid != intent.canary.uid:
             self._forget(key)
             desk = None
-        if desk is not None and intent.stamp < desk.intent.stamp:
+        if desk is not None and _outdated(intent, desk.intent):
             return
         if desk is None:
             desk = self._desks[key] = Desk(intent)
@@ -117,6 +133,14 @@ class Desks:
         """An object changed: whoever may look at it looks again."""
         for key in self._interested.get(ref, ()):
             self._wake(self._desks[key])
+
+    def change_hands(self) -> None:
+        """Other canaries may be ours now: a desk for each of them, and for no other."""
+        for key in [key for key in self._desks if not self._share.owns(key)]:
+            self._others[key] = self._desks[key].intent
+            self._forget(key)
+        for key in [key for key in self._others if self._share.owns(key)]:
+            self.take(self._others.pop(key))
 
     def retell(self) -> None:
         """The bus lost its memory: whoever asks it shall find what was last reported."""
@@ -357,6 +381,11 @@ class Desks:
             return None
         known: RoutesObserved = msgspec.structs.replace(found.message, at=0.0)
         return known
+
+
+def _outdated(intent: Intent, known: Intent) -> bool:
+    """Whether it was derived from an older status of the same canary."""
+    return intent.canary.uid == known.canary.uid and intent.stamp < known.stamp
 
 
 def _again_s(found: Next) -> float | None:

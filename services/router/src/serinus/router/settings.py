@@ -7,11 +7,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from serinus.kube.refs import DEFAULT_SELECTOR_LABELS
+from serinus.kube.share import ReplicaSettings
 from serinus.router.core.steps import Options
-from serinus.runtime.settings import RuntimeSettings
 
 
-class Settings(RuntimeSettings, frozen=True, kw_only=True):
+class Settings(ReplicaSettings, frozen=True, kw_only=True):
     """SERINUS_* variables of the router."""
 
     include_label_prefix: Annotated[

@@ -9,6 +9,7 @@ from functools import partial
 from serinus.kube.client import connect, counting
 from serinus.kube.cluster import Cluster
 from serinus.kube.pulse import pulse
+from serinus.kube.share import Share, sharing
 from serinus.kube.watch import reflect
 from serinus.runtime.service import Context, Service
 from serinus.watcher.eyes import Eyes
@@ -21,14 +22,15 @@ async def start(context: Context[Settings]) -> AsyncIterator[Eyes]:
     count = counting(context.metrics)
     async with connect(context.settings.kubeconfig, count=count) as cluster:
         context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
-        yield watch(context, cluster)
+        async with sharing(context, cluster) as share:
+            yield watch(context, cluster, share)
 
 
-def watch(context: Context[Settings], cluster: Cluster) -> Eyes:
+def watch(context: Context[Settings], cluster: Cluster, share: Share) -> Eyes:
     """Starts every watch and the loop as background tasks of the service."""
     namespace = context.settings.namespace
     settled = policy(context.settings)
-    eyes = Eyes(context.bus, context.clock, context.metrics, settled, cluster.get)
+    eyes = Eyes(context.bus, context.clock, context.metrics, settled, cluster.get, share)
     context.bus.on_reset(eyes.tell_all)
     for source in eyes.cache.sources:
         reflecting = reflect(
@@ -46,6 +48,12 @@ def watch(context: Context[Settings], cluster: Cluster) -> Eyes:
         context.spawn(reflecting, f"watch {source.word}")
     context.spawn(eyes.run(), "eyes")
     context.spawn(eyes.lay_ghosts(namespace), "ghosts")
+
+    def change_hands() -> None:
+        eyes.look_at_all()
+        context.spawn(eyes.lay_ghosts(namespace), "ghosts")
+
+    share.on_change(change_hands)
     return eyes
 
 

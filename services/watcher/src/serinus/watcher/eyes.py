@@ -19,6 +19,7 @@ from typing import Any
 from serinus.events import CanaryGone, CanaryObserved, CanaryRef
 from serinus.kube.errors import NotFound
 from serinus.kube.refs import Obj, Ref
+from serinus.kube.share import Share
 from serinus.runtime.bus import Bus
 from serinus.runtime.clock import Clock
 from serinus.runtime.errors import Refuse, Retry
@@ -51,8 +52,10 @@ class Eyes:
         metrics: Metrics,
         policy: Policy,
         get: Callable[[Ref], Awaitable[Obj]],
+        share: Share,
     ) -> None:
         self.cache = Cache(self._changed)
+        self._share = share
         self._bus = bus
         self._clock = clock
         self._policy = policy
@@ -94,13 +97,18 @@ class Eyes:
         # A snapshot that is on its way right now may have gone to the old memory.
         self._epoch += 1
         self._told = {key: (ref, b"") for key, (ref, _) in self._told.items()}
+        self.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Publishes what of it is news: other canaries may be ours now."""
         for canary in self.cache.stores["Canary"]:
             self._due(f"{canary['metadata']['namespace']}/{canary['metadata']['name']}")
 
     async def lay_ghosts(self, namespace: str = "") -> None:
         """Says of canaries that were deleted while nobody watched that they are gone.
 
-        The only look at the bus: our own last values, once, for a bounded time.
+        The only look at the bus: the last values, for a bounded time, at the start and when
+        canaries change hands.
         """
         await self.cache.synced()
         try:
@@ -140,6 +148,11 @@ class Eyes:
 
     async def _look(self, key: str, since: float) -> None:
         async with self._free:
+            if not self._share.owns(key):
+                self._index.remove(key)
+                self._told.pop(key, None)
+                self._absent.pop(key, None)
+                return
             namespace, _, name = key.partition("/")
             canary = self.cache.canary(namespace, name)
             if canary is None:

@@ -7,11 +7,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from serinus.kube.refs import DEFAULT_SELECTOR_LABELS
-from serinus.runtime.settings import RuntimeSettings
+from serinus.kube.share import ReplicaSettings
 from serinus.watcher.core.workloads import Policy
 
 
-class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(ReplicaSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What snapshots depend on."""
 
     selector_labels: Annotated[

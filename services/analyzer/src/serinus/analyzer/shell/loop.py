@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from serinus.analyzer.core.retold import left, witnesses
@@ -20,6 +21,7 @@ from serinus.analyzer.shell.sources import Sources
 from serinus.analyzer.shell.ticks import Ticks
 from serinus.events import CanaryGone, CanaryObserved, RoutesObserved
 from serinus.kube.cluster import Cluster
+from serinus.kube.share import Share
 from serinus.runtime import context
 from serinus.runtime.bus import Bus
 from serinus.runtime.clock import Clock
@@ -38,6 +40,7 @@ WAKING_MAX = 256
 class Loop:
     """The analyzer, but for its settings and its process.
 
+    share           which canaries are ours
     spawn           starts a background task by name
     concurrent_asks how many questions are out at one time
     group_queries_from  canaries on one server before they are asked about together
@@ -52,16 +55,21 @@ class Loop:
         clock: Clock,
         exports: Exports,
         policy: Policy,
+        share: Share,
         spawn: Spawn,
         concurrent_asks: int,
         group_queries_from: int,
         loadtester: Credentials | None = None,
     ) -> None:
         self._spawn_raw = spawn
+        self._share = share
         self._lives: dict[str, Life] = {}
-        # Routes that came before their canary's first snapshot.
+        # The newest snapshots of canaries that are another replica's.
+        self._others: dict[str, CanaryObserved] = {}
+        # Routes that came before their canary's first snapshot, or of another replica's canary.
         self._early: dict[str, RoutesObserved] = {}
         self._gone: OrderedDict[str, str] = OrderedDict()
+        self._births: dict[str, asyncio.Lock] = {}
         self._waking = asyncio.Semaphore(WAKING_MAX)
         scraper = Scraper(http, clock, self._spawn)
         sources = Sources(
@@ -94,6 +102,7 @@ class Loop:
         """Begins to keep time, and to listen for a bus that lost its memory."""
         self._spawn_raw(self._ticks.run(), "ticks")
         self._world.bus.on_reset(self._republish)
+        self._share.on_change(self._change_hands)
 
     async def close(self) -> None:
         await self._asks.close()
@@ -111,15 +120,31 @@ class Loop:
 
     async def observe(self, seen: CanaryObserved) -> None:
         key = seen.canary.key
+        if not self._share.owns(key):
+            self._others[key] = seen
+            return
         life = self._lives.get(key)
         if life is not None:
             await life.observe(seen)
             return
+        # What the bus says and a change of hands may bring one canary to life at the same time.
+        async with self._births.setdefault(key, asyncio.Lock()):
+            life = self._lives.get(key)
+            if life is None:
+                await self._begin(seen)
+                return
+        await life.observe(seen)
+
+    async def _begin(self, seen: CanaryObserved) -> None:
+        key = seen.canary.key
         life = Life(self._world, seen)
         left = await self._left(life.rollout())
         if left is not None:
             log.info("does what was left undone", extra={"canary": str(seen.canary)})
             life.resume(left)
+        if not self._share.owns(key):
+            self._others.setdefault(key, seen)
+            return
         self._lives[key] = life
         routes = self._early.pop(key, None)
         if routes is not None and routes.canary.uid == seen.canary.uid:
@@ -145,12 +170,32 @@ class Loop:
         self._gone.move_to_end(key)
         if len(self._gone) > GONE_MAX:
             self._gone.popitem(last=False)
+        self._others.pop(key, None)
+        self._end(key)
+
+    def _end(self, key: str) -> Life | None:
         life = self._lives.pop(key, None)
+        self._births.pop(key, None)
         if life is not None:
             life.gone = True
         self._asks.drop(key)
         self._ticks.set(key, None)
         self._world.exports.forget(key)
+        return life
+
+    # --- who does it ---------------------------------------------------------------------------
+
+    def _change_hands(self) -> None:
+        """Other canaries may be ours now; whoever has one now finds out what was left undone."""
+        for key in [key for key in self._lives if not self._share.owns(key)]:
+            life = self._end(key)
+            assert life is not None
+            self._others[key] = life.seen
+            if (routes := life.rollout().routes) is not None:
+                self._early[key] = routes
+        for key in [key for key in self._others if self._share.owns(key)]:
+            seen = self._others.pop(key)
+            self._spawn(self._wake(partial(self.observe, seen)), f"take over {seen.canary}")
 
     # --- what happens by itself ------------------------------------------------------------------
 
