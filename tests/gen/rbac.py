@@ -80,7 +80,8 @@ def rules() -> dict[str, list[Rule]]:
                 [*ALWAYS, *workloads, *scalers, *routes],
                 ("get", *FOLLOW, "create", "patch"),
             ),
-            *_rules(deleted, ("delete",)),
+            # Baselines of canaries go when the analysis is over.
+            *_rules([*deleted, ("apps/v1", "Deployment")], ("delete",)),
             # What primaries ran before, where somebody wants it back.
             *_rules(
                 [("apps/v1", row.earlier) for row in WORKLOADS.values() if row.earlier], ("list",)

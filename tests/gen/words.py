@@ -150,6 +150,9 @@ _ANALYSIS = {
     "that the source refuses always counts.",
     "Analysis.counting": "cumulative (default): failed checks of the rollout add up; consecutive: "
     "a passed round forgets them.",
+    "Analysis.baseline": "Run pods of the primary's revision that are as young and as many as the "
+    "canary's, and compare with them; for Deployments.",
+    "Analysis.score": "Metrics with a mann-whitney judge decide together, by Kayenta's score.",
     "Analysis.alerts": "Who is told.",
     "Analysis.webhooks": "Hooks that are asked or told on the way.",
     "Analysis.sessionAffinity": "Keep users on the version that they saw first, by cookie.",
@@ -169,7 +172,7 @@ _ANALYSIS = {
     "Metric.minSamples": "Fewest samples that a value must rest on; fewer are no data.",
     "Metric.samplesQuery": "Query for the number of samples, for queries and templates; built-in "
     "checks count requests by themselves.",
-    "Metric.judge": "Compare the canary with the primary instead of a bound; for built-in checks.",
+    "Metric.judge": "Compare the canary with the primary, or its baseline, instead of a bound.",
     "MetricJudge.kind": "sequential (default): counts, safe to look at often; mann-whitney: as "
     "Kayenta's judge.",
     "MetricJudge.errorProbability": "Largest chance of rolling a good release back, over all looks "
@@ -179,6 +182,28 @@ _ANALYSIS = {
     "MetricJudge.tolerance": "Shift that passes, as a share of its estimate; default 0.25 "
     "(mann-whitney).",
     "MetricJudge.confidence": "Confidence of the shift's interval; default 0.98 (mann-whitney).",
+    "MetricJudge.direction": "Which shift is worse: increase (default of built-in checks), "
+    "decrease, or either (default of queries) (mann-whitney).",
+    "MetricJudge.nanStrategy": "Windows without a value: remove (default), or replace by 0 "
+    "(mann-whitney).",
+    "MetricJudge.outliers": "Whether values far from all others count (mann-whitney).",
+    "MetricJudge.effectSize": "How large a shift must be to count (mann-whitney).",
+    "MetricJudge.groups": "Groups of `analysis.score` that the metric belongs to; left out: one of "
+    "its own.",
+    "MetricJudge.critical": "A shift for the worse makes the score 0.",
+    "MetricJudge.mustHaveData": "In the score, no data counts like a shift for the worse.",
+    "Outliers.strategy": "keep (default) or remove.",
+    "Outliers.outlierFactor": "Interquartile ranges beyond the quartiles from which on a value is "
+    "an outlier; default 3.",
+    "EffectSize.measure": "meanRatio (default): the canary's mean by the primary's; cles: the "
+    "share of pairs in which the canary's value is higher.",
+    "EffectSize.allowedIncrease": "Smallest effect that is an increase; default 1, for cles 0.5.",
+    "EffectSize.allowedDecrease": "Largest effect that is a decrease; default 1, for cles 0.5.",
+    "EffectSize.criticalIncrease": "The same for a critical metric to make the score 0.",
+    "EffectSize.criticalDecrease": "The same for a critical metric to make the score 0.",
+    "Score.pass": "Score from which on a round passes; default 95.",
+    "Score.marginal": "Below this score the release is rolled back at once; default 75.",
+    "Score.groupWeights": "Weight of each group, 100 in all; groups left out share what remains.",
     "ThresholdRange.min": "Lowest acceptable value, in the metric's unit.",
     "ThresholdRange.max": "Highest acceptable value, in the metric's unit.",
     "Webhook.name": "Name of the hook, for people.",
@@ -259,7 +284,7 @@ _CANARY = {
     "Check.unit": "Unit of the value.",
     "Check.bound": "The rule it was held against, e.g. `>= 99`.",
     "Check.verdict": "passed, failed, no-data or unreachable.",
-    "Check.cause": "Why there is no value.",
+    "Check.cause": "Why there is no value, or what a comparison found.",
     "Check.weight": "Percent of requests ordered for the canary at that time.",
     "Check.time": "When it was decided.",
     "CanaryStatus.undo": "What was live before and is being given back to the primary.",

@@ -233,6 +233,35 @@ async def test_a_release_of_three_steps_costs_seven_writes_and_no_read(
     assert [("web-primary", 100)] == await bench.weights()
 
 
+async def test_a_baseline_serves_beside_the_primary_and_goes_after_the_requests(
+    bench: Bench,
+) -> None:
+    """A real API server keeps the template as it was sent: a baseline that is there is no work."""
+    await bench.settled(bench.intent())
+    revision = await bench.push("example.test/web:2")
+    wanted = {"canary": "running", "baseline": True, "_revision": revision}
+    await bench.settled(bench.intent(**wanted))
+
+    baseline = await bench.get("Deployment", "web-baseline")
+    pods = baseline["spec"]["template"]
+    assert "example.test/web:1" == pods["spec"]["containers"][0]["image"]
+    hook = pods["spec"]["containers"][0]["lifecycle"]["preStop"]
+    assert {"sleep": {"seconds": 1}} == hook
+    selected = (await bench.get("Service", "web-primary"))["spec"]["selector"]
+    assert selected.items() <= pods["metadata"]["labels"].items()
+    assert 2 == await bench.replicas("web-baseline")
+
+    await bench.settled(bench.intent(weight=20, **wanted))
+    after = await bench.get("Deployment", "web-baseline")
+    assert baseline["metadata"]["generation"] == after["metadata"]["generation"]
+    assert 2 == await bench.replicas("web-primary")
+
+    await bench.settled(bench.intent(_revision=revision))
+    assert [("web-primary", 100)] == await bench.weights()
+    with pytest.raises(ApiError, match="web-baseline"):
+        await bench.get("Deployment", "web-baseline")
+
+
 async def test_an_edited_route_gets_its_explicit_weights_back(bench: Bench) -> None:
     await bench.settled(bench.intent())
     revision = await bench.push("example.test/web:2")

@@ -21,6 +21,22 @@ spec:
 JUDGED = SPEC.replace("thresholdRange: {min: 97}", "judge: {}").replace(
     "interval: 30s", "interval: 10s"
 )
+SCORED = (
+    SPEC.partition("    metrics:")[0]
+    + """\
+    score: {}
+    metrics:
+      - name: cpu
+        query: cpu_{{ side }}
+        interval: 10s
+        judge: {kind: mann-whitney, groups: [load]}
+      - name: lost
+        query: lost{pod=~"{{ target }}-.*"}
+        samplesQuery: sent{pod=~"{{ target }}-.*"}
+        interval: 10s
+        judge: {}
+"""
+)
 
 
 def a_canary(folder: Path, text: str = SPEC) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.cli.specs import JUDGED, SPEC, a_canary
+from tests.unit.cli.specs import JUDGED, SCORED, SPEC, a_canary
 
 from serinus.cli.main import main
 from serinus.cli.manifest import Unusable
@@ -49,6 +49,21 @@ def test_counts_are_judged(tmp_path: Path) -> None:
     told = lines(tmp_path, bad, JUDGED, header)
     assert told[-1] == "ended Failed"
     assert any("times the primary's share of bad requests" in line for line in told)
+
+
+def test_queries_are_judged_each_by_its_own_columns(tmp_path: Path) -> None:
+    header = "time,cpu/canary:value,cpu/primary:value,lost/canary:bad,lost/canary:all"
+    header += ",lost/primary:bad,lost/primary:all"
+    wobble = [0.1 * (i % 5) for i in range(20)]
+    good = [f"{2 + w},{2.4 - w},1,50,19,950" for w in wobble]
+    hot = [f"{5 + w},{2.4 - w},1,50,19,950" for w in wobble]
+    lossy = [f"{2 + w},{2.4 - w},9,50,19,950" for w in wobble]
+
+    assert lines(tmp_path, good, SCORED, header)[-1] == "ended Succeeded"
+    told = lines(tmp_path, hot, SCORED, header)
+    assert told[-1] == "ended Failed"
+    assert any("advancement score 0 < 95: load 0; cpu high" in line for line in told)
+    assert any("share of bad events" in line for line in lines(tmp_path, lossy, SCORED, header))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.specs import JUDGED, SPEC, a_canary
+from tests.unit.cli.specs import JUDGED, SCORED, SPEC, a_canary
 
 from serinus.cli import manifest
 from serinus.cli.main import main
@@ -33,6 +33,12 @@ def test_a_judge_catches_what_a_threshold_misses_and_spares_the_good(tmp_path: P
     assert caught.count("Failed") >= 14
     assert spared.count("Succeeded") >= 19
     assert missed.count("Succeeded") >= 19
+
+
+def test_queries_with_a_judge_find_both_sides_alike(tmp_path: Path) -> None:
+    scored = manifest.read(a_canary(tmp_path, SCORED))
+
+    assert release(scored, ERRORS, 1)[0].phase == "Succeeded"
 
 
 def test_the_same_seed_is_the_same_release(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from tests.unit.analyzer.core.story import Story
 
-from serinus.analyzer.core.comparison import columns, verdict
+from serinus.analyzer.core.comparison import verdict
+from serinus.analyzer.core.judging import Incomparable, columns
 from serinus.analyzer.core.queries import COMPARABLE, names_of
 from serinus.analyzer.core.rollout import Answer, MetricAsk, NoData, Table
 from serinus.events import CanarySpec, ObjectRef
@@ -63,8 +64,9 @@ def test_traefiks_and_istios_are_as_their_series_are_named() -> None:
 
 
 def test_what_has_no_series_of_the_primary_has_no_queries() -> None:
-    assert columns("knative", NAMES, RATE, "1m") == {}
-    assert columns("nginx", NAMES, DURATION, "1m") == {}
+    for observer, check in (("knative", RATE), ("nginx", DURATION)):
+        with pytest.raises(Incomparable, match="leave out judge"):
+            columns(observer, NAMES, check, "1m")
 
 
 @pytest.mark.parametrize("judge", [SEQUENTIAL, RANKED])
@@ -180,11 +182,12 @@ def test_before_there_can_be_windows_to_compare_nothing_counts() -> None:
     assert story.status.failed_checks > 0
 
 
-def test_a_source_that_cannot_compare_says_so() -> None:
+def test_a_source_that_cannot_compare_says_so_before_anything_begins() -> None:
     story = Story(
         step_weight=10,
         metrics=[{"name": RATE, "judge": {}}],
         metrics_server="scrape:http://traefik:9100/metrics",
     )
-    story.initialised().push("v2").tick()
+    story.look()
+    assert story.status.phase == "Initializing"
     assert any("cannot be compared with the primary" in text for text in story.texts)

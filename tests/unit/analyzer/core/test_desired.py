@@ -188,3 +188,22 @@ def test_a_knative_target_is_the_route_itself() -> None:
     exposure = desired(a_rollout(spec=spec)).exposure
 
     assert (target, "web", None) == (exposure.route, exposure.name, exposure.service)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_baseline_runs_while_the_canary_is_analysed_and_only_where_it_is_asked_for(
+    phase: str,
+) -> None:
+    analysed = phase in ("Progressing", "WaitingPromotion")
+
+    assert intent(phase, analysis={"baseline": True}).workload.baseline is analysed
+    assert not intent(phase).workload.baseline
+
+
+def test_there_is_no_baseline_of_what_is_no_deployment_or_is_not_analysed() -> None:
+    wanted = an_analysis(baseline=True)
+    daemons = ObjectRef(api_version="apps/v1", kind="DaemonSet", name="web")
+    for fields in ({"target_ref": daemons}, {"skip_analysis": True}):
+        spec = a_canary_spec(analysis=wanted, **fields)
+        rollout = a_rollout(spec=spec, status=a_status("Progressing"))
+        assert not desired(rollout).workload.baseline

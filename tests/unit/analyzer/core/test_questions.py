@@ -44,15 +44,35 @@ def test_the_body_of_a_request_is_rendered_like_the_query() -> None:
     assert question.ask.body == '{"service": "web"}'
 
 
-def test_a_judge_of_a_query_says_that_there_is_nothing_to_compare() -> None:
+def test_a_judge_of_a_query_asks_over_time_and_says_what_it_lacks() -> None:
     judge = MetricJudge()
-    for metric in (
-        a_metric("errors", query="q", judge=judge),
-        msgspec.structs.replace(TEMPLATE, judge=judge),
-    ):
-        (question,) = asked(metric, orders=template())
-        assert question.ask is None
-        assert question.error.endswith("judge is for built-in checks")
+    without, counted = (
+        a_metric("errors", query="{{ target }}", judge=judge, samples_query=samples)
+        for samples in ("", "all_{{ target }}")
+    )
+    (question,) = asked(without)
+    assert question.ask is None
+    assert "cannot be judged without samplesQuery" in question.error
+    (question,) = asked(counted)
+    assert question.ask is not None
+    assert question.ask.columns["primary:bad"] == "web-primary"
+
+
+def test_a_judge_of_a_template_asks_its_own_source() -> None:
+    metric = msgspec.structs.replace(
+        TEMPLATE, judge=MetricJudge(kind="mann-whitney"), interval="10s"
+    )
+    source = MetricTemplateSpec(
+        provider=MetricProvider(type="prometheus", address="http://mimir"), query="q_{{ target }}"
+    )
+    (question,) = asked(metric, orders=source)
+
+    assert question.ask is not None
+    assert question.ask.source is source
+    assert question.ask.template == "shop/orders"
+    assert question.ask.columns == {"canary:value": "q_web", "primary:value": "q_web-primary"}
+    (question,) = asked(metric, orders=template())
+    assert question.error.startswith("Metric template orders.shop: rate cannot be judged: datadog")
 
 
 def test_a_body_that_does_not_render_names_its_template() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.analyzer.judge.mannwhitney import classify
+from serinus.analyzer.judge.mannwhitney import Direction, Sizes, classify
 
 
 def series(mean: float, seed: int, count: int = 60) -> list[float]:
@@ -65,3 +65,62 @@ def test_any_series_have_a_label(canary: list[float], primary: list[float]) -> N
     assert found.label in ("pass", "high", "low", "no-data")
     assert found.low <= found.high
     assert 0 <= found.p <= 1
+
+
+@pytest.mark.parametrize(
+    ("direction", "high", "low"),
+    [("increase", "high", "pass"), ("decrease", "pass", "low"), ("either", "high", "low")],
+)
+def test_only_a_shift_in_the_wrong_direction_counts(
+    direction: Direction, high: str, low: str
+) -> None:
+    up, down, base = series(14, 1), series(6, 1), series(10, 2)
+
+    assert classify(up, base, direction=direction).label == high
+    assert classify(down, base, direction=direction).label == low
+
+
+def test_an_effect_that_is_too_small_passes() -> None:
+    canary, primary = series(13, 1), series(10, 2)
+
+    assert classify(canary, primary, sizes=Sizes(allowed_increase=1.2)).label == "high"
+    found = classify(canary, primary, sizes=Sizes(allowed_increase=1.5))
+    assert (found.label, round(found.effect, 1)) == ("pass", 1.4)
+
+
+def test_critical_sizes_are_told_apart() -> None:
+    canary, primary = series(13, 1), series(10, 2)
+
+    assert classify(canary, primary).extreme
+    assert not classify(canary, primary, sizes=Sizes(critical_increase=2)).extreme
+    assert not classify(primary, canary, sizes=Sizes(critical_decrease=0.5)).extreme
+    assert not classify(series(10, 1), primary).extreme
+
+
+def test_the_share_of_pairs_is_a_measure_too() -> None:
+    found = classify([4.0, 5.0, 6.0], [1.0, 2.0, 5.0], sizes=Sizes(measure="cles"))
+
+    # 4 > 1, 2; 5 > 1, 2 and equals 5; 6 > 1, 2, 5: 7.5 of 9 pairs.
+    assert found.effect == pytest.approx(7.5 / 9)
+
+
+def test_an_effect_without_a_number_is_never_too_small() -> None:
+    """No errors before: there is no ratio, and Kayenta ignores the size then."""
+    found = classify([5.0] * 20, [0.0] * 20, sizes=Sizes(allowed_increase=3))
+
+    assert (found.label, math.isnan(found.effect)) == ("high", True)
+
+
+def test_missing_values_may_be_replaced() -> None:
+    lost = [None, *([5.0] * 20), math.nan]
+
+    assert classify(lost, series(1, 1)).canary == 20
+    assert classify(lost, series(1, 1), replace_missing=True).canary == 22
+    assert classify([None] * 9, [None] * 9, replace_missing=True).label == "pass"
+
+
+def test_outliers_count_unless_they_are_to_be_removed() -> None:
+    spoilt = [*series(10, 1, 200), 1e6]
+
+    assert classify(spoilt, series(10, 2)).canary == 201
+    assert classify(spoilt, series(10, 2), outlier_factor=3.0).canary == 200

@@ -54,6 +54,13 @@ def a_primary(*, ready: int = 2, replicas: int = 2, **fields: Any) -> Obj:
     return laid_over(made | {"status": status}, fields)
 
 
+def a_baseline(intent: Intent, **fields: Any) -> Obj:
+    """The baseline as we made it for this intent."""
+    (made,) = [s.whole for s in plan(intent, at_work()).steps if s.why == "baseline up"]
+    made["metadata"] |= {"uid": "uid-of-web-baseline", "resourceVersion": "9"}
+    return laid_over(made, fields)
+
+
 def a_route(weight: int = 0, *, mesh: str = "traefik") -> Obj:
     """The route object as we made it."""
     routes = Routes(primary=100 - weight, canary=weight)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from tests.builders import APP, REF, an_exposure
+from tests.builders import APP, REF, an_exposure, laid_over
 from tests.unit.router.core.scenes import (
     APEX,
     NEW,
@@ -16,6 +16,7 @@ from tests.unit.router.core.scenes import (
     PRIMARY,
     ROUTE,
     TARGET,
+    a_baseline,
     a_primary,
     a_route,
     a_target,
@@ -643,3 +644,89 @@ def test_another_template_than_the_analysed_one_is_not_promoted_on_knative() -> 
 
     with pytest.raises(Refusal, match="was decided on"):
         planned(knative_wish(60, analysed, promote=True), world(step.whole))
+
+
+# --- the baseline ---------------------------------------------------------------------------------
+
+
+def comparing(weight: int = 0, **fields: Any) -> Intent:
+    return wish(weight, canary="running", baseline=True, **fields)
+
+
+def test_a_baseline_comes_once_there_is_a_primary_and_before_requests_move() -> None:
+    parked = a_target(replicas=0, ready=0)
+    found = world(parked, a_primary(), a_route(), *the_services())
+
+    assert ["canary up", "baseline up"] == whys(comparing(), found)
+    assert ["baseline up", "routes 80/20"] == whys(comparing(20), at_work())
+    assert ["canary service", "primary service", "primary"] == [
+        why for why in whys(comparing(initialise=True, revision="", configs=None), at_first())
+    ][:3]
+
+
+def test_a_baseline_that_is_there_costs_nothing_and_is_as_large_as_the_canary() -> None:
+    live = a_baseline(comparing())
+    found = world(a_target(), a_primary(), a_route(20), *the_services(), live)
+    grown = world(a_target(replicas=4, ready=4), a_primary(), a_route(20), *the_services(), live)
+
+    assert [] == whys(comparing(20), found)
+    (step,) = planned(comparing(20), grown).steps
+    assert (step.why, step.whole["spec"]["replicas"]) == ("baseline up", 4)
+
+
+@pytest.mark.parametrize(
+    ("intent", "weight", "order"),
+    [
+        (
+            wish(canary="parked"),
+            20,
+            ["routes 100/0", "baseline down"],
+        ),
+        (
+            wish(20, canary="running", promote=True),
+            20,
+            ["promotion", "baseline down"],
+        ),
+    ],
+)
+def test_a_baseline_goes_after_the_requests_and_after_the_promotion(
+    intent: Intent, weight: int, order: list[str]
+) -> None:
+    live = a_baseline(comparing())
+    found = world(a_target(), a_primary(), a_route(weight), *the_services(), live)
+
+    assert order == whys(intent, found)
+
+
+def test_a_primary_that_runs_the_new_revision_needs_no_baseline_any_more() -> None:
+    live = a_baseline(comparing())
+    promoted = wish(20, canary="running", promote=True)
+    (step,) = planned(promoted, at_work(20)).steps
+    for ready, expected in ((0, []), (2, ["baseline down"])):
+        there = laid_over(step.whole, {"status": a_primary(ready=ready)["status"]})
+        found = world(a_target(), there, a_route(20), *the_services(), live)
+        assert expected == whys(promoted, found)
+
+
+def test_a_deployment_of_the_users_that_has_the_name_is_left_alone() -> None:
+    live = a_baseline(comparing())
+    live["metadata"]["ownerReferences"] = []
+    found = world(a_target(), a_primary(), a_route(), *the_services(), live)
+
+    assert "baseline down" not in whys(wish(canary="parked"), found)
+    live["metadata"]["ownerReferences"] = [
+        {"kind": "Helm", "name": "x", "uid": "other", "controller": True}
+    ]
+    with pytest.raises(Refusal, match="web-baseline"):
+        planned(comparing(), found)
+
+
+def test_a_baseline_on_its_way_out_is_waited_for_and_not_deleted_twice() -> None:
+    live = a_baseline(comparing())
+    live["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    found = world(a_target(), a_primary(), a_route(), *the_services(), live)
+
+    assert "baseline down" not in whys(wish(canary="parked"), found)
+    waits = planned(comparing(), found).then
+    assert isinstance(waits, Wait)
+    assert "web-baseline.shop is being deleted" in waits.why

@@ -22,6 +22,7 @@ def test_everything_that_a_plan_may_look_at_is_named() -> None:
     assert {
         ("Deployment", "web"),
         ("Deployment", "web-primary"),
+        ("Deployment", "web-baseline"),
         ("HorizontalPodAutoscaler", "web"),
         ("HorizontalPodAutoscaler", "web-primary"),
         ("Service", "web"),
@@ -32,7 +33,7 @@ def test_everything_that_a_plan_may_look_at_is_named() -> None:
 
 
 def test_an_unknown_mesh_needs_no_route_object() -> None:
-    assert 5 == len(needs(wish(mesh="istoi")))
+    assert 6 == len(needs(wish(mesh="istoi")))
 
 
 def test_the_api_version_of_known_kinds_is_ours() -> None:

@@ -94,8 +94,8 @@ def _rehearsals(verbs: Any) -> None:
         help="feed a recorded series through a canary's spec",
         description="Prints every decision that the analyzer would have made. SERIES is CSV: time, "
         "then one column per metric of the spec; an empty cell is no data, 'away' a metrics server "
-        "that does not answer. Metrics with a judge take counts instead: the columns canary:all, "
-        "canary:good, primary:all and primary:good.",
+        "that does not answer. Metrics with a judge take both sides instead: the columns "
+        "canary:all, canary:good, primary:all and primary:good, or those that the manual names.",
     )
     played.add_argument("canary", metavar="CANARY", help="YAML file with one Canary")
     played.add_argument("series", metavar="SERIES", help="CSV file")

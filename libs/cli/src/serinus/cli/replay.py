@@ -2,8 +2,10 @@
 
 The series is CSV as dashboards export it: the first column is the time (seconds, milliseconds or
 RFC 3339), every other column is named after a metric of the spec. An empty cell is no data, `away`
-is a metrics server that does not answer. Metrics with a judge need four columns of counts instead:
-`canary:all`, `canary:good`, `primary:all`, `primary:good`.
+is a metrics server that does not answer. Metrics with a judge need columns of both sides instead:
+`canary:all`, `canary:good`, `primary:all`, `primary:good` for the success rate; `canary:bad`,
+`canary:all` and the primary's for a query with samplesQuery; `canary:value` and `primary:value` for
+other queries. Where several metrics have a judge, `<metric>/canary:value` is the one's own column.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from statistics import fmean
 
 from msgspec import Struct
 
@@ -98,21 +101,26 @@ def _cell(key: str, text: str) -> Answer:
 
 
 def _table(series: Series, ask: MetricAsk, at_s: float) -> Answer:
-    """Counts summed up per window from the beginning."""
+    """Per window from the beginning: counts summed up, of values the mean."""
     windows = int(at_s / ask.window_s)
     found: dict[str, tuple[float | None, ...]] = {}
     for name in ask.columns:
-        if name not in series.columns:
+        own = f"{ask.metric}/{name}"
+        cells = series.columns.get(own, series.columns.get(name))
+        if cells is None:
             return NoData(key=ask.key, cause=f"the series has no column {name}")
-        sums = [0.0] * windows
-        for at, text in zip(series.times, series.columns[name], strict=True):
+        rows: list[list[float]] = [[] for _ in range(windows)]
+        for at, text in zip(series.times, cells, strict=True):
             index = int(at / ask.window_s)
             if index < windows and text:
                 try:
-                    sums[index] += float(text)
+                    rows[index].append(float(text))
                 except ValueError:
                     return NoData(key=ask.key, cause=f"{text!r} is no number")
-        found[name] = tuple(sums)
+        if name.endswith(":value"):
+            found[name] = tuple(fmean(row) if row else None for row in rows)
+        else:
+            found[name] = tuple(sum(row) for row in rows)
     return Table(key=ask.key, columns=found)
 
 

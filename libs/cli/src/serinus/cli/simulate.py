@@ -81,7 +81,8 @@ class Service:
             self._seconds.append((canary, bad, others, binomial(self._dice, others, errors)))
 
     def _table(self, ask: MetricAsk) -> Answer:
-        """Windows from the beginning, as `core/comparison.py` asks for them."""
+        """Windows from the beginning, as `core/judging.py` asks for them; queries find both sides
+        alike."""
         size = int(ask.window_s)
         whole = len(self._seconds) // size
         rows = [
@@ -93,6 +94,10 @@ class Service:
             every = tuple(float(row[index]) for row in rows)
             if f"{side}:*" in ask.columns:
                 found |= {f"{side}:0.1": tuple(0.9 * n for n in every), f"{side}:+Inf": every}
+            elif f"{side}:value" in ask.columns:
+                found[f"{side}:value"] = (1.0,) * whole
+            elif f"{side}:bad" in ask.columns:
+                found |= {f"{side}:all": every, f"{side}:bad": (0.0,) * whole}
             else:
                 good = tuple(float(row[index] - row[index + 1]) for row in rows)
                 found |= {f"{side}:all": every, f"{side}:good": good}

@@ -290,14 +290,47 @@ class TemplateRef(_Part, frozen=True, kw_only=True):
     namespace: str = ""
 
 
+class EffectSize(_Part, frozen=True, kw_only=True):
+    """How large a shift must be, in Kayenta's words; None: Kayenta's default for the measure."""
+
+    measure: Literal["meanRatio", "cles"] = "meanRatio"
+    allowed_increase: Annotated[float, Meta(ge=0)] | None = None
+    allowed_decrease: Annotated[float, Meta(ge=0)] | None = None
+    critical_increase: Annotated[float, Meta(ge=0)] | None = None
+    critical_decrease: Annotated[float, Meta(ge=0)] | None = None
+
+
+class Outliers(_Part, frozen=True, kw_only=True):
+    strategy: Literal["keep", "remove"] = "keep"
+    outlier_factor: Annotated[float, Meta(gt=0)] = 3.0
+
+
 class MetricJudge(_Part, frozen=True, kw_only=True):
-    """The canary is compared with the primary instead of with a bound."""
+    """The canary is compared with the primary, or its baseline, instead of with a bound.
+
+    Everything from `tolerance` on is of `mann-whitney`, and named as in Kayenta.
+    """
 
     kind: Literal["sequential", "mann-whitney"] = "sequential"
     error_probability: Annotated[float, Meta(gt=0, le=1)] = 0.01
     tolerated: Annotated[float, Meta(gt=0)] = 1.0
     tolerance: Annotated[float, Meta(ge=0)] = 0.25
     confidence: Annotated[float, Meta(gt=0, le=1)] = 0.98
+    direction: Literal["", "increase", "decrease", "either"] = ""
+    nan_strategy: Literal["remove", "replace"] = "remove"
+    outliers: Outliers | None = None
+    effect_size: EffectSize | None = None
+    groups: tuple[str, ...] = ()
+    critical: bool = False
+    must_have_data: bool = False
+
+
+class Score(_Part, frozen=True, kw_only=True):
+    """Metrics with a `mann-whitney` judge decide together, as in Kayenta."""
+
+    passing: Annotated[float, Meta(ge=0, le=100)] = field(default=95.0, name="pass")
+    marginal: Annotated[float, Meta(ge=0, le=100)] = 75.0
+    group_weights: dict[str, Annotated[float, Meta(ge=0, le=100)]] = {}
 
 
 class Metric(_Part, frozen=True, kw_only=True):
@@ -394,6 +427,8 @@ class Analysis(_Part, frozen=True, kw_only=True):
     canary_ready_threshold: Percent | None = None
     match: tuple[HttpMatch, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    baseline: bool = False
+    score: Score | None = None
     on_no_data: Lacking = "count"
     on_unreachable: Lacking = "hold"
     counting: Literal["cumulative", "consecutive"] = "cumulative"
@@ -438,7 +473,8 @@ class Check(_Part, frozen=True, kw_only=True):
 
     value    in the metric's own unit; left out where there was none
     bound    the rule it was held against, e.g. `>= 99`
-    verdict  passed, failed, no-data, unreachable; `cause` says why there is no value
+    verdict  passed, failed, no-data, unreachable
+    cause    why there is no value, or what a comparison found
     weight   the canary's share at that time, in percent
     """
 

@@ -58,6 +58,8 @@ class Workload(Struct, frozen=True, kw_only=True):
     canary     running: at the primary's size at least; parked: scaled to zero;
                as-is: left alone
     initialise the primary is to be created from the target where it is missing
+    baseline   `<name>-baseline` runs what the primary runs, as many pods as the canary; else it is
+               not there
     wait_ready traffic moves only to a ready primary (False: skipAnalysis at initialisation)
     """
 
@@ -68,6 +70,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     promote: bool = False
     undo: Undo | None = None
     canary: Literal["running", "parked", "as-is"] = "as-is"
+    baseline: bool = False
     wait_ready: bool = True
     primary_ready_threshold: int = 100
     canary_ready_threshold: int = 100

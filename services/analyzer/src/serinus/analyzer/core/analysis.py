@@ -7,16 +7,22 @@ step with its gates. What was found goes into the status with the step that foll
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
+from msgspec import Struct
 
 from serinus.analyzer.core import messages as say
 from serinus.analyzer.core import polls, record
+from serinus.analyzer.core.checks import Judged
 from serinus.analyzer.core.desired import KUBERNETES
 from serinus.analyzer.core.ends import roll_back
+from serinus.analyzer.core.judging import is_scored
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.questions import judged, questions
-from serinus.analyzer.core.rollout import Decision, Sample
+from serinus.analyzer.core.rollout import Decision, MetricAsk, Sample
 from serinus.analyzer.core.rulings import charge, forgives, held, noted, ruling
+from serinus.analyzer.core.scoring import SCORE, scored, stands_alone
 from serinus.analyzer.core.steps import step
 from serinus.analyzer.core.times import rfc3339, unix_s
 from serinus.events import (
@@ -26,6 +32,7 @@ from serinus.events import (
     Fact,
     HookAnswered,
     Measurement,
+    Metric,
     RolloutNoted,
     RolloutWarned,
     Webhook,
@@ -116,22 +123,22 @@ def _check(m: Moment) -> Decision:
     measured: tuple[Measurement, ...] = ()
     samples: tuple[Sample, ...] = ()
     waits: Facts = ()
-    for question in questions(m):
-        if question.ask is not None and m.answer(question.ask.key) is None:
-            return Decision(reason="metric", status=m.status, asks=(question.ask,), facts=facts)
-        found = judged(m, question)
+    for one in _verdicts(m):
+        if isinstance(one, MetricAsk):
+            return Decision(reason="metric", status=m.status, asks=(one,), facts=facts)
+        found = one.found
         measured = (*measured, found.measurement)
         samples = (*samples, *_sample(m, found.measurement))
-        if found.passed:
+        if found.passed or not one.decides:
             continue
-        match ruling(m, question.metric, found):
+        match ruling(m, one.metric, found):
             case "note":
-                facts = (*facts, noted(m, question.metric, found))
+                facts = (*facts, noted(m, one.metric, found))
             case "hold":
                 # The others are asked all the same: a source that is away hides no failure.
                 waits = (*waits, held(m, found))
             case kind:
-                counts = charge(m, question.metric, kind, found)
+                counts = charge(m, one.metric, kind, found)
                 facts = (*facts, *waits)
                 return _failed(
                     m, found.text, facts, measured=measured, samples=samples, counts=counts
@@ -147,6 +154,32 @@ def _check(m: Moment) -> Decision:
         status = msgspec.structs.replace(decision.status, failed_checks=failed, **evidence)
         decision = msgspec.structs.replace(decision, status=status)
     return _with_samples(decision, samples)
+
+
+class _Verdict(Struct, frozen=True):
+    """What one metric came to; `decides`: by itself, and not with others in the score."""
+
+    metric: Metric
+    found: Judged
+    decides: bool = True
+
+
+def _verdicts(m: Moment) -> Iterator[_Verdict | MetricAsk]:
+    """Metric by metric, up to the first that has to be asked still; at last their score."""
+    together: list[tuple[Metric, Judged]] = []
+    for question in questions(m):
+        if question.ask is not None and m.answer(question.ask.key) is None:
+            yield question.ask
+            return
+        metric, found = question.metric, judged(m, question)
+        is_part = is_scored(m.analysis, metric)
+        if is_part:
+            together.append((metric, found))
+        yield _Verdict(metric, found, not is_part or stands_alone(m, metric, found))
+    if together:
+        found = scored(m, together)
+        waits = any(stands_alone(m, *one) for one in together)
+        yield _Verdict(SCORE, found, not (waits and found.measurement.outcome == "no-data"))
 
 
 def _with_samples(decision: Decision, samples: tuple[Sample, ...]) -> Decision:

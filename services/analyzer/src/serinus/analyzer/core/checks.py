@@ -14,7 +14,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from serinus.analyzer.core.comparison import Verdict, verdict
-from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE, factor, observer_of, unit_of
+from serinus.analyzer.core.queries import (
+    DURATION,
+    SUCCESS_RATE,
+    Side,
+    factor,
+    observer_of,
+    unit_of,
+)
 from serinus.analyzer.core.rollout import (
     NoData,
     Reading,
@@ -23,6 +30,7 @@ from serinus.analyzer.core.rollout import (
     Unreachable,
     Value,
 )
+from serinus.analyzer.judge.mannwhitney import Label
 from serinus.events import CanaryRef, Measurement, Metric
 from serinus.events.canary import MetricJudge
 from serinus.gotemplate.text import fixed, go_float, milliseconds
@@ -43,6 +51,7 @@ class Judged(Struct, frozen=True, kw_only=True):
 
     away   the source could not be asked at all; the canary has nothing to do with it
     final  more of the same would not change the verdict: no need to see it `threshold` times
+    label  of a `mann-whitney` judge; `extreme`: bad enough for a critical metric
     """
 
     passed: bool
@@ -50,6 +59,8 @@ class Judged(Struct, frozen=True, kw_only=True):
     text: str = ""
     away: bool = False
     final: bool = False
+    label: Label = "no-data"
+    extreme: bool = False
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -101,12 +112,14 @@ def judge(
     interval: str,
     query: str,
     template: bool | None = None,
+    against: Side = "primary",
 ) -> Judged:
     """Whether `reading` passes, what was measured, and the halt event's text.
 
     builtin   the metric is one of the two built-in checks, not a query
     provider  as `queries.metrics_provider` names it for built-ins; else the source's type
     template  the query came from a MetricTemplate; None: it did if the metric names one
+    against   what a judge compares the canary with
     """
     check = metric.name if builtin else ""
     limits = limits_of(metric, check)
@@ -123,8 +136,9 @@ def judge(
         source=provider,
     )
     if isinstance(reading, Table):
-        compared = verdict(metric.judge or MetricJudge(), check, observer_of(provider), reading)
-        return _comparison(metric, compared, base, say)
+        rules = metric.judge or MetricJudge()
+        compared = verdict(rules, check, observer_of(provider), reading, against)
+        return _comparison(metric, compared, base, say, template=template)
     match _enough(reading, metric.min_samples):
         case Value(value=value, samples=samples):
             measured = replace(base, value=_scaled(value, check, provider), samples=samples)
@@ -146,12 +160,17 @@ def judge(
             assert_never(never)
 
 
-def _comparison(metric: Metric, compared: Verdict, base: Measurement, say: _Sentences) -> Judged:
+def _comparison(
+    metric: Metric, compared: Verdict, base: Measurement, say: _Sentences, *, template: bool
+) -> Judged:
     wanted = max(1, metric.min_samples)
     if compared.worse is None or compared.samples < wanted:
-        cause = f"nothing to compare yet: {compared.samples:.0f} samples, {wanted} are wanted"
+        nothing = f"nothing to compare yet: {compared.samples:.0f} samples, {wanted} are wanted"
+        cause = compared.lack or nothing
         lacking = replace(base, outcome="no-data", cause=cause)
-        return Judged(passed=False, measurement=lacking, text=say.no_values(cause, template=False))
+        return Judged(
+            passed=False, measurement=lacking, text=say.no_values(cause, template=template)
+        )
     measured = replace(
         base,
         value=compared.value,
@@ -161,12 +180,14 @@ def _comparison(metric: Metric, compared: Verdict, base: Measurement, say: _Sent
         samples=compared.samples,
     )
     if not compared.worse:
-        return Judged(passed=True, measurement=measured)
+        return Judged(passed=True, measurement=measured, label=compared.label)
     return Judged(
         passed=False,
         measurement=replace(measured, outcome="failed"),
         text=say.worse(compared.finding),
         final=metric.judge is None or metric.judge.kind == "sequential",
+        label=compared.label,
+        extreme=compared.extreme,
     )
 
 

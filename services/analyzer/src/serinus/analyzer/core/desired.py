@@ -159,6 +159,10 @@ def _workload(rollout: Rollout) -> Workload:
         promote=status.phase == "Promoting",
         undo=_undo(status),
         canary="running" if running else "parked" if parked else "as-is",
+        baseline=analysis_of(spec).baseline
+        and workload_kind(spec.target_ref) == "Deployment"
+        and status.phase in UNDER_ANALYSIS
+        and not skips_analysis(rollout),
         wait_ready=not skips_analysis(rollout),
         primary_ready_threshold=primary_ready_threshold(spec),
         canary_ready_threshold=canary_ready_threshold(spec),

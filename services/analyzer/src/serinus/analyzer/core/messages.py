@@ -89,6 +89,14 @@ def promoted_without_analysis(t: str) -> str:
     return f"Promotion completed! Canary analysis was skipped for {t}"
 
 
+def low_score(n: str, score: float, wanted: float, why: str) -> str:
+    return f"Halt {n} advancement score {score:g} < {wanted:g}: {why}"
+
+
+def no_score(n: str, why: str) -> str:
+    return f"Halt {n} advancement there is no score: {why}"
+
+
 def threshold_reached(n: str, failed: int) -> str:
     return f"Rolling back {n} failed checks threshold reached {failed}"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from serinus.analyzer.core import messages as say
+from serinus.analyzer.core.judging import builtin_source
 from serinus.analyzer.core.moment import Moment
-from serinus.analyzer.core.questions import builtin_source, template_name
+from serinus.analyzer.core.questions import template_name
 from serinus.analyzer.core.rollout import Decision, ProbeAsk, Unreachable
 from serinus.events import RolloutNoted, RolloutWarned
 
@@ -46,7 +47,9 @@ def _missing(m: Moment) -> list[str]:
 
 
 def _asks(m: Moment) -> list[ProbeAsk]:
-    asks = [ProbeAsk(key=f"{m.epoch}/probe/builtin", source=builtin_source(m))]
+    asks = [
+        ProbeAsk(key=f"{m.epoch}/probe/builtin", source=builtin_source(m.spec, m.rollout.policy))
+    ]
     for metric in m.analysis.metrics:
         if metric.template_ref is not None:
             key = template_name(m, metric.template_ref)

@@ -18,7 +18,7 @@ from serinus.events.canary import CanarySpec, ObjectRef, ingress_of, service_nam
 SUCCESS_RATE: Final = "request-success-rate"
 DURATION: Final = "request-duration"
 Check = Literal["request-success-rate", "request-duration"]
-Side = Literal["canary", "primary"]
+Side = Literal["canary", "primary", "baseline"]
 DEFAULT_INTERVAL = "1m"
 QUANTILE = 0.99
 
@@ -28,6 +28,7 @@ class Names(Struct, frozen=True, kw_only=True):
 
     service   base name of the Services
     revision  latest revision of a Knative service, "" elsewhere
+    side      whose numbers are asked for; `target` is the workload of that side
     """
 
     namespace: str
@@ -38,9 +39,16 @@ class Names(Struct, frozen=True, kw_only=True):
     ingress: str
     route: str
     revision: str = ""
+    side: Side = "canary"
+
+    def of(self, side: Side) -> Names:
+        """The canary's names as they are on another side."""
+        if side == "canary":
+            return self
+        return replace(self, target=f"{self.target}-{side}", side=side)
 
     def words(self, interval: str) -> Mapping[str, str]:
-        """The functions of the template language by name (reference 5.3)."""
+        """The functions of the template language by name (reference 5.3), and `side`."""
         return {
             "name": self.name,
             "namespace": self.namespace,
@@ -49,6 +57,7 @@ class Names(Struct, frozen=True, kw_only=True):
             "ingress": self.ingress,
             "route": self.revision or self.route,
             "interval": interval,
+            "side": self.side,
         }
 
 
@@ -204,19 +213,22 @@ class Selection(Struct, frozen=True, kw_only=True):
     to_ms: int
 
 
-# Observers whose series of the primary are named like the canary's.
-COMPARABLE = frozenset(
-    {"istio", "appmesh", "http", "contour", "gloo", "kuma", "linkerd", "osm", "nginx", "traefik"}
-)
+# Observers that tell workloads or pods apart, and those that tell S-primary from S-canary. Pods of
+# a baseline are behind S-primary, so only the first know them from the primary's.
+BY_WORKLOAD = frozenset({"istio", "appmesh", "http", "linkerd", "osm"})
+COMPARABLE = BY_WORKLOAD | {"contour", "gloo", "kuma", "nginx", "traefik"}
 
 
 def selection(observer: str, names: Names, side: Side = "canary") -> Selection:
-    """Which series a built-in check of this observer reads, or those of the primary."""
+    """Which series a built-in check of this observer reads, or those of another side.
+
+    `baseline` is for observers in BY_WORKLOAD.
+    """
     row = OBSERVERS[observer]
     every = (*row.base, *row.tail)
     timed = row.timed if row.timed is not None else every
+    names = names.of(side)
     if side == "primary":
-        names = replace(names, target=f"{names.target}-primary")
         every, timed = (tuple(map(_of_primary, matchers)) for matchers in (every, timed))
     words = _words(names)
     return Selection(

@@ -6,12 +6,19 @@ that is both is asked twice, as Flagger does. What cannot be asked is answered h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
 from serinus.analyzer.core.checks import Judged, judge
-from serinus.analyzer.core.comparison import columns
+from serinus.analyzer.core.judging import (
+    PROMETHEUS,
+    Incomparable,
+    against,
+    builtin_source,
+    compared,
+    judged_query,
+)
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.queries import (
     DEFAULT_INTERVAL,
@@ -29,12 +36,10 @@ from serinus.analyzer.core.queries import (
 from serinus.analyzer.core.rollout import HookAnswer, MetricAsk
 from serinus.analyzer.core.template import TemplateError, render
 from serinus.analyzer.core.times import unix_s
-from serinus.events import Measurement, Metric, MetricTemplateSpec
-from serinus.events.canary import MetricProvider, TemplateRef, duration_s
+from serinus.events import Measurement, Metric
+from serinus.events.canary import TemplateRef, duration_s
 
 UNUSABLE = "Metric query failed for no usable metrics template and query were configured"
-NO_JUDGE = "has no primary to be compared with: judge is for built-in checks"
-SCRAPE = "scrape"
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -54,14 +59,9 @@ def questions(m: Moment) -> Iterator[Question]:
     for index, metric in enumerate(m.analysis.metrics):
         if metric.name in (SUCCESS_RATE, DURATION):
             yield _builtin(m, names, index, metric)
-        elif metric.judge is not None:
-            yield _unaskable(metric, f"Metric {metric.name} {NO_JUDGE}")
-            continue
         if metric.query:
             yield _inline(m, names, index, metric)
     for index, metric in enumerate(m.analysis.metrics):
-        if metric.judge is not None:
-            continue
         if metric.template_ref is not None:
             yield _templated(m, names, index, metric, metric.template_ref)
         elif metric.name not in (SUCCESS_RATE, DURATION) and not metric.query:
@@ -92,16 +92,8 @@ def judged(m: Moment, question: Question) -> Judged:
         interval=question.interval,
         query=ask.query,
         template=bool(ask.template),
+        against=against(m.analysis),
     )
-
-
-def builtin_source(m: Moment) -> MetricTemplateSpec:
-    """Where built-in and inline metrics are asked: the canary's server, else the operator's."""
-    address = m.spec.metrics_server or m.rollout.policy.metrics_server
-    kind, _, rest = address.partition(":")
-    if kind == SCRAPE:
-        return MetricTemplateSpec(provider=MetricProvider(type="scrape", address=rest), query="")
-    return MetricTemplateSpec(provider=MetricProvider(type="prometheus", address=address), query="")
 
 
 def template_name(m: Moment, ref: TemplateRef) -> str:
@@ -111,9 +103,13 @@ def template_name(m: Moment, ref: TemplateRef) -> str:
 def _builtin(m: Moment, names: Names, index: int, metric: Metric) -> Question:
     provider = metrics_provider(m.spec.provider, m.rollout.policy.mesh, m.spec.target_ref)
     check: Check = "request-success-rate" if metric.name == SUCCESS_RATE else "request-duration"
-    query = builtin_query(observer_of(provider), check, names, metric.interval)
     if metric.judge is not None:
-        return _compared(m, names, index, metric, provider)
+        try:
+            asked = compared(m.rollout, names, metric)
+        except Incomparable as error:
+            return _unaskable(metric, str(error))
+        return _table(m, metric, f"judge/{index}", asked, provider=provider, builtin=True)
+    query = builtin_query(observer_of(provider), check, names, metric.interval)
     return _asked(
         m,
         metric,
@@ -125,26 +121,29 @@ def _builtin(m: Moment, names: Names, index: int, metric: Metric) -> Question:
     )
 
 
-def _compared(m: Moment, names: Names, index: int, metric: Metric, provider: str) -> Question:
+def _table(
+    m: Moment,
+    metric: Metric,
+    place: str,
+    asked: Mapping[str, str],
+    *,
+    provider: str,
+    builtin: bool = False,
+    template: str = "",
+) -> Question:
     """The table for a judge: both sides, from the beginning of the run."""
     window = metric.interval or DEFAULT_INTERVAL
-    asked = columns(observer_of(provider), names, metric.name, window)
-    source = builtin_source(m)
-    if not asked or source.provider.type != "prometheus":
-        why = (
-            f"{metric.name} of {provider} cannot be compared with the primary here: leave out judge"
-        )
-        return _unaskable(metric, why)
     ask = MetricAsk(
-        key=f"{m.epoch}/{m.round}/judge/{index}",
+        key=f"{m.epoch}/{m.round}/{place}",
         metric=metric.name,
-        source=source,
+        source=m.seen.templates[template] if template else builtin_source(m.spec, m.rollout.policy),
+        template=template,
         query=" ".join(asked.values()),
         columns=asked,
         since=begun_at(m),
         window_s=duration_s(window) or 60.0,
     )
-    return Question(metric=metric, builtin=True, provider=provider, interval=window, ask=ask)
+    return Question(metric=metric, builtin=builtin, provider=provider, interval=window, ask=ask)
 
 
 def begun_at(m: Moment) -> float:
@@ -155,15 +154,20 @@ def begun_at(m: Moment) -> float:
 
 
 def _inline(m: Moment, names: Names, index: int, metric: Metric) -> Question:
-    interval = metric.interval or DEFAULT_INTERVAL
+    interval, place = metric.interval or DEFAULT_INTERVAL, f"query/{index}"
     try:
+        if metric.judge is not None:
+            source = builtin_source(m.spec, m.rollout.policy)
+            asked = judged_query(metric, metric.query, names, source, m.analysis)
+            plain = {name: collapse(query) for name, query in asked.items()}
+            return _table(m, metric, place, plain, provider=PROMETHEUS)
         query = render(metric.query, names.words(interval), metric.template_variables)
         samples = render(metric.samples_query, names.words(interval), metric.template_variables)
     except TemplateError as error:
         return _unaskable(metric, f"Prometheus query failed for {metric.name}: {error}")
-    return _asked(
-        m, metric, f"query/{index}", collapse(query), provider="prometheus", samples=samples
-    )
+    except Incomparable as error:
+        return _unaskable(metric, f"Metric {error}")
+    return _asked(m, metric, place, collapse(query), provider=PROMETHEUS, samples=samples)
 
 
 def _templated(m: Moment, names: Names, index: int, metric: Metric, ref: TemplateRef) -> Question:
@@ -173,9 +177,12 @@ def _templated(m: Moment, names: Names, index: int, metric: Metric, ref: Templat
     if template is None:
         why = f'metrictemplate.flagger.app "{name}" not found'
         return _unaskable(metric, f"Metric template {name}.{namespace} error: {why}")
-    interval = metric.interval or DEFAULT_INTERVAL
-    described = template.provider.http
+    interval, place = metric.interval or DEFAULT_INTERVAL, f"template/{index}"
+    kind, described = template.provider.type, template.provider.http
     try:
+        if metric.judge is not None:
+            asked = judged_query(metric, template.query, names, template, m.analysis)
+            return _table(m, metric, place, asked, provider=kind, template=key)
         query = render(template.query, names.words(interval), metric.template_variables)
         body = render(
             described.body if described else "", names.words(interval), metric.template_variables
@@ -184,17 +191,9 @@ def _templated(m: Moment, names: Names, index: int, metric: Metric, ref: Templat
     except TemplateError as error:
         why = f"Metric template {name}.{namespace} query render error: {error}"
         return _unaskable(metric, why)
-    kind = template.provider.type
-    return _asked(
-        m,
-        metric,
-        f"template/{index}",
-        query,
-        provider=kind,
-        template=key,
-        body=body,
-        samples=samples,
-    )
+    except Incomparable as error:
+        return _unaskable(metric, f"Metric template {name}.{namespace}: {error}")
+    return _asked(m, metric, place, query, provider=kind, template=key, body=body, samples=samples)
 
 
 def _asked(
@@ -213,7 +212,7 @@ def _asked(
     ask = MetricAsk(
         key=f"{m.epoch}/{m.round}/{place}",
         metric=metric.name,
-        source=m.seen.templates[template] if template else builtin_source(m),
+        source=m.seen.templates[template] if template else builtin_source(m.spec, m.rollout.policy),
         template=template,
         query=query,
         body=body,

@@ -150,7 +150,7 @@ def checked(
             unit=m.unit,
             bound=m.bound,
             verdict=m.outcome,
-            cause=m.cause[:TEXT_MAX],
+            cause=(m.cause or m.finding)[:TEXT_MAX],
             weight=weight,
             time=time,
         )

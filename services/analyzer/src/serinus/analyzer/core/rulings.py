@@ -26,7 +26,7 @@ def ruling(m: Moment, metric: Metric, found: Judged) -> Ruling:
     """What becomes of a metric that did not pass."""
     if metric.mode:
         return "note"
-    if found.measurement.outcome == "no-data" and _is_early(m, metric):
+    if found.measurement.outcome == "no-data" and is_early(m, metric):
         return "hold"
     policy: Lacking = "count"
     if found.measurement.outcome == "no-data":
@@ -39,7 +39,7 @@ def ruling(m: Moment, metric: Metric, found: Judged) -> Ruling:
     return policy
 
 
-def _is_early(m: Moment, metric: Metric) -> bool:
+def is_early(m: Moment, metric: Metric) -> bool:
     """Whether a judge cannot have windows to compare yet; that is nobody's failure."""
     window_s = duration_s(metric.interval or DEFAULT_INTERVAL) or 60.0
     return metric.judge is not None and m.at - begun_at(m) < EARLY_WINDOWS * window_s

@@ -10,12 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from serinus.analyzer.core.judging import (
+    Incomparable,
+    builtin_source,
+    compared,
+    groups_of,
+    is_scored,
+    judged_query,
+)
 from serinus.analyzer.core.queries import DEFAULT_INTERVAL, names_of
 from serinus.analyzer.core.requests import skips_analysis
 from serinus.analyzer.core.rollout import Rollout
 from serinus.analyzer.core.template import TemplateError, render
+from serinus.analyzer.judge.score import FULL
 from serinus.events import Problem
-from serinus.events.canary import KNATIVE_SERVICE, Analysis, Metric, analysis_of, workload_kind
+from serinus.events.canary import (
+    KNATIVE_SERVICE,
+    Analysis,
+    CanarySpec,
+    Metric,
+    analysis_of,
+    workload_kind,
+)
 
 RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
 Pairs = tuple[tuple[str, str], ...]
@@ -138,6 +154,61 @@ def _analysis(rollout: Rollout) -> Iterator[Problem]:
                 f"add a templateRef, or use {' or '.join(BUILTIN_METRICS)}",
             )
     yield from _texts(rollout)
+    yield from _judges(rollout)
+    yield from _baseline(spec)
+    yield from _score(analysis)
+
+
+def _judges(rollout: Rollout) -> Iterator[Problem]:
+    """Metrics that cannot be compared. Texts that do not render are told already."""
+    namespace, spec = rollout.seen.canary.namespace, rollout.spec
+    names = names_of(namespace, rollout.seen.canary.name, spec)
+    analysis = analysis_of(spec)
+    for index, metric in enumerate(analysis.metrics):
+        if metric.judge is None:
+            continue
+        ref = metric.template_ref
+        key = f"{ref.namespace or namespace}/{ref.name}" if ref is not None else ""
+        template = rollout.seen.templates.get(key)
+        try:
+            if metric.name in BUILTIN_METRICS:
+                compared(rollout, names, metric)
+            if metric.query:
+                source = builtin_source(spec, rollout.policy)
+                judged_query(metric, metric.query, names, source, analysis)
+            if template is not None:
+                judged_query(metric, template.query, names, template, analysis)
+        except Incomparable as error:
+            yield Problem(f"spec.analysis.metrics[{index}].judge", str(error))
+        except TemplateError:
+            continue
+
+
+def _baseline(spec: CanarySpec) -> Iterator[Problem]:
+    if analysis_of(spec).baseline and workload_kind(spec.target_ref) != "Deployment":
+        why = f"a {spec.target_ref.kind} has no number of pods that a baseline could have, too"
+        yield Problem("spec.analysis.baseline", why, "leave it out, or release a Deployment")
+
+
+def _score(analysis: Analysis) -> Iterator[Problem]:
+    score = analysis.score
+    if score is None:
+        return
+    path = "spec.analysis.score"
+    judged = [m for m in analysis.metrics if is_scored(analysis, m)]
+    if not judged:
+        yield Problem(path, "no metric has a mann-whitney judge", "add judge: {kind: mann-whitney}")
+        return
+    if score.passing < score.marginal:
+        yield Problem(f"{path}.marginal", "is above pass", "exchange the two")
+    path = f"{path}.groupWeights"
+    groups = {name for metric in judged for name in groups_of(metric)}
+    if unknown := sorted(score.group_weights.keys() - groups):
+        cure = "correct the name, or add it to a metric's judge.groups"
+        yield Problem(path, f"no metric is in group {unknown[0]}", cure)
+    weight = sum(score.group_weights.values())
+    if weight > FULL or (weight < FULL and not groups - score.group_weights.keys()):
+        yield Problem(path, f"the weights are {weight:g} in all", "make them 100")
 
 
 def _texts(rollout: Rollout) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ event. The order of the rules is the safety argument:
 
     backends      S-primary and S-canary, so that routes have something to name
     canary_up     capacity for the canary before it gets a share
+    baseline_up   pods like the primary's, when that is there to be copied
     primary       configs first, then the workload; adopted where somebody else made it
     autoscaler
     apex          S selects the primary only when that is ready
@@ -14,6 +15,7 @@ event. The order of the rules is the safety argument:
     read back     what proxies have accepted, not what was written
     promotion     exactly the analysed revision, with the configs it was analysed with
     undone        or exactly one that was promoted before
+    baseline_down its pods serve until proxies know that they are gone
     canary_down   when no request has reached it for as long as proxies take to follow
     pruned        copies of configs that nobody uses any more
 """
@@ -40,6 +42,7 @@ from serinus.router.core.routes import exposes, is_off
 from serinus.router.core.scene import Scene, canary_of
 from serinus.router.core.steps import Next, Read, Settled, Wait, World, Write, after
 from serinus.router.core.takeover import notes_of
+from serinus.router.workloads import baseline, deployment
 from serinus.router.workloads import service as target_service
 
 Rule = Callable[[Scene], Write | Read | Wait | None]
@@ -122,7 +125,8 @@ def nothing_in_the_way(scene: Scene) -> Wait | None:
     if scene.exposure.service is not None:
         backends = [services.ref_for(scene.exposure, r) for r in ("apex", "primary", "canary")]
     written = (ref for ref in routes if not row.only_reads(scene.exposure, ref))
-    for ref in (scene.primary_ref, *written, *backends):
+    beside = [scene.baseline_ref] if scene.intent.workload.baseline else []
+    for ref in (scene.primary_ref, *beside, *written, *backends):
         obj = scene.world.live.get(ref)
         if obj is None:
             continue
@@ -167,6 +171,33 @@ def canary_up(scene: Scene) -> Write | None:
         return _patched(scene.scaler, awake, "autoscaler resumed")
     wanted = scene.kind.running(scene.target, scene.primary, scene.scaler_minimum)
     return _patched(scene.target, wanted, "canary up")
+
+
+def baseline_up(scene: Scene) -> Write | None:
+    """While the canary is analysed, pods of the primary's revision are as young and as many."""
+    primary, target = scene.primary, scene.target
+    if not scene.intent.workload.baseline or primary is None or target is None:
+        return None
+    whole = baseline.wanted(
+        primary,
+        scene.baseline,
+        canary=scene.canary,
+        selector=scene.selector,
+        revision=scene.intent.revision,
+        replicas=max(1, deployment.replicas(target)),
+        linger_s=scene.settle_s,
+    )
+    return _patched(scene.baseline, whole, "baseline up")
+
+
+def baseline_down(scene: Scene) -> Write | None:
+    """It helps the primary until that is what it shall be; a Deployment of the user's stays."""
+    live = scene.baseline
+    if scene.intent.workload.baseline or live is None or not is_owned_by(live, scene.canary):
+        return None
+    if live["metadata"].get("deletionTimestamp"):
+        return None
+    return Write(verb="delete", ref=scene.baseline_ref, why="baseline down", whole=live)
 
 
 def apex(scene: Scene) -> Write | Wait | None:
@@ -278,12 +309,14 @@ RULES: tuple[Rule, ...] = (
     promotion.primary_exists,
     promotion.primary_is_known,
     promotion.autoscaler_exists,
+    baseline_up,
     apex,
     routes,
     routes_are_true,
     promotion.promoted,
     promotion.undone,
     promotion.rolled_out,
+    baseline_down,
     canary_down,
     promotion.pruned,
     everything_was_there,

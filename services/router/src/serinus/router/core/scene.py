@@ -18,8 +18,8 @@ from serinus.router.core.routes import checked
 from serinus.router.core.steps import World
 from serinus.router.meshes import catalog as meshes
 from serinus.router.scalers import catalog as scalers
+from serinus.router.workloads import baseline, earlier
 from serinus.router.workloads import catalog as workloads
-from serinus.router.workloads import earlier
 
 
 def target_ref(intent: Intent) -> Ref:
@@ -32,6 +32,10 @@ def target_ref(intent: Intent) -> Ref:
 
 def primary_of(ref: Ref) -> Ref:
     return msgspec.structs.replace(ref, name=f"{ref.name}-primary")
+
+
+def baseline_of(ref: Ref) -> Ref:
+    return msgspec.structs.replace(ref, name=f"{ref.name}{baseline.SUFFIX}")
 
 
 def canary_of(ref: Ref) -> Ref:
@@ -54,6 +58,8 @@ def needs(intent: Intent) -> tuple[Ref, ...]:
     scaler = scaler_ref(intent)
     if scaler is not None:
         found += [scaler, primary_of(scaler)]
+    if target.kind == "Deployment":
+        found += [baseline_of(target)]
     if workload_kind(intent.workload.target) == "Service":
         found += [canary_of(target)]
     if intent.exposure.service is not None:
@@ -93,6 +99,8 @@ class Scene:
         self.primary_ref = own or primary_of(self.target_ref)
         self.target = world.live.get(self.target_ref)
         self.primary = world.live.get(self.primary_ref)
+        self.baseline_ref = baseline_of(self.target_ref)
+        self.baseline = world.live.get(self.baseline_ref)
 
     @cached_property
     def known_selector(self) -> Selector | None:
