@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types layers unit laws contract sim integration faults peer e2e bench gen lock up down clean
+.PHONY: help setup demo test check format lint types layers unit laws contract chart sim integration faults peer e2e bench gen lock up down clean
 
 help: ## this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,7 @@ $(STAMP): requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 demo: setup ## releases a good version, then a bad one, on this machine; KEEP=1 leaves it running
 	@$(BIN)/serinus demo $(if $(KEEP),--keep)
 
-test: check sim integration faults ## everything that needs no cluster
+test: check chart sim integration faults ## everything that needs no cluster
 
 check: format lint types layers unit laws contract ## fast: before every push
 
@@ -52,6 +52,9 @@ laws: setup
 
 contract: setup
 	@$(PYTEST) tests/contract -q
+
+chart: setup ## the Helm chart by helm lint, goldens and a scanner (helm is built once, two minutes)
+	@$(PYTEST) tests/chart -q
 
 sim: setup ## the ring on virtual time with faults, and the mutants it must catch
 	@$(PYTEST) tests/sim -q -n 2

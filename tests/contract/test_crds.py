@@ -21,7 +21,7 @@ PLURALS = {
     "AlertProvider": "alertproviders",
 }
 OURS: dict[str, dict[str, Any]] = {
-    plural: yaml.safe_load((ROOT / f"deploy/chart/crds/{plural}.yaml").read_text("utf-8"))
+    plural: yaml.safe_load((ROOT / f"deploy/chart/files/crds/{plural}.yaml").read_text("utf-8"))
     for plural in PLURALS.values()
 }
 THEIR_FIELDS = fields.parse((ROOT / fields.LIST).read_text("utf-8"))

@@ -15,6 +15,7 @@ from tests.e2e.engine import Engine, engine
 from tests.e2e.hello import Hello, hello_in
 from tests.e2e.shared import Shared
 from tests.e2e.stage import Stage
+from tests.e2e.suite import Suite
 from tests.servers.kube import Kube
 
 T = TypeVar("T")
@@ -67,16 +68,24 @@ def references(node: Cluster, archives: dict[str, Path], figures: list[str]) -> 
 
 
 @pytest.fixture(scope="session")
-def installed(node: Cluster, references: dict[str, str], figures: list[str]) -> Iterator[Stage]:
+def suite(node: Cluster, references: dict[str, str]) -> Suite:
+    """The chart's release."""
+    return Suite(node.kubeconfig, stage.NAMESPACE, references)
+
+
+@pytest.fixture(scope="session")
+def installed(
+    node: Cluster, suite: Suite, references: dict[str, str], figures: list[str]
+) -> Iterator[Stage]:
     """The suite, its surroundings, and nothing else of ours."""
     begun = time.monotonic()
-    running = _with(node.kubeconfig, lambda kube: stage.set_up(kube, references))
+    running = _with(node.kubeconfig, lambda kube: stage.set_up(kube, suite, references))
     figures.append(f"installed and ready in {time.monotonic() - begun:.1f} s")
     try:
         yield running
         figures += _with(node.kubeconfig, stage.usage)
     finally:
-        _with(node.kubeconfig, stage.tear_down)
+        _with(node.kubeconfig, lambda kube: stage.tear_down(kube, suite))
 
 
 @pytest.fixture(scope="session")

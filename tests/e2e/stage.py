@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import aiohttp
 import yaml
-from tests.e2e.images import ROOT, SERVICES
+from tests.e2e.suite import Suite
 from tests.servers import crds
 from tests.servers.kube import ApiError, Kube, Obj
 from tests.servers.process import ServerError
@@ -22,8 +21,8 @@ from tests.servers.waiting import eventually
 NAMESPACE = "serinus-e2e"
 PREFIX = "e2e-"
 FOLDER = Path(__file__).parent / "manifests"
-RBAC = ROOT / "deploy/chart/files/rbac.yaml"
-NATS_CONFIG = ROOT / "deploy/nats/nats-server.conf"
+# Pods that ask for more than the restricted standard allows are refused.
+STRICT = {"pod-security.kubernetes.io/enforce": "restricted"}
 READY_S = 90.0
 ADDRESS_S = 3.0
 APPS = "apps/v1"
@@ -48,33 +47,34 @@ def manifest(name: str, values: Mapping[str, str]) -> list[Obj]:
     return list(yaml.safe_load_all(text))
 
 
-async def set_up(kube: Kube, references: Mapping[str, str]) -> Stage:
+async def set_up(kube: Kube, suite: Suite, references: Mapping[str, str]) -> Stage:
     """Installs everything and returns when all of it is ready. Raises ServerError."""
     await _nobody_else(kube)
     await _custom_resources(kube)
     await _gone(kube, NAMESPACE)
-    await kube.namespace(NAMESPACE)
-    await _bus(kube, references)
-    values = {**references, "namespace": NAMESPACE, "token": f"e2e-{secrets.token_hex(12)}"}
-    for name in ("prometheus", "traefik", "settings"):
-        await _apply(kube, name, values)
-    rights = yaml.safe_load(RBAC.read_text("utf-8"))
-    for service in SERVICES:
-        await _service(kube, service, references[service], rights[service])
+    await kube.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": STRICT}}
+    )
+    for name in ("prometheus", "traefik"):
+        await _apply(kube, name, {**references, "namespace": NAMESPACE})
+    try:
+        await suite.install()
+    except ServerError as error:
+        raise ServerError(f"{error}\n{await tails(kube, NAMESPACE, 20)}") from None
     for deployment in await kube.list(APPS, "Deployment", NAMESPACE):
         await _ready(kube, deployment["metadata"]["name"])
     return Stage(references, await _address(kube))
 
 
-async def tear_down(kube: Kube) -> None:
+async def tear_down(kube: Kube, suite: Suite) -> None:
     """Removes what was installed; the definitions of custom resources stay."""
+    await suite.uninstall()
     for namespace in await kube.list("v1", "Namespace"):
         name = namespace["metadata"]["name"]
         if name == NAMESPACE or name.startswith(PREFIX):
             await kube.delete("v1", "Namespace", None, name)
-    for service in (*SERVICES, "traefik"):
-        for kind in ("ClusterRoleBinding", "ClusterRole"):
-            await kube.delete(f"{RIGHTS}/v1", kind, None, f"{NAMESPACE}-{service}")
+    for kind in ("ClusterRoleBinding", "ClusterRole"):
+        await kube.delete(f"{RIGHTS}/v1", kind, None, f"{NAMESPACE}-traefik")
 
 
 async def _nobody_else(kube: Kube) -> None:
@@ -95,8 +95,12 @@ async def _nobody_else(kube: Kube) -> None:
 
 
 async def _custom_resources(kube: Kube) -> None:
-    files = [*sorted(crds.OURS.glob("*.yaml")), *crds.of_mesh("traefik")]
-    objs = [obj for file in files for obj in yaml.safe_load_all(file.read_text("utf-8")) if obj]
+    objs = [
+        obj
+        for file in crds.of_mesh("traefik")
+        for obj in yaml.safe_load_all(file.read_text("utf-8"))
+        if obj
+    ]
     for obj in objs:
         await kube.apply(obj)
 
@@ -106,46 +110,6 @@ async def _custom_resources(kube: Kube) -> None:
         return {obj["metadata"]["name"] for obj in objs} <= done
 
     await eventually(established, "custom resources established", 30)
-
-
-async def _bus(kube: Kube, references: Mapping[str, str]) -> None:
-    """NATS with a user per service, each with a password of its own, made here."""
-    users = (*SERVICES, "tap")
-    passwords = {_password(user): f"e2e-{secrets.token_hex(12)}" for user in users}
-    config = {"nats-server.conf": NATS_CONFIG.read_text("utf-8")}
-    meta = {"namespace": NAMESPACE}
-    await kube.apply(
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "passwords", **meta},
-         "stringData": passwords}
-    )  # fmt: skip
-    await kube.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nats", **meta},
-         "data": config}
-    )  # fmt: skip
-    await _apply(kube, "nats", references)
-    await _ready(kube, "nats")
-
-
-async def _service(kube: Kube, service: str, image: str, rules: list[Obj]) -> None:
-    values = {
-        "service": service,
-        "image": image,
-        "password": _password(service),
-        "token": "true" if rules else "false",
-    }
-    name = f"{NAMESPACE}-{service}"
-    account = {"kind": "ServiceAccount", "name": service, "namespace": NAMESPACE}
-    role = {"apiGroup": RIGHTS, "kind": "ClusterRole", "name": name}
-    meta = {"name": name}
-    if rules:
-        await kube.apply(
-            {"apiVersion": f"{RIGHTS}/v1", "kind": "ClusterRole", "metadata": meta, "rules": rules}
-        )
-        await kube.apply(
-            {"apiVersion": f"{RIGHTS}/v1", "kind": "ClusterRoleBinding", "metadata": meta,
-             "roleRef": role, "subjects": [account]}
-        )  # fmt: skip
-    await _apply(kube, "service", values)
 
 
 async def _apply(kube: Kube, name: str, values: Mapping[str, str]) -> None:
@@ -226,10 +190,6 @@ async def status(url: str, host: str = "") -> int:
             return answer.status
     except (aiohttp.ClientError, TimeoutError, OSError):
         return 0
-
-
-def _password(user: str) -> str:
-    return f"SERINUS_{user.upper()}_PASSWORD"
 
 
 def _is(obj: Obj, condition: str) -> bool:

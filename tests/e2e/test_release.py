@@ -8,23 +8,25 @@ from tests.e2e import judge
 from tests.e2e.hello import APPS, CANARY, NAME, TRAEFIK, Hello
 from tests.e2e.load import RATE
 from tests.e2e.stage import NAMESPACE
+from tests.e2e.suite import RELEASE
 from tests.servers.kube import Obj
 
 SHARE_POINTS = 3.0
 BAD_ERROR_RATE = 0.10
 # Enough to see what comes after: proxies that follow, pods that end.
 AFTERMATH = 8 * RATE
-HOOKS = f"http://loadtester.{NAMESPACE}:9090/"
+HOOKS = f"http://{RELEASE}-loadtester.{NAMESPACE}/"
 
 
 def hooks(hello: Hello) -> list[Obj]:
     """What the load tester is asked to do, with the tools that its image has."""
+    shared = {"url": HOOKS, "timeout": "10s"}
     url = f"http://{NAME}-canary.{hello.namespace}/"
     smoke = {"type": "bash", "cmd": f"curl -sf {url} | jq -e '.version == \"2.0\"'"}
     load = {"type": "cmd", "cmd": f"hey -z 2s -q 5 -c 1 {url}"}
     return [
-        {"name": "smoke", "type": "pre-rollout", "url": HOOKS, "timeout": "10s", "metadata": smoke},
-        {"name": "load", "type": "rollout", "url": HOOKS, "timeout": "10s", "metadata": load},
+        {"name": "smoke", "type": "pre-rollout", **shared, "metadata": smoke},
+        {"name": "load", "type": "rollout", **shared, "metadata": load},
     ]
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from tests.gen import (
     catalogs,
     catalogue,
+    chart,
     compatibility,
     crds,
+    dashboards,
     fields,
     goldens,
     images,
@@ -40,6 +42,8 @@ GENERATORS: tuple[Generator, ...] = (
     goldens.files,
     messages.files,
     rbac.files,
+    chart.files,
+    dashboards.files,
 )
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.
@@ -47,6 +51,7 @@ OWNED: tuple[str, ...] = (
     f"{crds.FOLDER}/*.yaml",
     f"{schemas.FOLDER}/*.json",
     f"{images.FOLDER}/*.txt",
+    f"{dashboards.FOLDER}/*.json",
     f"{goldens.FOLDER}/*/*.yaml",
     f"{messages.FOLDER}/*.yaml",
 )

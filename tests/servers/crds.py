@@ -10,7 +10,7 @@ from tests.servers.process import ServerError
 from tests.tools import crds as modules
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ROOT / "deploy" / "chart" / "crds"
+OURS = ROOT / "deploy" / "chart" / "files" / "crds"
 FOLDER = "SERINUS_MESH_CRDS"
 BESIDE = ROOT.parent / "shared" / "crds"
 # Whose CRDs every API server gets. Others are installed by the tests that need them.

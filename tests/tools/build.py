@@ -1,7 +1,8 @@
-"""etcd, kube-apiserver and kube-controller-manager: found, else built once from Go modules.
+"""Programs that are found, else built once from Go modules: the control plane's, helm, kube-score.
 
-Versions are pinned by kubernetes/go.mod and go.sum. `python -m tests.tools.build` does it by hand,
-`python -m tests.tools.build --pin v1.34.4 v3.6.4` rewrites the pins (Kubernetes, etcd).
+Versions are pinned by go.mod and go.sum of the folders here. `python -m tests.tools.build` builds
+all of them by hand, `python -m tests.tools.build --pin v1.34.4 v3.6.4` rewrites the pins of the
+control plane (Kubernetes, etcd).
 """
 
 from __future__ import annotations
@@ -29,6 +30,23 @@ PACKAGES = {
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
 }
+# Programs beside the control plane, each of a module of its own: name -> (folder, package, flags).
+TOOLS = {
+    # Without these it takes every cluster that it does not see for Kubernetes 1.20.
+    "helm": (
+        MODULE.parent / "helm",
+        "helm.sh/helm/v3/cmd/helm",
+        "-s -w -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1"
+        " -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34"
+        " -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1"
+        " -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=34",
+    ),
+    "kube-score": (
+        MODULE.parent / "kube-score",
+        "github.com/zegl/kube-score/cmd/kube-score",
+        "-s -w",
+    ),
+}
 PROGRESS_EVERY_S = 20.0
 
 
@@ -50,13 +68,33 @@ def programs() -> dict[str, Path]:
     return built()
 
 
+def tool(name: str) -> Path:
+    """A program of TOOLS: on PATH, else in the cache, else built (helm takes two minutes).
+
+    Raises ServerError that names the missing piece.
+    """
+    if on_path := shutil.which(name):
+        return Path(on_path)
+    folder, package, flags = TOOLS[name]
+    target = _kept(folder, (name, package, flags))
+    with _locked(target):
+        if not (target / name).exists():
+            _build(name, package, target, folder, flags)
+    return target / name
+
+
 def cache() -> Path:
-    """Where built programs are kept, by the hash of everything that they are built from."""
+    """Where the control plane's programs are kept once they are built."""
+    return _kept(MODULE, (PACKAGES, _link_flags()))
+
+
+def _kept(folder: Path, how: object) -> Path:
+    """A folder of the cache, by the hash of everything that its programs are built from."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256()
     for part in ("go.mod", "go.sum"):
-        digest.update((MODULE / part).read_bytes())
-    digest.update(repr((PACKAGES, _link_flags())).encode())
+        digest.update((folder / part).read_bytes())
+    digest.update(repr(how).encode())
     return Path(base) / "serinus" / "tools" / digest.hexdigest()[:16]
 
 
@@ -66,7 +104,7 @@ def built() -> dict[str, Path]:
     with _locked(target):
         for name, package in PACKAGES.items():
             if not (target / name).exists():
-                _build(name, package, target)
+                _build(name, package, target, MODULE, _link_flags())
     return {name: target / name for name in PACKAGES}
 
 
@@ -83,9 +121,10 @@ def go() -> str:
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if found is None:
         raise ServerError(
-            "missing: Go 1.24 or newer, which builds the control plane's programs and fetches the "
-            "meshes' CRDs. Without it set KUBEBUILDER_ASSETS to a folder with "
-            f"{', '.join(PACKAGES)} (or put them on PATH), and SERINUS_MESH_CRDS to one of CRDs"
+            "missing: Go 1.26 or newer, which builds the control plane's programs and helm, and "
+            "fetches the meshes' CRDs. Without it set KUBEBUILDER_ASSETS to a folder with "
+            f"{', '.join(PACKAGES)} (or put them on PATH), SERINUS_MESH_CRDS to one of CRDs, and "
+            f"put {', '.join(TOOLS)} on PATH"
         )
     return found
 
@@ -106,16 +145,16 @@ def _link_flags() -> str:
     return "-s -w " + " ".join(f"-X {package}.{key}={value}" for key, value in values.items())
 
 
-def _build(name: str, package: str, target: Path) -> None:
+def _build(name: str, package: str, target: Path, folder: Path, flags: str) -> None:
     began = time.monotonic()
     _say(f"building {name} (once; kept in {target})")
     with tempfile.TemporaryDirectory(dir=target) as scratch:
         output, log = Path(scratch) / name, Path(scratch) / "log"
-        argv = [go(), "build", "-v", "-buildvcs=false", f"-ldflags={_link_flags()}"]
+        argv = [go(), "build", "-v", "-buildvcs=false", f"-ldflags={flags}"]
         with log.open("wb") as words:
             process = subprocess.Popen(
                 ["nice", *argv, "-o", str(output), package],
-                cwd=MODULE, env=environment(),
+                cwd=folder, env=environment(),
                 stdin=subprocess.DEVNULL, stdout=words, stderr=words,
             )  # fmt: skip
             try:
@@ -182,6 +221,8 @@ def main() -> None:
     try:
         for path in (built() if options.pin else programs()).values():
             print(path)
+        for name in TOOLS:
+            print(tool(name))
     except ServerError as error:
         sys.exit(str(error))
 

@@ -112,7 +112,7 @@ class Ring:
 def crds() -> list[Path]:
     """The chart's CRDs when this runs from a checkout: bad manifests are refused here too."""
     for parent in Path(__file__).resolve().parents:
-        folder = parent / "deploy" / "chart" / "crds"
+        folder = parent / "deploy" / "chart" / "files" / "crds"
         if folder.is_dir():
             return [folder]
     return []

@@ -1,0 +1,317 @@
+{{/* The bus. Takes the dict of _service.tpl and `users`, the authorization of deploy/nats. */}}
+
+{{- define "serinus.nats.config" -}}
+{{- $cluster := gt (int .own.replicas) 1 }}
+server_name: $POD_NAME
+listen: "0.0.0.0:4222"
+http: "0.0.0.0:8222"
+jetstream {
+  store_dir: "/data"
+  max_file_store: {{ .own.storageLimit }}
+}
+{{- if .own.tls.enabled }}
+tls {
+  cert_file: "/etc/serinus/tls/tls.crt"
+  key_file: "/etc/serinus/tls/tls.key"
+}
+{{- end }}
+{{- if $cluster }}
+cluster {
+  name: {{ .name }}
+  listen: "0.0.0.0:6222"
+  # Clients know one name only, which is in the certificate.
+  no_advertise: true
+  authorization {
+    user: cluster
+    password: $SERINUS_CLUSTER_PASSWORD
+  }
+  {{- if .own.tls.enabled }}
+  tls {
+    cert_file: "/etc/serinus/tls/tls.crt"
+    key_file: "/etc/serinus/tls/tls.key"
+    ca_file: "/etc/serinus/tls/ca.crt"
+    verify: true
+  }
+  {{- end }}
+}
+{{- end }}
+{{ .users }}
+{{- end }}
+
+{{/* A password per user; those of an earlier release stay. They begin with a letter: a number would be read as one. */}}
+{{- define "serinus.nats.passwords" -}}
+{{- $old := lookup "v1" "Secret" .root.Release.Namespace .name | default dict }}
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+data:
+  {{- range list "watcher" "analyzer" "router" "notifier" "loadtester" "tap" "cluster" }}
+  {{ . }}: {{ dig "data" . (printf "s%s" (randAlphaNum 31) | b64enc) $old }}
+  {{- end }}
+{{- end }}
+
+{{- define "serinus.nats.certificate" -}}
+{{- $name := printf "%s-tls" .name }}
+{{- $data := (lookup "v1" "Secret" .root.Release.Namespace $name | default dict).data }}
+{{- if not $data }}
+{{- $hosts := list "localhost" .name (printf "%s.%s" .name .root.Release.Namespace) (printf "%s.%s.svc" .name .root.Release.Namespace) (printf "*.%s-peers" .name) (printf "*.%s-peers.%s.svc" .name .root.Release.Namespace) }}
+{{- $authority := genCA (printf "%s.%s" .name .root.Release.Namespace) 3650 }}
+{{- $signed := genSignedCert .name (list "127.0.0.1") $hosts 3650 $authority }}
+{{- $data = dict "ca.crt" ($authority.Cert | b64enc) "tls.crt" ($signed.Cert | b64enc) "tls.key" ($signed.Key | b64enc) }}
+{{- end }}
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ $name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+type: kubernetes.io/tls
+data:
+  {{- toYaml $data | nindent 2 }}
+{{- end }}
+
+{{- define "serinus.nats" -}}
+{{- $config := include "serinus.nats.config" . }}
+{{- $cluster := gt (int .own.replicas) 1 }}
+{{- $scope := merge (dict "replicas" .own.replicas) . }}
+{{- if not .own.auth.existingSecret }}
+{{ include "serinus.nats.passwords" . }}
+---
+{{- end }}
+{{- if and .own.tls.enabled (not .own.tls.existingSecret) }}
+{{ include "serinus.nats.certificate" . }}
+---
+{{- end }}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+data:
+  nats-server.conf: |
+    {{- $config | nindent 4 }}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+automountServiceAccountToken: false
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+spec:
+  selector:
+    {{- include "serinus.selector" . | nindent 4 }}
+  ports:
+    - name: tcp-nats
+      port: 4222
+      targetPort: nats
+---
+# Servers find each other by it, before they are ready.
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .name }}-peers
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+spec:
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "serinus.selector" . | nindent 4 }}
+  ports:
+    - name: tcp-routes
+      port: 6222
+      targetPort: routes
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+spec:
+  serviceName: {{ .name }}-peers
+  replicas: {{ .own.replicas }}
+  podManagementPolicy: Parallel
+  selector:
+    matchLabels:
+      {{- include "serinus.selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "serinus.labels" . | nindent 8 }}
+        {{- with .own.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      annotations:
+        checksum/config: {{ $config | sha256sum }}
+        {{- with .own.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      serviceAccountName: {{ .name }}
+      automountServiceAccountToken: false
+      enableServiceLinks: false
+      {{- include "serinus.pullSecrets" . | nindent 6 }}
+      {{- include "serinus.scheduling" $scope | nindent 6 }}
+      securityContext:
+        runAsUser: 65532
+        runAsGroup: 65532
+        fsGroup: 65532
+        {{- include "serinus.podSecurity" . | nindent 8 }}
+      containers:
+        - name: nats
+          image: {{ printf "%s:%s" .own.image.repository .own.image.tag | quote }}
+          imagePullPolicy: {{ .shared.image.pullPolicy }}
+          args:
+            - --config
+            - /etc/serinus/config/nats-server.conf
+            {{- if $cluster }}
+            - --routes
+            - {{ include "serinus.nats.routes" . | quote }}
+            {{- end }}
+          env:
+            - name: POD_NAME
+              valueFrom:
+                fieldRef:
+                  fieldPath: metadata.name
+            {{- range concat (list "watcher" "analyzer" "router" "notifier" "loadtester" "tap") (ternary (list "cluster") list $cluster) }}
+            - name: SERINUS_{{ upper . }}_PASSWORD
+              valueFrom:
+                secretKeyRef:
+                  name: {{ $.own.auth.existingSecret | default $.name }}
+                  key: {{ . }}
+            {{- end }}
+          ports:
+            - name: nats
+              containerPort: 4222
+            - name: routes
+              containerPort: 6222
+            - name: monitor
+              containerPort: 8222
+          startupProbe:
+            httpGet:
+              path: "/healthz"
+              port: monitor
+            periodSeconds: 2
+            timeoutSeconds: 5
+            failureThreshold: 90
+          livenessProbe:
+            httpGet:
+              path: "/healthz?js-enabled-only=true"
+              port: monitor
+            periodSeconds: 30
+            timeoutSeconds: 5
+          readinessProbe:
+            httpGet:
+              path: "/healthz?js-server-only=true"
+              port: monitor
+            periodSeconds: 5
+            timeoutSeconds: 5
+          resources:
+            {{- toYaml .own.resources | nindent 12 }}
+          securityContext:
+            {{- include "serinus.containerSecurity" (dict "own" dict "shared" dict) | nindent 12 }}
+          volumeMounts:
+            - name: config
+              mountPath: /etc/serinus/config
+              readOnly: true
+            {{- if .own.tls.enabled }}
+            - name: tls
+              mountPath: /etc/serinus/tls
+              readOnly: true
+            {{- end }}
+            - name: data
+              mountPath: /data
+      volumes:
+        - name: config
+          configMap:
+            name: {{ .name }}
+        {{- if .own.tls.enabled }}
+        - name: tls
+          secret:
+            secretName: {{ .own.tls.existingSecret | default (printf "%s-tls" .name) }}
+        {{- end }}
+        {{- if not .own.persistence.enabled }}
+        - name: data
+          emptyDir:
+            sizeLimit: {{ .own.storageLimit }}
+        {{- end }}
+  {{- if .own.persistence.enabled }}
+  volumeClaimTemplates:
+    - metadata:
+        name: data
+      spec:
+        accessModes: [ReadWriteOnce]
+        {{- with .own.persistence.storageClass }}
+        storageClassName: {{ . }}
+        {{- end }}
+        resources:
+          requests:
+            storage: {{ .own.persistence.size }}
+  {{- end }}
+---
+{{ include "serinus.budget" (merge (dict "own" (dict "podDisruptionBudget" (dict "enabled" .shared.podDisruptionBudget.enabled "minAvailable" .own.replicas))) $scope) }}
+{{- if .shared.networkPolicy.enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "serinus.selector" . | nindent 6 }}
+  policyTypes: [Ingress]
+  ingress:
+    - ports:
+        - port: nats
+      from:
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/instance: {{ .root.Release.Name }}
+              app.kubernetes.io/part-of: serinus
+        - podSelector:
+            matchLabels:
+              serinus.dev/bus: "true"
+        {{- with .shared.networkPolicy.busPeers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    - ports:
+        - port: routes
+      from:
+        - podSelector:
+            matchLabels:
+              {{- include "serinus.selector" . | nindent 14 }}
+{{- end }}
+{{- end }}
+
+{{/* Kubernetes puts the password in. */}}
+{{- define "serinus.nats.routes" -}}
+{{- $routes := list }}
+{{- range until (int .own.replicas) }}
+{{- $routes = append $routes (printf "nats://cluster:$(SERINUS_CLUSTER_PASSWORD)@%s-%d.%s-peers:6222" $.name . $.name) }}
+{{- end }}
+{{- join "," $routes }}
+{{- end }}

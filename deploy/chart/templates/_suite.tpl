@@ -1,0 +1,79 @@
+{{/* How the services of the suite find and trust the bus, and what all of them are told. Takes the dict of _service.tpl. */}}
+
+{{- define "serinus.bus.secret" -}}
+{{- .root.Values.nats.auth.existingSecret | default (printf "%s-nats" (include "serinus.fullname" .root)) }}
+{{- end }}
+
+{{- define "serinus.bus.settings" -}}
+{{- $nats := .root.Values.nats }}
+{{- $secure := or (and $nats.enabled $nats.tls.enabled) (and (not $nats.enabled) $nats.external.ca) }}
+{{- if $nats.enabled }}
+SERINUS_NATS_URL: {{ ternary "tls" "nats" $nats.tls.enabled }}://{{ include "serinus.fullname" .root }}-nats:4222
+SERINUS_STREAM_REPLICAS: {{ ternary 3 1 (ge (int $nats.replicas) 3) | quote }}
+{{- else }}
+SERINUS_NATS_URL: {{ $nats.external.url | quote }}
+SERINUS_STREAM_REPLICAS: {{ $nats.external.replicas | quote }}
+{{- end }}
+SERINUS_NATS_USER: {{ .service }}
+SERINUS_NATS_PASSWORD_FILE: /etc/serinus/bus/password
+{{- if $secure }}
+SERINUS_NATS_CA: /etc/serinus/bus/ca.crt
+{{- end }}
+{{- end }}
+
+{{- define "serinus.bus.volume" -}}
+{{- $nats := .root.Values.nats }}
+projected:
+  sources:
+    - secret:
+        name: {{ include "serinus.bus.secret" . }}
+        items:
+          - {key: {{ .service }}, path: password}
+          {{- if and (not $nats.enabled) $nats.external.ca }}
+          - {key: ca.crt, path: ca.crt}
+          {{- end }}
+    {{- if and $nats.enabled $nats.tls.enabled }}
+    - secret:
+        name: {{ $nats.tls.existingSecret | default (printf "%s-nats-tls" (include "serinus.fullname" .root)) }}
+        items:
+          - {key: ca.crt, path: ca.crt}
+    {{- end }}
+{{- end }}
+
+{{- define "serinus.common.settings" -}}
+{{- include "serinus.bus.settings" . }}
+SERINUS_LOG_LEVEL: {{ .shared.logLevel | upper }}
+{{- with .shared.namespace }}
+SERINUS_NAMESPACE: {{ . }}
+{{- end }}
+{{- with .shared.otlpEndpoint }}
+SERINUS_OTLP_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* What a schema cannot say. */}}
+{{- define "serinus.checks" -}}
+{{- if and .Values.slack.url (not .Values.slack.channel) }}
+{{- fail "slack.channel: required where slack.url is set" }}
+{{- end }}
+{{- if and (not .Values.nats.enabled) (not .Values.nats.external.url) }}
+{{- fail "nats.external.url: required where nats.enabled is false; e.g. nats://nats.messaging:4222" }}
+{{- end }}
+{{- if and (not .Values.nats.enabled) (not .Values.nats.auth.existingSecret) }}
+{{- fail "nats.auth.existingSecret: required where nats.enabled is false; a Secret with a password for each of watcher, analyzer, router, notifier, loadtester" }}
+{{- end }}
+{{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
+{{- fail "serviceAccount.name: required where serviceAccount.create is false" }}
+{{- end }}
+{{- if dig "controlplane" "kubeconfig" "secretName" "" .Values.AsMap }}
+{{- fail "controlplane.kubeconfig: a mesh whose control plane is in another cluster is not supported; install the suite where the mesh's objects are" }}
+{{- end }}
+{{- if dig "prometheus" "install" false .Values.AsMap }}
+{{- fail "prometheus.install: no Prometheus comes with this chart; install one and name it in metricsServer, or use metricsServer: scrape:<URL>" }}
+{{- end }}
+{{- end }}
+
+{{/* Flagger's default affinity names its own template. */}}
+{{- define "flagger.name" -}}
+{{- include "serinus.name" . }}
+{{- end }}

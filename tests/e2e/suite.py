@@ -1,0 +1,53 @@
+"""The suite in the cluster, by its Helm chart."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from tests.e2e.images import SERVICES
+from tests.tools.helm import CHART, helm
+
+RELEASE = "serinus"
+VALUES = Path(__file__).parent / "manifests" / "values.yaml"
+READY_S = 180
+TEST_S = 240
+
+
+class Suite:
+    """One release of the chart in one namespace."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, references: Mapping[str, str]) -> None:
+        self._kubeconfig = kubeconfig
+        self._namespace = namespace
+        parts = {name: reference.rpartition(":") for name, reference in references.items()}
+        self._images = {
+            f"{name}_{word}": parts[name][place]
+            for name in (*SERVICES, "nats")
+            for word, place in (("repository", 0), ("tag", 2))
+        }
+
+    async def install(self, *words: str) -> None:
+        """Installs or upgrades it and returns when all of it is ready. Raises ServerError."""
+        text = Template(VALUES.read_text("utf-8")).substitute(self._images)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as values:
+            values.write(text)
+            values.flush()
+            wait = ("--wait", "--timeout", f"{READY_S}s")
+            chart = ("upgrade", "--install", RELEASE, str(CHART), "--values", values.name)
+            await self._helm(*chart, *wait, *words)
+
+    async def uninstall(self) -> None:
+        """Takes it away; the definitions of custom resources and their objects stay."""
+        await self._helm("uninstall", RELEASE, "--wait", "--ignore-not-found")
+
+    async def test(self) -> str:
+        """`helm test`: what it prints. Raises ServerError with the logs of what failed."""
+        return await self._helm("test", RELEASE, "--logs", "--timeout", f"{TEST_S}s")
+
+    async def _helm(self, *words: str) -> str:
+        argv = (*words, "--namespace", self._namespace)
+        return await asyncio.to_thread(helm, *argv, kubeconfig=self._kubeconfig)
