@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.chart import render
-from tests.chart.render import ALONE, CHART, SETS, Obj, charts, pods, rendered
+from tests.chart.render import ALONE, CHART, NAMESPACE, SETS, Obj, charts, pods, rendered
 from tests.servers.process import ServerError, of_the_environment
 from tests.tools import build
 from tests.tools.helm import helm
@@ -186,7 +186,9 @@ def test_a_namespaced_suite_asks_for_nothing_beyond_its_namespace() -> None:
     kinds = {o["kind"] for o in rendered("namespaced")}
     assert not {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"} & kinds
     rights = [o for o in rendered("namespaced") if o["kind"] in ("Role", "RoleBinding")]
-    assert {o["metadata"]["namespace"] for o in rights} == {"shop"}
+    places = {(o["metadata"]["namespace"], o["metadata"]["name"].split("-")[-1]) for o in rights}
+    assert {where for where, what in places if what != "replicas"} == {"shop"}
+    assert {where for where, what in places if what == "replicas"} == {NAMESPACE}
 
 
 def test_flagger_values_lead_to_our_images() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from tests.e2e.judge import Moment
@@ -128,14 +128,21 @@ class Hello:
 
         Raises TimeoutError that tells the story so far.
         """
+        wanted = " or ".join(phases)
+        return await self._until(wanted, lambda m: m.phase in phases, within_s)
+
+    async def until_weight(self, weight: int, within_s: float = 60.0) -> Moment:
+        """The first moment with this share for the canary. Raises TimeoutError as `until` does."""
+        return await self._until(f"at {weight} %", lambda m: m.weight == weight, within_s)
+
+    async def _until(self, wanted: str, found: Callable[[Moment], bool], within_s: float) -> Moment:
         try:
             async with asyncio.timeout(within_s):
-                while not (self.moments and self.moments[-1].phase in phases):
+                while not (self.moments and found(self.moments[-1])):
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
             story = "\n".join(await self.events()) or "no events"
-            wanted = " or ".join(phases)
             raise TimeoutError(
                 f"{self.namespace}: not {wanted} within {within_s:g} s; "
                 f"last: {self.moments[-1:]}\n{story}\n{await self._stage.logs(self.kube)}"

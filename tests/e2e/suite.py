@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
+import yaml
 from tests.e2e.images import SERVICES
 from tests.tools.helm import CHART, helm
 
@@ -32,13 +33,23 @@ class Suite:
 
     async def install(self, *words: str) -> None:
         """Installs or upgrades it and returns when all of it is ready. Raises ServerError."""
-        text = Template(VALUES.read_text("utf-8")).substitute(self._images)
+        text = self.values()
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as values:
             values.write(text)
             values.flush()
             wait = ("--wait", "--timeout", f"{READY_S}s")
             chart = ("upgrade", "--install", RELEASE, str(CHART), "--values", values.name)
             await self._helm(*chart, *wait, *words)
+
+    def values(self) -> str:
+        """Those of an operator of this cluster."""
+        return Template(VALUES.read_text("utf-8")).substitute(self._images)
+
+    def images(self) -> str:
+        """The part of them that says which images there are."""
+        whole = yaml.safe_load(self.values())
+        parts = {name: {"image": whole[name]["image"]} for name in (*SERVICES, "nats")}
+        return yaml.safe_dump(parts)
 
     async def uninstall(self) -> None:
         """Takes it away; the definitions of custom resources and their objects stay."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.gen.rbac import rules
+from tests.gen.rbac import own_rules, rules
 
 CHART = Path(__file__).resolve().parents[2] / "deploy/chart"
 SHARED = ("_service.tpl", "_loadtester.tpl")
@@ -112,13 +112,17 @@ def _schema(value: Any, path: str, bounds: dict[str, Any]) -> dict[str, Any]:
 def rights() -> str:
     """The table that `kubectl auth can-i --list` must agree with."""
     lines = [_RIGHTS]
+    own = own_rules()
     for service, found in rules().items():
-        if found:
-            lines += [f"## {service}\n", "| group | resources | verbs |", "|---|---|---|"]
+        places = [(rule, "all") for rule in found]
+        places += [(rule, "the suite's own") for rule in own.get(service, ())]
+        if places:
+            lines += [f"## {service}\n", "| group | resources | verbs | namespaces |"]
+            lines += ["|---|---|---|---|"]
             lines += [
                 f"| {rule['apiGroups'][0] or 'core'} | {', '.join(rule['resources'])} "
-                f"| {', '.join(rule['verbs'])} |"
-                for rule in found
+                f"| {', '.join(rule['verbs'])} | {place} |"
+                for rule, place in places
             ]
             lines.append("")
     return "\n".join(lines)

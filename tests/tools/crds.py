@@ -24,6 +24,10 @@ SOURCES = {
     "istio": ("istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
     "keda": ("github.com/kedacore/keda/v2", "config/crd/bases/keda.sh_*.yaml"),
     "knative": ("knative.dev/serving", "config/core/300-resources/*.yaml"),
+    "prometheus-operator": (
+        "github.com/prometheus-operator/prometheus-operator",
+        "example/prometheus-operator-crd/monitoring.coreos.com_*.yaml",
+    ),
     "traefik": (
         "github.com/traefik/traefik/v3",
         "docs/content/reference/dynamic-configuration/traefik.io_*.yaml",

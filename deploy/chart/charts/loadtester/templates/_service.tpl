@@ -117,7 +117,8 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* More of the dict: replicas, settings (name: text), files (path: source of a volume), token (of the cluster). */}}
+{{/* More of the dict: replicas, settings (name: text), fields (name: path in the
+pod), files (path: source of a volume), token (of the cluster). */}}
 {{- define "serinus.deployment" -}}
 {{- $settings := merge (dict) (.own.settings | default dict) .settings }}
 apiVersion: apps/v1
@@ -136,11 +137,6 @@ metadata:
   {{- end }}
 spec:
   replicas: {{ .replicas }}
-  {{- if eq (int .replicas) 1 }}
-  # Two would ask metrics and hooks twice while they overlap.
-  strategy:
-    type: Recreate
-  {{- end }}
   selector:
     matchLabels:
       {{- include "serinus.selector" . | nindent 6 }}
@@ -168,6 +164,12 @@ spec:
           image: {{ include "serinus.image" . | quote }}
           imagePullPolicy: {{ .own.image.pullPolicy | default (.shared.image | default dict).pullPolicy | default "IfNotPresent" }}
           env:
+            {{- range $variable, $field := .fields }}
+            - name: {{ $variable }}
+              valueFrom:
+                fieldRef:
+                  fieldPath: {{ $field }}
+            {{- end }}
             {{- range $variable, $text := $settings }}
             - name: {{ $variable }}
               value: {{ $text | toString | quote }}
@@ -233,10 +235,10 @@ metadata:
 automountServiceAccountToken: false
 {{- end }}
 
-{{/* More of the dict: rules, namespace ("" for the whole cluster). */}}
+{{/* More of the dict: rules, namespace ("" for the whole cluster), suffix of the name. */}}
 {{- define "serinus.rights" -}}
 {{- $cluster := ternary "Cluster" "" (empty .namespace) }}
-{{- $name := ternary (printf "%s-%s" .root.Release.Namespace .name) .name (empty .namespace) }}
+{{- $name := printf "%s%s%s" (ternary (printf "%s-" .root.Release.Namespace) "" (empty .namespace)) .name (.suffix | default "") }}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $cluster }}Role
 metadata:

@@ -1,0 +1,87 @@
+"""What an operator does with the chart while users release: test, upgrade, remove, install."""
+
+from __future__ import annotations
+
+import re
+
+from tests.chart.metrics import asked_for
+from tests.e2e import judge
+from tests.e2e.cluster import Cluster
+from tests.e2e.hello import CANARY, NAME, Hello
+from tests.e2e.load import RATE
+from tests.e2e.stage import APPS, NAMESPACE, Stage
+from tests.e2e.suite import RELEASE, Suite
+from tests.servers.kube import Kube
+
+AFTERMATH = 8 * RATE
+
+
+async def test_helm_test_releases_something_and_leaves_nothing(
+    installed: Stage, suite: Suite, node: Cluster
+) -> None:
+    """With a hook that is called, as nothing but the default rules of the load tester stand."""
+    await suite.install("--set-string", "loadtester.rules=")
+    said = await suite.test()
+    assert re.search(r"Initialized\n.*Progressing\n.*Succeeded\n.*released", said, re.DOTALL), said
+    async with Kube(node.kubeconfig) as kube:
+        assert await kube.find(CANARY, "Canary", NAMESPACE, f"{RELEASE}-test") is None
+        assert await kube.find(APPS, "Deployment", NAMESPACE, f"{RELEASE}-test") is None
+        assert await kube.find("v1", "ServiceAccount", NAMESPACE, f"{RELEASE}-test") is None
+    await suite.install()
+
+
+async def test_what_alerts_and_dashboards_ask_for_is_exported(
+    installed: Stage, node: Cluster
+) -> None:
+    exported: set[str] = set()
+    async with Kube(node.kubeconfig) as kube:
+        for pod in await kube.list("v1", "Pod", NAMESPACE):
+            meta = pod["metadata"]
+            if meta["labels"].get("app.kubernetes.io/name") in ("nats", None):
+                continue
+            path = f"/api/v1/namespaces/{NAMESPACE}/pods/{meta['name']}:8080/proxy/metrics"
+            exported |= set(re.findall(r"^# TYPE (\w+)", await kube.text(path), re.MULTILINE))
+    missing = {where: names - exported for where, names in asked_for().items() if names - exported}
+    assert missing == {}
+
+
+async def test_an_upgrade_in_the_middle_of_a_rollout_skips_and_doubles_no_step(
+    hello: Hello, suite: Suite, figures: list[str]
+) -> None:
+    await hello.deploy()
+    await hello.canary()
+    await hello.until("Initialized")
+    async with hello.traffic() as traffic:
+        await hello.push("2.0")
+        await hello.until_weight(20)
+        await suite.install("--set", "podAnnotations.turn=two")
+        await hello.until("Succeeded", within_s=150)
+        await traffic.enough(AFTERMATH)
+    steps = judge.steps(hello.moments, traffic.requests, "2.0")
+    figures += [f"upgrade in mid-rollout: {len(traffic.requests)} requests", *map(str, steps)]
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
+    assert [step.ordered for step in steps] == [20, 40, 60]
+    assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}
+
+
+async def test_without_the_suite_services_go_on_serving_and_with_it_again_they_are_released(
+    hello: Hello, suite: Suite, figures: list[str]
+) -> None:
+    await hello.deploy()
+    await hello.canary()
+    await hello.until("Initialized")
+    async with hello.traffic() as traffic:
+        await suite.uninstall()
+        try:
+            await traffic.enough(AFTERMATH)
+            assert await hello.kube.find(CANARY, "Canary", hello.namespace, NAME) is not None
+        finally:
+            await suite.install()
+        await traffic.enough(AFTERMATH)
+        assert {m.phase for m in hello.moments[-1:]} == {"Initialized"}
+        await hello.push("2.0")
+        await hello.until("Succeeded", within_s=150)
+        await traffic.enough(AFTERMATH)
+    figures.append(f"removed and installed again: {len(traffic.requests)} requests")
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
+    assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}

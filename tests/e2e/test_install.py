@@ -1,0 +1,82 @@
+"""docs/install.md, followed to the letter by somebody whose cluster is empty."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from pathlib import Path
+
+from tests.e2e.cluster import Cluster
+from tests.e2e.images import ROOT
+from tests.e2e.stage import PREFIX, Stage
+from tests.e2e.suite import Suite
+from tests.servers.process import of_the_environment
+from tests.tools import build
+
+PAGE = ROOT / "docs/install.md"
+IMAGE = "nginxinc/nginx-unprivileged:1.29"
+FIVE_MINUTES_S = 300
+# The page's namespaces, as those of the tests.
+OURS = {"serinus": f"{PREFIX}install", "shop": f"{PREFIX}shop"}
+
+# Images come from no registry here: helm gets them as one more file of values.
+HELM = """\
+#!/bin/sh
+case "$1" in install) exec {helm} "$@" --values {values};; *) exec {helm} "$@";; esac
+"""
+
+
+async def test_the_page_leads_to_a_release_and_to_a_refused_one(
+    installed: Stage, suite: Suite, node: Cluster, tmp_path: Path, figures: list[str]
+) -> None:
+    """Every command of it succeeds, and says what the page says."""
+    program = tmp_path / "bin" / "helm"
+    program.parent.mkdir()
+    program.write_text(HELM.format(helm=build.tool("helm"), values=tmp_path / "images.yaml"))
+    program.chmod(0o755)
+    (tmp_path / "images.yaml").write_text(suite.images())
+    await suite.uninstall()
+    begun = time.monotonic()
+    try:
+        said = await _run(_commands(installed, tmp_path), program.parent, node.kubeconfig)
+    finally:
+        await suite.install()
+    figures.append(f"docs/install.md: {time.monotonic() - begun:.0f} s for all of its commands")
+    assert re.search(r"Phase: +Succeeded", said), said[-6000:]
+    assert "Promotion completed! Scaling down hello." in said
+    assert 'release "serinus" uninstalled' in said
+    assert time.monotonic() - begun < FIVE_MINUTES_S
+
+
+def _commands(stage: Stage, folder: Path) -> str:
+    text = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL))
+    example = re.search(r"--filename (\S+first-release\.yaml)", text)
+    assert example is not None
+    manifest = (ROOT / example[1]).read_text("utf-8")
+    assert IMAGE in manifest
+    manifest = manifest.replace(IMAGE, stage.references["hello"])
+    for theirs, ours in OURS.items():
+        text = re.sub(rf"(--namespace|create namespace) {theirs}\b", rf"\1 {ours}", text)
+        manifest = re.sub(rf"(loadtester|hello-canary)\.{theirs}/", rf"\1.{ours}/", manifest)
+    (folder / "first-release.yaml").write_text(manifest)
+    return text.replace(example[1], str(folder / "first-release.yaml"))
+
+
+async def _run(commands: str, programs: Path, kubeconfig: Path) -> str:
+    """What they print. Stops at the first that fails, and fails with what was said so far."""
+    kubectl = str(Path(of_the_environment("kubectl")).parent)
+    path = os.pathsep.join((str(programs), kubectl, os.environ["PATH"]))
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-exc", commands,
+        cwd=ROOT,
+        env=os.environ | {"PATH": path, "KUBECONFIG": str(kubeconfig)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    text = said.decode()
+    assert process.returncode == 0, text[-6000:]
+    return text

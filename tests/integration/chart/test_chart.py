@@ -1,0 +1,196 @@
+"""The Helm chart before a real API server: what that takes, what upgrades keep, who may do what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.chart.render import CHART, NAMESPACE, SETS, Obj, pods, rendered
+from tests.gen import chart
+from tests.gen.tree import ROOT
+from tests.servers import crds
+from tests.servers.control_plane import ControlPlane
+from tests.servers.kube import ApiError, Kube
+from tests.tools.helm import helm
+
+from serinus.events.subjects import SERVICES
+
+RELEASE = "serinus"
+DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", None)
+ALERTS = "alertproviders.flagger.app"
+# No registry has its definition; what it says is in the golden.
+UNKNOWN = {"policy.linkerd.io/v1alpha1"}
+
+
+@pytest.fixture(scope="module")
+def plane(control_plane: ControlPlane) -> ControlPlane:
+    """With the kinds of Prometheus' operator."""
+    control_plane.install_crds(crds.of_mesh("prometheus-operator"))
+    return control_plane
+
+
+@pytest.fixture
+async def somewhere(kube: Kube) -> None:
+    """The namespaces and the priority that the sets of values name; they stay."""
+    for name in (NAMESPACE, "shop", "monitoring"):
+        await kube.namespace(name)
+    priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1}
+    await kube.apply({**priority, "metadata": {"name": "platform"}})
+
+
+@pytest.fixture
+def released(plane: ControlPlane) -> Iterator[Path]:
+    """The kubeconfig of a cluster in which the chart is installed."""
+    config = plane.kubeconfig()
+    helm("install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", kubeconfig=config)
+    yield config
+    helm("uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found", kubeconfig=config)
+
+
+@pytest.mark.parametrize("name", SETS)
+async def test_the_api_server_takes_every_object_without_an_unknown_field(
+    plane: ControlPlane, kube: Kube, somewhere: None, name: str
+) -> None:
+    """Strict validation refuses what it would prune; a dry run stores nothing."""
+    refused, taken = {}, 0
+    for obj in rendered(name):
+        if obj["apiVersion"] in UNKNOWN or obj["kind"] == "CustomResourceDefinition":
+            continue  # definitions are there already, and tested in test_crds.py
+        where = obj["metadata"].get("namespace")
+        path = await kube.path(obj["apiVersion"], obj["kind"], where)
+        try:
+            await kube.request("POST", f"{path}?dryRun=All&fieldValidation=Strict", obj)
+            taken += 1
+        except ApiError as error:
+            refused[f"{obj['kind']} {obj['metadata']['name']}"] = str(error)
+    assert refused == {}
+    assert taken > 5
+
+
+async def test_pods_keep_to_the_standard_as_the_api_server_reads_it(
+    plane: ControlPlane, kube: Kube
+) -> None:
+    """A namespace that enforces `restricted` takes the pods of every set of values."""
+    strict = {"name": "strict", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    await kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": strict})
+    for name in SETS:
+        for pod in pods(rendered(name)).values():
+            # Accounts, priorities and the like are not what this is about.
+            kept = {"securityContext", "containers", "volumes"}
+            spec = {key: value for key, value in pod["spec"].items() if key in kept}
+            volumes = {volume["name"]: volume for volume in spec["volumes"]}
+            for mount in spec["containers"][0]["volumeMounts"]:  # of a claim's template
+                volumes.setdefault(mount["name"], {"name": mount["name"], "emptyDir": {}})
+            spec["volumes"] = [*volumes.values()]
+            obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": spec}
+            await kube.request("POST", "/api/v1/namespaces/strict/pods?dryRun=All", obj)
+    loose = {"containers": [{"name": "one", "image": "one"}]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": loose}
+    with pytest.raises(ApiError, match="violates PodSecurity"):
+        await kube.request("POST", "/api/v1/namespaces/strict/pods?dryRun=All", body)
+    await kube.delete("v1", "Namespace", None, "strict")
+
+
+async def test_an_upgrade_keeps_passwords_tokens_and_certificates(
+    released: Path, kube: Kube
+) -> None:
+    upgrade = ("upgrade", RELEASE, str(CHART), "-n", NAMESPACE, "--set", "nats.tls.enabled=true")
+    helm(*upgrade, kubeconfig=released)
+    before = await _secrets(kube)
+    helm(*upgrade, "--set", "logLevel=debug", kubeconfig=released)
+    assert await _secrets(kube) == before
+    assert set(before) == {f"{RELEASE}-nats", f"{RELEASE}-nats-tls", f"{RELEASE}-loadtester"}
+
+
+async def test_definitions_of_somebody_else_are_left_alone_and_told(
+    plane: ControlPlane, kube: Kube
+) -> None:
+    """As after Flagger: ours would be refused, and theirs are good enough to begin with."""
+    before = await kube.get(*DEFINITION, ALERTS)
+    words = ("install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace")
+    notes = helm(*words, kubeconfig=plane.kubeconfig())
+    try:
+        assert f"Somebody else's definition of {ALERTS} was left as it is" in notes
+        after = await kube.get(*DEFINITION, ALERTS)
+        assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    finally:
+        helm("uninstall", RELEASE, "-n", NAMESPACE, kubeconfig=plane.kubeconfig())
+
+
+async def test_an_upgrade_renews_definitions_and_the_end_of_the_release_leaves_them(
+    plane: ControlPlane, kube: Kube
+) -> None:
+    """One that our release brought, as an older chart would have written it."""
+    marks = {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE}
+    labels = {"app.kubernetes.io/managed-by": "Helm"}
+    whole = await kube.get(*DEFINITION, ALERTS)
+    older = [{**whole["spec"]["versions"][0], "additionalPrinterColumns": []}]
+    await kube.patch(
+        *DEFINITION,
+        ALERTS,
+        {"metadata": {"annotations": marks, "labels": labels}, "spec": {"versions": older}},
+    )
+    words = ("upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace")
+    try:
+        notes = helm(*words, kubeconfig=plane.kubeconfig())
+        assert f"definition of {ALERTS}" not in notes
+        renewed = await kube.get(*DEFINITION, ALERTS)
+        columns = [c["name"] for c in renewed["spec"]["versions"][0]["additionalPrinterColumns"]]
+        assert columns == ["Type"]
+        helm("uninstall", RELEASE, "-n", NAMESPACE, kubeconfig=plane.kubeconfig())
+        assert await kube.find(*DEFINITION, ALERTS) is not None
+    finally:
+        nobody = {"annotations": dict.fromkeys(marks), "labels": dict.fromkeys(labels)}
+        await kube.patch(*DEFINITION, ALERTS, {"metadata": nobody})
+
+
+def test_everybody_may_do_what_the_documented_table_says_and_no_more(
+    plane: ControlPlane, released: Path
+) -> None:
+    """`kubectl auth can-i --list` of every service's account, less what all accounts may do."""
+    documented = _table((ROOT / chart.RIGHTS).read_text("utf-8"))
+    basic = _allowed(plane, "loadtester")
+    assert {verb for _, verb in basic} == {"create"}, "reviews of oneself"
+    for service in SERVICES:
+        assert _allowed(plane, service) - basic == documented.get(service, set()), service
+    assert set(documented) == set(SERVICES) - {"loadtester"}
+
+
+def _allowed(plane: ControlPlane, service: str) -> set[tuple[str, str]]:
+    account = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-{service}"
+    words = ("auth", "can-i", "--list", f"--as={account}", "--no-headers", "-n", NAMESPACE)
+    found = set()
+    for line in plane.kubectl(*words).splitlines():
+        if line[:1].isspace():
+            continue  # of addresses that are no resources: discovery, health
+        verbs = re.findall(r"\[([^\]]*)\]", line)[-1].split()
+        found |= {(line.split()[0], verb) for verb in verbs}
+    return found
+
+
+def _table(text: str) -> dict[str, set[tuple[str, str]]]:
+    rights: dict[str, set[tuple[str, str]]] = {}
+    service = ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            service = line.removeprefix("## ")
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) == 4 and cells[0] not in ("group", "---"):
+            group = "" if cells[0] == "core" else f".{cells[0]}"
+            for resource in cells[1].split(", "):
+                plural, _, part = resource.partition("/")
+                full = f"{plural}{group}/{part}".rstrip("/")
+                verbs = cells[2].split(", ")
+                rights.setdefault(service, set()).update((full, verb) for verb in verbs)
+    return rights
+
+
+async def _secrets(kube: Kube) -> dict[str, Obj]:
+    """Those of the chart by name; Helm's own record is another matter."""
+    return {
+        obj["metadata"]["name"]: obj["data"]
+        for obj in await kube.list("v1", "Secret", NAMESPACE)
+        if obj["type"] != "helm.sh/release.v1"
+    }
