@@ -36,7 +36,6 @@ REFUSED = [
     ("slack.url=https://hooks.example", "slack.channel: required where slack.url is set"),
     ("nats.enabled=false", "nats.external.url: required where nats.enabled is false"),
     ("serviceAccount.create=false", "serviceAccount.name: required where"),
-    ("prometheus.install=true", "prometheus.install: no Prometheus comes with this chart"),
     ("controlplane.kubeconfig.secretName=x", "controlplane.kubeconfig: a mesh whose control"),
     ("loadtester.istio.enabled=true", "istio.enabled: no routes of a mesh come with this chart"),
 ]

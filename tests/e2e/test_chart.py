@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from tests.chart.metrics import asked_for
@@ -12,6 +13,7 @@ from tests.e2e.load import RATE
 from tests.e2e.stage import APPS, NAMESPACE, Stage
 from tests.e2e.suite import RELEASE, Suite
 from tests.servers.kube import Kube
+from tests.servers.waiting import eventually
 
 AFTERMATH = 8 * RATE
 
@@ -85,3 +87,44 @@ async def test_without_the_suite_services_go_on_serving_and_with_it_again_they_a
     figures.append(f"removed and installed again: {len(traffic.requests)} requests")
     assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}
+
+
+async def test_with_three_nats_servers_one_may_go_in_the_middle_of_a_rollout(
+    hello: Hello, suite: Suite, figures: list[str]
+) -> None:
+    await suite.install("--set", "nats.replicas=3")
+    try:
+        copies = await _copies(hello.kube)
+        assert {name: count for name, count in copies.items() if count != 3} == {}
+        assert {"SNAPSHOTS", "INTENTS", "FACTS"} <= set(copies)
+        await hello.deploy()
+        await hello.canary()
+        await hello.until("Initialized")
+        async with hello.traffic() as traffic:
+            await hello.push("2.0")
+            await hello.until_weight(20)
+            await hello.kube.delete("v1", "Pod", NAMESPACE, f"{RELEASE}-nats-0")
+            await hello.until("Succeeded", within_s=150)
+            await traffic.enough(AFTERMATH)
+    finally:
+        await suite.install()
+    steps = judge.steps(hello.moments, traffic.requests, "2.0")
+    figures += [f"a NATS server goes: {len(traffic.requests)} requests", *map(str, steps)]
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
+    assert [step.ordered for step in steps] == [20, 40, 60]
+
+
+async def _copies(kube: Kube) -> dict[str, int]:
+    """How many servers keep each stream, once all of them know."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{RELEASE}-nats-0:8222/proxy/jsz?streams=true"
+    found: dict[str, int] = {}
+
+    async def kept() -> bool:
+        (account,) = (await kube.request("GET", path))["account_details"]
+        streams = account.get("stream_detail", [])
+        found.update({s["name"]: 1 + len(s["cluster"].get("replicas", [])) for s in streams})
+        return len(found) >= 3 and set(found.values()) == {3}
+
+    with contextlib.suppress(TimeoutError):
+        await eventually(kept, "three copies of every stream", 60)
+    return found

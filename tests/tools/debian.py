@@ -17,6 +17,7 @@ from tests.servers.process import ServerError
 # program -> the package that has it
 PACKAGES = {
     "prometheus": "prometheus",
+    "promtool": "prometheus",
     "influxd": "influxdb",
     "carbon-cache": "graphite-carbon",
     "graphite-manage": "graphite-web",

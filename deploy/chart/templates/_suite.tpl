@@ -68,9 +68,6 @@ SERINUS_OTLP_ENDPOINT: {{ . | quote }}
 {{- if dig "controlplane" "kubeconfig" "secretName" "" .Values.AsMap }}
 {{- fail "controlplane.kubeconfig: a mesh whose control plane is in another cluster is not supported; install the suite where the mesh's objects are" }}
 {{- end }}
-{{- if dig "prometheus" "install" false .Values.AsMap }}
-{{- fail "prometheus.install: no Prometheus comes with this chart; install one and name it in metricsServer, or use metricsServer: scrape:<URL>" }}
-{{- end }}
 {{- end }}
 
 {{/* Flagger's default affinity names its own template. */}}

@@ -1,5 +1,9 @@
 {{- define "serinus.analyzer.settings" -}}
+{{- if .shared.prometheus.install }}
+SERINUS_METRICS_SERVER: http://{{ include "serinus.fullname" .root }}-prometheus:9090
+{{- else }}
 SERINUS_METRICS_SERVER: {{ .shared.metricsServer | quote }}
+{{- end }}
 SERINUS_NO_CROSS_NAMESPACE_REFS: {{ .shared.noCrossNamespaceRefs | quote }}
 SERINUS_DRY_RUN: {{ .shared.dryRun | quote }}
 {{- with .shared.meshProvider }}
