@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types layers unit laws contract chart sim integration faults peer e2e bench gen lock up down clean
+.PHONY: help setup demo test check format lint types layers unit laws contract chart sim integration faults planes peer e2e bench gen lock up down clean
 
 help: ## this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,11 @@ integration: setup ## real nats-server, real API server, real Prometheus, real T
 faults: setup ## five processes on real servers, of which one after the other is killed
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(PYTEST) tests/faults -q
+
+planes: setup ## real Skipper, Contour, Envoy and Traefik with real requests (root; builds some once)
+	@$(BIN)/python -m tests.tools.build >/dev/null
+	@$(BIN)/python -m tests.tools.build --planes >/dev/null
+	@$(PYTEST) tests/planes -q
 
 peer: setup ## Flagger's recorded runs through our ring (needs the recorded traces, see tests/peer/README.md)
 	@$(PYTEST) tests/peer -q --timeout=900

@@ -225,8 +225,10 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={self.certificate}",
             f"--service-account-signing-key-file={self.folder / 'server.key'}",
-            # A loopback address may not stand in an EndpointSlice.
+            # A loopback address may not stand in an EndpointSlice. Without a network the server
+            # would look in vain for another one to tell, so it gets one that is nobody's.
             "--endpoint-reconciler-type=none",
+            "--advertise-address=192.0.2.1",
             # No pod ever runs, so none has to wait for its account's token.
             "--disable-admission-plugins=ServiceAccount",
             f"--audit-policy-file={self.folder / 'audit-policy.yaml'}",

@@ -17,6 +17,7 @@ import msgspec
 from tests.servers.kube import RETRY_AFTER_S, UNREACHABLE, ApiError, Kube, Obj
 
 NODE = "test-node"
+POD_ADDRESSES = "10.64.0.0/16"
 
 
 class Health(Enum):

@@ -1,8 +1,8 @@
 """Programs that are found, else built once from Go modules: the control plane's, helm, kube-score.
 
 Versions are pinned by go.mod and go.sum of the folders here. `python -m tests.tools.build` builds
-all of them by hand, `python -m tests.tools.build --pin v1.34.4 v3.6.4` rewrites the pins of the
-control plane (Kubernetes, etcd).
+all of them by hand, with `--planes` those of data planes instead; `--pin v1.34.4 v3.6.4` rewrites
+the pins of the control plane (Kubernetes, etcd). The others' are changed by `go get -tool` there.
 """
 
 from __future__ import annotations
@@ -47,6 +47,14 @@ TOOLS = {
         "-s -w",
     ),
 }
+# Data planes and what governs them; one to three minutes each on two cores.
+PLANES = {
+    name: (MODULE.parent / "planes" / name, package, "-s -w")
+    for name, package in {
+        "skipper": "github.com/zalando/skipper/cmd/skipper",
+        "contour": "github.com/projectcontour/contour/cmd/contour",
+    }.items()
+}
 PROGRESS_EVERY_S = 20.0
 
 
@@ -69,13 +77,13 @@ def programs() -> dict[str, Path]:
 
 
 def tool(name: str) -> Path:
-    """A program of TOOLS: on PATH, else in the cache, else built (helm takes two minutes).
+    """A program of TOOLS or PLANES: on PATH, else in the cache, else built (helm: two minutes).
 
     Raises ServerError that names the missing piece.
     """
     if on_path := shutil.which(name):
         return Path(on_path)
-    folder, package, flags = TOOLS[name]
+    folder, package, flags = (TOOLS | PLANES)[name]
     target = _kept(folder, (name, package, flags))
     with _locked(target):
         if not (target / name).exists():
@@ -215,10 +223,14 @@ def pin(kubernetes: str, etcd: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pin", nargs=2, metavar=("KUBERNETES", "ETCD"))
+    parser.add_argument("--planes", action="store_true", help="the programs of data planes only")
     options = parser.parse_args()
     if options.pin:
         pin(*options.pin)
     try:
+        if options.planes:
+            print(*map(tool, PLANES), sep="\n")
+            return
         for path in (built() if options.pin else programs()).values():
             print(path)
         for name in TOOLS:

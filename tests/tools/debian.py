@@ -23,6 +23,7 @@ PACKAGES = {
     "graphite-manage": "graphite-web",
     "hey": "hey",
     "openssl": "openssl",
+    "ip": "iproute2",
 }
 # Packages that would leave a daemon of their own running, where there is a service manager.
 DAEMONS = ("prometheus", "prometheus-node-exporter", "influxdb", "carbon-cache")

@@ -1,0 +1,193 @@
+"""What the router writes, real data planes serve: shares, conditions, copies, cookies.
+
+Each test is one promise, for every row of `catalog.PLANES` that can keep it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import aiohttp
+import pytest
+from tests.planes.catalog import that_can
+from tests.planes.site import CANARY, PRIMARY, Answer, Ask, Site, a_client
+from tests.servers.waiting import eventually
+
+from serinus.events import Cookies, Routes
+from serinus.events.canary import HttpMatch, SessionAffinity, StringMatch
+from serinus.router.meshes.catalog import Ability
+
+pytestmark = pytest.mark.timeout(300)
+
+REQUESTS = 2000
+POINTS = 0.03
+WEIGHTS = (5, 20, 50, 80, 95)
+CHANGES = 50
+PER_SECOND = 200
+PER_CHANGE = 40
+
+
+def planes(ability: Ability) -> Callable[[Any], Any]:
+    found = that_can(ability)
+    return pytest.mark.parametrize("plane", found, indirect=True, ids=[p.name for p in found])
+
+
+@planes(Ability.WEIGHT)
+async def test_shares_are_those_of_the_weights(site: Site) -> None:
+    for weight in WEIGHTS:
+        await site.route(Routes(primary=100 - weight, canary=weight))
+        shares: list[float] = []
+
+        async def is_near(weight: int = weight, shares: list[float] = shares) -> bool:
+            """Of one sample after the change; the first one may be older in part."""
+            found = await site.answers(REQUESTS)
+            assert {PRIMARY, CANARY} >= set(found)
+            shares.append(found[CANARY] / REQUESTS)
+            return abs(shares[-1] - weight / 100) <= POINTS
+
+        await eventually(is_near, f"{weight} percent get to the canary, but {shares}")
+
+
+@planes(Ability.WEIGHT)
+async def test_no_request_fails_while_weights_change(site: Site) -> None:
+    async with Pace(site) as pace:
+        for change in range(CHANGES):
+            weight = change * 7 % 101
+            await site.route(Routes(primary=100 - weight, canary=weight))
+            await pace.more(PER_CHANGE)
+
+    assert {PRIMARY, CANARY} == set(pace.answers)
+    assert pace.answers.total() >= CHANGES * PER_CHANGE
+
+
+INSIDER = HttpMatch(
+    headers={"X-Canary": StringMatch(exact="insider"), "X-Beta": StringMatch(regex="1[.].*")}
+)
+KNOWN = HttpMatch(headers={"Cookie": StringMatch(regex="^(.*?;)?( ?tester=yes)(;.*)?$")})
+TESTER = HttpMatch(query_params={"beta": StringMatch(regex="yes|ja")})
+# A/B conditions with requests that meet them, and requests that meet none.
+MATCHING: Sequence[tuple[HttpMatch, Sequence[Ask]]] = (
+    (INSIDER, [Ask(headers={"X-Canary": "insider", "X-Beta": "1.7"})]),
+    (KNOWN, [Ask(headers={"Cookie": f"{others}tester=yes"}) for others in ("", "a=b; ")]),
+    (TESTER, [Ask("/?beta=ja"), Ask("/?a=b&beta=yes")]),
+)
+OTHERS = (
+    Ask(),
+    Ask(headers={"X-Canary": "insider"}),
+    Ask(headers={"X-Canary": "insiders", "X-Beta": "1.7"}),
+    Ask(headers={"X-Canary": "insider", "X-Beta": "2.1"}),
+    Ask(headers={"Cookie": "tester=no"}),
+    Ask("/?beta=no"),
+    Ask("/beta=yes"),
+)
+
+
+@planes(Ability.MATCH)
+async def test_requests_that_match_reach_the_canary_and_no_others_do(site: Site) -> None:
+    known = [row for row in MATCHING if site.plane.has_queries or not row[0].query_params]
+    for chosen in [known] if site.plane.has_alternatives else [[row] for row in known]:
+        match = tuple(condition for condition, _ in chosen)
+        await site.route(Routes(primary=0, canary=100, match=match))
+        meant = [one for _, several in chosen for one in several]
+        await site.until([CANARY], meant[0])
+        for one in meant:
+            assert {CANARY: 100} == await site.answers(100, one)
+        for one in (*OTHERS, *(one for _, several in MATCHING for one in several)):
+            if one not in meant:
+                assert {PRIMARY: 100} == await site.answers(100, one)
+
+
+@planes(Ability.MIRROR)
+async def test_mirrored_requests_are_counted_at_the_canary_and_answered_by_the_primary(
+    site: Site,
+) -> None:
+    await site.route(Routes(mirror=True, mirror_weight=40))
+
+    async def copies() -> bool:
+        assert {PRIMARY} == set(await site.answers(60))
+        return site.pods.seen["canary"] > 0
+
+    await eventually(copies, "the canary gets copies")
+    before = site.pods.seen["canary"]
+
+    found = await site.answers(REQUESTS)
+
+    expected = site.plane.mirrored
+
+    async def arrived() -> bool:
+        share = (site.pods.seen["canary"] - before) / REQUESTS
+        return abs(share - expected) <= POINTS
+
+    await eventually(arrived, f"{expected:.0%} of the requests are seen at the canary")
+    assert {PRIMARY: REQUESTS} == found
+
+
+@planes(Ability.STICKY)
+async def test_a_client_stays_with_the_canary_for_one_rollout(site: Site) -> None:
+    settings = SessionAffinity(cookie_name="canary-of-web", path="/")
+    cookies = Cookies(settings=settings, canary="canary-of-web=first")
+    jars = [aiohttp.CookieJar(unsafe=True) for _ in range(40)]
+    held: set[int] = set()
+    for weight in (20, 50, 80):
+        await site.route(Routes(primary=100 - weight, canary=weight, cookies=cookies))
+        await site.until([PRIMARY, CANARY])
+        for number, jar in enumerate(jars):
+            async with a_client(jar) as client:
+                answers = [await site.ask(client) for _ in range(5)]
+            if number in held:
+                assert [CANARY] * 5 == answers
+            elif CANARY in answers:
+                since = answers.index(CANARY)
+                assert [PRIMARY] * since + [CANARY] * (5 - since) == answers
+                held.add(number)
+        assert held
+
+    done = Cookies(settings=settings, previous="canary-of-web=first")
+    await site.route(Routes(cookies=done))
+    await site.until([PRIMARY], Ask(headers={"Cookie": "canary-of-web=first"}))
+    for jar in jars:
+        async with a_client(jar) as client:
+            assert PRIMARY == await site.ask(client)
+            assert not len(jar) or not site.plane.takes_back
+
+
+class Pace:
+    """Requests at an even pace, PER_SECOND of them, for as long as its context is open."""
+
+    def __init__(self, site: Site) -> None:
+        self.answers: Counter[Answer] = Counter()
+        self._site = site
+        self._answered = asyncio.Condition()
+        self._over = False
+
+    async def __aenter__(self) -> Pace:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._over = True
+        await self._task
+
+    async def more(self, count: int) -> None:
+        """Returns when that many more requests were answered."""
+        wanted = self.answers.total() + count
+        async with self._answered:
+            await self._answered.wait_for(lambda: self.answers.total() >= wanted)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        async with a_client() as client, asyncio.TaskGroup() as group:
+            while not self._over:
+                group.create_task(self._ask(client))
+                due += 1 / PER_SECOND
+                await asyncio.sleep(due - loop.time())
+
+    async def _ask(self, client: aiohttp.ClientSession) -> None:
+        answer = await self._site.ask(client)
+        async with self._answered:
+            self.answers[answer] += 1
+            self._answered.notify_all()
