@@ -44,6 +44,12 @@ def test_words_are_a_shells_words() -> None:
     assert words("  ") is None
 
 
+def test_a_line_goes_on_only_where_its_backslash_is_one_for_a_shell() -> None:
+    assert words("echo '\\\n'") == ("echo", "\\\n")
+    assert words('echo "a\\\nb" c\\\nd') == ("echo", "ab", "cd")
+    assert shell_sign("echo \\\\\n;") == "a new line"
+
+
 LETTERS = st.text(alphabet="ab -'\"\\=|;$&<>()`\n", max_size=20)
 
 

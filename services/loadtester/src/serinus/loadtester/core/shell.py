@@ -12,6 +12,9 @@ import shlex
 _OPERATORS = frozenset("|&;<>()$`\n")
 _IN_QUOTES = frozenset("$`")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+# Single quotes, in which a backslash is only itself; double quotes; what is escaped outside.
+_QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""", re.DOTALL)
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
 
 
 def shell_sign(command: str) -> str:
@@ -47,4 +50,13 @@ def words(command: str) -> tuple[str, ...] | None:
 
 def _joined(command: str) -> str:
     """Lines that end in a backslash go on; space around the command is none of it."""
-    return command.replace("\\\n", "").strip()
+
+    def joined(found: re.Match[str]) -> str:
+        text = found.group()
+        return text if text.startswith("'") else _ESCAPED.sub(_not_a_line_end, text)
+
+    return _QUOTED.sub(joined, command).strip()
+
+
+def _not_a_line_end(pair: re.Match[str]) -> str:
+    return "" if pair.group() == "\\\n" else pair.group()
