@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
+from tests.corpus.recorded import recordings
 from tests.corpus.releases import BOUNDS, INTERVAL_S, Interval, World, release
 
 from serinus.analyzer.judge.histograms import compare_histograms
@@ -84,8 +85,13 @@ def score(judge: Judge, world: World, runs: int) -> Score:
 
 def rolled_back_at(judge: Judge, world: World, seed: int) -> int | None:
     """Seconds from the first request to the rollback; None: it was promoted."""
+    return caught_at(judge, release(world, seed))
+
+
+def caught_at(judge: Judge, intervals: Iterable[Interval | None]) -> int | None:
+    """The same, of any release."""
     seen: list[Interval] = []
-    for index, interval in enumerate(release(world, seed), 1):
+    for index, interval in enumerate(intervals, 1):
         if interval is None:
             continue
         seen.append(interval)
@@ -119,6 +125,29 @@ def rows(runs: int) -> Iterator[str]:
         yield _row(
             "sequential", _words("small regression", world), score(sequential, world, runs // 5)
         )
+    yield from recorded_rows()
+
+
+def recorded_rows() -> Iterator[str]:
+    """What the judges make of the releases that the real proxy counted."""
+    for name, judge in JUDGES.items():
+        for kind in ("good", "bad"):
+            yield _row(name, f"recorded: {kind}", recorded_score(judge, kind))
+    yield _row("sequential, latency", "recorded: as fast", recorded_score(latency, "good", "bad"))
+    yield _row("sequential, latency", "recorded: 150 ms slower", recorded_score(latency, "slow"))
+
+
+def recorded_score(judge: Judge, *kinds: str) -> Score:
+    found = [caught_at(judge, r.intervals()) for r in recordings() if r.kind in kinds]
+    times = [at for at in found if at is not None]
+    return Score(len(found), len(times), statistics.median(times) if times else math.nan)
+
+
+def latency(seen: list[Interval]) -> bool:
+    """At the bounds of the proxy's histograms."""
+    bounds = recordings()[0].limits
+    found = compare_histograms(bounds, [i.durations for i in seen], alpha=ALPHA)
+    return found is not None and found.evidence >= 1 / ALPHA
 
 
 def _row(judge: str, words: str, one: Score) -> str:

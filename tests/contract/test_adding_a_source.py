@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import types
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,8 @@ LAWS = [
     laws.test_no_secret_is_in_any_text,
     laws.test_the_window_comes_from_the_question,
     laws.test_online_is_a_value_and_away_is_not,
+    partial(laws.test_a_refused_question_is_told_with_the_servers_words, status=422),
+    partial(laws.test_a_source_that_is_away_says_so, status=503),
 ]
 
 
@@ -44,7 +47,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     return made
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", LAWS, ids=str)
 async def test_the_example_obeys_the_laws(law: Any, recorded: Recorded) -> None:
     await law(recorded)
 

@@ -8,7 +8,16 @@ from __future__ import annotations
 import statistics
 
 import pytest
-from tests.bench.judge import GOOD, rolled_back_at, score, sequential, sequential_latency
+from tests.bench.judge import (
+    GOOD,
+    latency,
+    recorded_score,
+    rolled_back_at,
+    score,
+    sequential,
+    sequential_latency,
+)
+from tests.corpus.recorded import recordings
 from tests.corpus.releases import INTERVALS, World, release
 
 RUNS = 50
@@ -40,3 +49,27 @@ def test_the_corpus_is_the_same_for_the_same_seed_and_has_holes() -> None:
     assert len(once) == INTERVALS
     assert 2 <= sum(interval is None for interval in once) <= 30
     assert once != list(release(World(missing=0.2), 4))
+
+
+def test_what_the_real_proxy_counted_is_told_apart() -> None:
+    """Seven good and seven bad releases through Traefik, and one that is slow."""
+    good, bad = recorded_score(sequential, "good"), recorded_score(sequential, "bad")
+
+    assert (good.runs, good.caught) == (7, 0)
+    assert (bad.runs, bad.caught) == (7, 7)
+    assert bad.median_s <= 60
+    assert recorded_score(latency, "good", "bad").caught == 0
+    assert recorded_score(latency, "slow").caught == 1
+
+
+def test_the_recorded_corpus_is_as_it_is_described() -> None:
+    found = recordings()
+
+    assert {r.odd for r in found} == {"", "canary", "primary"}
+    assert sum(None in r.windows for r in found) == 2
+    for one in found:
+        known = [i for i in one.intervals() if i is not None]
+        canary = sum(i.errors.canary for i in known)
+        primary = sum(i.errors.primary for i in known)
+        assert abs(canary / (canary + primary) - one.share) < 0.01
+        assert all(i.durations.canary[-1] == i.errors.canary for i in known)

@@ -26,6 +26,7 @@ TOKEN_URI = "https://oauth2.test/token"
 class Recorded(Struct, frozen=True, kw_only=True):
     """One source with its answers.
 
+    document   the published page that the answers' shapes are from
     required   keys that the Secret must hold; without one, its name is told
     value      an answer that means `number`
     no_data    an answer that holds no value, several: one that holds two ("" where there is none)
@@ -34,6 +35,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
     """
 
     type: str
+    document: str
     api: str = ""
     fields: dict[str, Any] = {}
     credentials: dict[str, str] = {}
@@ -193,6 +195,7 @@ BUSINESS = {**SHOP, "http": HttpSource(value="$.rate", samples="$.orders")}
 RECORDED = (
     Recorded(
         type="prometheus",
+        document='prometheus.io, "HTTP API": Instant queries',
         fields=SHOP,
         credentials={"token": "s3cret-token"},
         value=prometheus("99.5"),
@@ -203,6 +206,7 @@ RECORDED = (
     ),
     Recorded(
         type="datadog",
+        document='docs.datadoghq.com, "Metrics": Query timeseries points (v1), and Authentication',
         credentials={"datadog_api_key": "s3cret-api", "datadog_application_key": "s3cret-app"},
         required=("datadog_api_key", "datadog_application_key"),
         value=_datadog([[(AT - 120) * 1000, 7.0], [(AT - 60) * 1000, 0.5], [AT * 1000, 90.0]]),
@@ -215,6 +219,7 @@ RECORDED = (
     Recorded(
         type="datadog",
         api="v2",
+        document='docs.datadoghq.com, "Metrics": Query timeseries data across multiple products',
         credentials={"datadog_api_key": "s3cret-api", "datadog_application_key": "s3cret-app"},
         required=("datadog_api_key", "datadog_application_key"),
         value=_datadog_v2([7.0, 0.5, 90.0]),
@@ -226,6 +231,7 @@ RECORDED = (
     ),
     Recorded(
         type="newrelic",
+        document='docs.newrelic.com, "Query event data with the Insights query API"',
         credentials={"newrelic_account_id": "12345", "newrelic_query_key": "s3cret-query"},
         required=("newrelic_account_id", "newrelic_query_key"),
         value='{"results":[{"result":1.25}]}',
@@ -236,6 +242,7 @@ RECORDED = (
     ),
     Recorded(
         type="newrelic",
+        document='docs.newrelic.com, "Query NRQL through NerdGraph"',
         fields={"headers": {"X-Team": ("nerd",)}},
         credentials={"newrelic_account_id": "12345", "newrelic_api_key": "s3cret-user"},
         required=("newrelic_account_id",),
@@ -247,6 +254,7 @@ RECORDED = (
     ),
     Recorded(
         type="cloudwatch",
+        document="docs.aws.amazon.com, CloudWatch API reference: GetMetricData",
         fields={"region": "eu-west-1"},
         credentials={"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "s3cret-aws"},
         required=("aws_access_key_id", "aws_secret_access_key"),
@@ -260,6 +268,7 @@ RECORDED = (
     ),
     Recorded(
         type="graphite",
+        document='graphite.readthedocs.io, "The Render URL API"',
         fields=SHOP,
         credentials={"username": "ann", "password": "s3cret-graphite"},
         required=("password",),
@@ -272,6 +281,7 @@ RECORDED = (
     ),
     Recorded(
         type="influxdb",
+        document='docs.influxdata.com, InfluxDB v2: /api/v2/query, and "Annotated CSV"',
         fields=SHOP,
         credentials={"token": "s3cret-influx", "org": "shop"},
         required=("token", "org"),
@@ -284,6 +294,7 @@ RECORDED = (
     Recorded(
         type="influxdb",
         api="influxql",
+        document="docs.influxdata.com, InfluxDB v1: /query",
         fields={"address": "https://metrics.test?db=telegraf"},
         credentials={"username": "ann", "password": "s3cret-influx"},
         required=("password",),
@@ -295,6 +306,7 @@ RECORDED = (
     Recorded(
         type="influxdb",
         api="sql",
+        document="docs.influxdata.com, InfluxDB 3: /api/v3/query_sql",
         fields={"address": "https://metrics.test?db=telegraf"},
         credentials={"token": "s3cret-influx"},
         required=("token",),
@@ -306,6 +318,7 @@ RECORDED = (
     ),
     Recorded(
         type="stackdriver",
+        document="cloud.google.com, Monitoring API v3: projects.timeSeries.query",
         credentials={"project": "shop", "serviceAccountKey": "(made by source())"},
         required=("project",),
         query="fetch k8s_container::x | within 1m",
@@ -318,6 +331,7 @@ RECORDED = (
     Recorded(
         type="stackdriver",
         api="promql",
+        document='cloud.google.com, "Prometheus API in Cloud Monitoring"',
         credentials={"project": "shop", "serviceAccountKey": "(made by source())"},
         required=("project",),
         value=prometheus("0.5"),
@@ -327,6 +341,7 @@ RECORDED = (
     ),
     Recorded(
         type="dynatrace",
+        document='docs.dynatrace.com, "Metrics API v2": GET metric data points',
         fields=SHOP,
         credentials={"dynatrace_token": "s3cret-dt"},
         required=("dynatrace_token",),
@@ -338,6 +353,7 @@ RECORDED = (
     ),
     Recorded(
         type="splunk",
+        document='dev.splunk.com, "SignalFlow WebSocket messages"',
         fields={"address": "https://api.us1.test"},
         credentials={"sf_token_key": "s3cret-sf"},
         required=("sf_token_key",),
@@ -350,6 +366,7 @@ RECORDED = (
     ),
     Recorded(
         type="keptn",
+        document="keptn.sh, CRD reference: KeptnMetric",
         query="keptnmetric/shop/errors",
         value='{"status":{"value":"0.5"}}',
         number=0.5,
@@ -358,6 +375,7 @@ RECORDED = (
     ),
     Recorded(
         type="externalmetrics",
+        document="kubernetes/metrics, external.metrics.k8s.io/v1beta1: ExternalMetricValueList",
         query="shop/queue?labelSelector=app%3Dweb",
         value=_external("1500m"),
         number=1.5,
@@ -367,6 +385,7 @@ RECORDED = (
     ),
     Recorded(
         type="externalmetrics",
+        document="kubernetes/metrics, external.metrics.k8s.io/v1beta1: ExternalMetricValueList",
         fields=SHOP,
         credentials={"token": "s3cret-external"},
         required=("token",),
@@ -379,6 +398,7 @@ RECORDED = (
     ),
     Recorded(
         type="http",
+        document="rfc-editor.org, RFC 9535: JSONPath",
         fields=BUSINESS,
         credentials={"username": "ann", "password": "s3cret-http"},
         required=("password",),

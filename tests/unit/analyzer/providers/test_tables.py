@@ -1,10 +1,13 @@
 """Tables of a Prometheus: a grid of windows, filled by what each query has."""
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit.analyzer.doubles import FakeHttp, Reply, reply, toolbox
 from tests.unit.analyzer.providers.recorded import AT
 
@@ -92,3 +95,29 @@ async def test_what_goes_wrong_is_told_as_for_any_query() -> None:
         found, _ = await ask(lambda request, answer=answer: answer)
         assert isinstance(found, Unreachable)
         assert found.away == away
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    text=st.text(max_size=80)
+    | st.lists(
+        st.dictionaries(
+            st.sampled_from(["metric", "values", "x"]),
+            st.lists(
+                st.lists(st.floats() | st.text(max_size=4) | st.none(), max_size=3), max_size=3
+            )
+            | st.dictionaries(st.just("le"), st.text(max_size=3), max_size=1)
+            | st.none(),
+            max_size=3,
+        ),
+        max_size=3,
+    ).map(
+        lambda found: json.dumps(
+            {"status": "success", "data": {"resultType": "matrix", "result": found}}
+        )
+    )
+)
+def test_whatever_comes_back_is_an_outcome(text: str) -> None:
+    found, _ = asyncio.run(ask(lambda request: reply(200, text)))
+
+    assert isinstance(found, Table | NoData | Unreachable)

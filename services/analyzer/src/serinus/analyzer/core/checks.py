@@ -112,6 +112,7 @@ def judge(
     interval: str,
     query: str,
     template: bool | None = None,
+    place: str = "",
     against: Side = "primary",
 ) -> Judged:
     """Whether `reading` passes, what was measured, and the halt event's text.
@@ -119,6 +120,7 @@ def judge(
     builtin   the metric is one of the two built-in checks, not a query
     provider  as `queries.metrics_provider` names it for built-ins; else the source's type
     template  the query came from a MetricTemplate; None: it did if the metric names one
+    place     the MetricTemplate's name and namespace, "" where there is none
     against   what a judge compares the canary with
     """
     check = metric.name if builtin else ""
@@ -150,6 +152,7 @@ def judge(
                 text=say.no_values(cause, template=template),
             )
         case Unreachable(why=why, away=away):
+            why = _placed(why, place)
             return Judged(
                 away=away,
                 passed=False,
@@ -158,6 +161,11 @@ def judge(
             )
         case _ as never:
             assert_never(never)
+
+
+def _placed(why: str, place: str) -> str:
+    """What went wrong, with the MetricTemplate that it went wrong with."""
+    return why if not place or why.startswith(_TEMPLATE) else f"{why} (metric template {place})"
 
 
 def _comparison(

@@ -92,6 +92,7 @@ def judged(m: Moment, question: Question) -> Judged:
         interval=question.interval,
         query=ask.query,
         template=bool(ask.template),
+        place=".".join(reversed(ask.template.split("/"))) if ask.template else "",
         against=against(m.analysis),
     )
 

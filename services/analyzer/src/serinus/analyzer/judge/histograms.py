@@ -25,10 +25,15 @@ from serinus.analyzer.judge.proportions import (
     LOG_MAX,
     Batch,
     Finding,
+    Scatter,
     compare,
     log_evidence,
     sane,
 )
+
+# Requests wait for one another: one pause of a process makes all slow that come in it. Scatter from
+# window to window is the rule, and the first windows alone prove nothing.
+QUEUED = Scatter(4.0, 3.0)
 
 
 class Histogram(Struct, frozen=True, array_like=True):
@@ -62,10 +67,10 @@ def compare_histograms(
     finite = [index for index, bound in enumerate(bounds) if math.isfinite(bound)]
     if not finite:
         return None
-    logs = [log_evidence(sane(_above(intervals, index)), tolerated) for index in finite]
+    logs = [log_evidence(sane(_above(intervals, index)), tolerated, QUEUED) for index in finite]
     mean = sum(math.exp(min(log, LOG_MAX)) for log in logs) / len(logs)
     most = finite[max(range(len(logs)), key=logs.__getitem__)]
-    finding = compare(_above(intervals, most), alpha=alpha, tolerated=tolerated)
+    finding = compare(_above(intervals, most), alpha=alpha, tolerated=tolerated, scatter=QUEUED)
     return Slower(evidence=mean, bound=bounds[most], finding=finding)
 
 

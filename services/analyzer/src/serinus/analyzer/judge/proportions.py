@@ -72,7 +72,24 @@ class Finding(Struct, frozen=True, kw_only=True):
         return min(1.0, 1.0 / self.evidence) if self.evidence > 0 else 1.0
 
 
-def compare(batches: Sequence[Batch], *, alpha: float, tolerated: float = 1.0) -> Finding:
+class Scatter(Struct, frozen=True):
+    """What is expected of the dispersion before anything was seen, and how many intervals it takes
+    to believe otherwise."""
+
+    dispersion: float
+    intervals: float
+
+
+INDEPENDENT = Scatter(1.0, 1.0)
+
+
+def compare(
+    batches: Sequence[Batch],
+    *,
+    alpha: float,
+    tolerated: float = 1.0,
+    scatter: Scatter = INDEPENDENT,
+) -> Finding:
     """The evidence that the canary's ratio is above `tolerated` (1: no worse at all).
 
     0 < alpha < 1, tolerated > 0.
@@ -83,8 +100,8 @@ def compare(batches: Sequence[Batch], *, alpha: float, tolerated: float = 1.0) -
     rate, other = _share(canary_bad, canary), _share(primary_bad, primary)
     return Finding(
         ratio=rate / other if other else (math.inf if rate else 1.0),
-        at_least=_at_least(usable, alpha),
-        evidence=math.exp(min(log_evidence(usable, tolerated), LOG_MAX)),
+        at_least=_at_least(usable, alpha, scatter),
+        evidence=math.exp(min(log_evidence(usable, tolerated, scatter), LOG_MAX)),
         canary=canary,
         canary_bad=canary_bad,
         primary=primary,
@@ -92,10 +109,12 @@ def compare(batches: Sequence[Batch], *, alpha: float, tolerated: float = 1.0) -
     )
 
 
-def log_evidence(batches: Sequence[Batch], tolerated: float) -> float:
+def log_evidence(
+    batches: Sequence[Batch], tolerated: float, scatter: Scatter = INDEPENDENT
+) -> float:
     """log E against "the ratio is at most `tolerated`"; 0 where there is nothing to say."""
     logs = [0.0] * len(RATIOS)
-    seen = Dispersion()
+    seen = Dispersion(scatter)
     for batch in batches:
         phi = seen.value
         fair = tolerated * batch.canary
@@ -112,11 +131,12 @@ def log_evidence(batches: Sequence[Batch], tolerated: float) -> float:
 class Dispersion:
     """How much more the primary's counts scatter than independent requests would: at least 1.
 
-    Pearson's statistic by its degrees of freedom, which have one in advance so that the first
-    intervals do not speak too loudly.
+    Pearson's statistic by its degrees of freedom, beginning with what is expected, so that the
+    first intervals do not speak too loudly.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: Scatter = INDEPENDENT) -> None:
+        self._expected = expected
         self._count = 0
         self._requests = 0.0
         self._bad = 0.0
@@ -130,13 +150,15 @@ class Dispersion:
 
     @property
     def value(self) -> float:
+        expected = self._expected
         if self._count < 3 or not 0 < self._bad < self._requests:
-            return 1.0
+            return expected.dispersion
         rate = self._bad / self._requests
         # The sum of (k - n rate)^2 / (n rate (1 - rate)), multiplied out.
         scatter = self._squares - 2 * rate * self._bad + rate * rate * self._requests
         pearson = max(0.0, scatter) / (rate * (1 - rate))
-        return min(max(1.0, (1.0 + pearson) / self._count), DISPERSION_MAX)
+        known = expected.dispersion * expected.intervals + pearson
+        return min(max(1.0, known / (expected.intervals + self._count - 1)), DISPERSION_MAX)
 
 
 def sane(batches: Sequence[Batch]) -> list[Batch]:
@@ -164,15 +186,15 @@ def _log_mean(logs: Sequence[float]) -> float:
     return top + math.log(sum(math.exp(x - top) for x in logs) / len(logs))
 
 
-def _at_least(batches: Sequence[Batch], alpha: float) -> float:
+def _at_least(batches: Sequence[Batch], alpha: float, scatter: Scatter) -> float:
     """The lower end of a confidence sequence: what is tolerated and yet refuted, by bisection."""
     wanted = math.log(1 / alpha)
     low, high = 0.0, BOUND_MAX
-    if log_evidence(batches, 1e-3) < wanted:
+    if log_evidence(batches, 1e-3, scatter) < wanted:
         return 0.0
     for _ in range(20):
         middle = (low + high) / 2 or 1e-3
-        if log_evidence(batches, middle) >= wanted:
+        if log_evidence(batches, middle, scatter) >= wanted:
             low = middle
         else:
             high = middle
