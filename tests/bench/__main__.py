@@ -22,7 +22,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
-from tests.bench import core, judge, scenarios, sources
+from tests.bench import core, judge, scenarios, sources, voice
 from tests.bench.scenarios import note
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Row, markdown
@@ -35,7 +35,11 @@ MARKS = re.compile(r"(<!-- table -->\n).*(\n<!-- end of table -->)", re.DOTALL)
 Play = Callable[[Stage], Awaitable[list[Row]]]
 
 # These need no control plane.
-ALONE: dict[str, Callable[[], list[Row]]] = {"core": core.rows, "sources": sources.rows}
+ALONE: dict[str, Callable[[], list[Row]]] = {
+    "core": core.rows,
+    "sources": sources.rows,
+    "voice": voice.rows,
+}
 # What is played one after another on one stage.
 SUITES: dict[str, Sequence[Play]] = {
     "small": (

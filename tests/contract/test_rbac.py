@@ -35,8 +35,8 @@ def test_the_brain_changes_the_canary_and_nothing_else_but_its_own_questions() -
     assert written_by("analyzer") == {"canaries", "canaries/status", "analyses"}
 
 
-def test_the_voice_writes_events_only() -> None:
-    assert written_by("notifier") == {"events"}
+def test_the_voice_writes_events_and_whether_people_can_be_reached() -> None:
+    assert written_by("notifier") == {"events", "alertproviders/status"}
 
 
 def test_the_hands_may_write_the_routes_of_every_mesh_and_no_canary() -> None:

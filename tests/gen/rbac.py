@@ -90,7 +90,9 @@ def rules() -> dict[str, list[Rule]]:
         ],
         "notifier": [
             *_rules([("v1", "Event")], ("create", "patch")),
-            *_rules([(API_VERSION, "AlertProvider"), ("v1", "Secret")], ("get",)),
+            *_rules([(API_VERSION, "AlertProvider")], ("get", *FOLLOW)),
+            *_rules([(API_VERSION, "AlertProvider")], ("patch",), "/status"),
+            *_rules([("v1", "Secret")], ("get",)),
         ],
         "loadtester": [],
     }

@@ -153,7 +153,10 @@ def _headers(message: type[Any]) -> Schema:
             "ce-source": {**text, "description": "/serinus/<service>"},
             "ce-subject": {**text, "description": "The NATS subject."},
             "ce-time": {**text, "format": "date-time"},
-            "ce-dataschema": {**text, "description": "File name of the schema of the body."},
+            "ce-dataschema": {
+                **text,
+                "description": "The schema; the last part is its file.",
+            },
             "serinus-cause": {**text, "description": "Id of the message that led to this one."},
             "traceparent": {**text, "description": "W3C trace context."},
         },

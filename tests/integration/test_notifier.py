@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.builders import T0
-from tests.servers.control_plane import ControlPlane
+from tests.servers.control_plane import ControlPlane, Request
 from tests.servers.kube import Kube, Obj
 from tests.servers.nats import NatsServer
 from tests.servers.stub import Reply, Stub
@@ -123,7 +123,7 @@ async def test_a_sentence_is_an_event_and_its_repeats_cost_one_request_each(
 ) -> None:
     ref, _ = await a_canary(kube, namespace)
     async with analyzer(nats) as bus, speaking(control_plane, nats):
-        before = len(control_plane.requests("notifier"))
+        before = len(about_events(control_plane))
         for number in range(3):
             await bus.publish(note(ref, str(number), at=T0 + number))
         await bus.publish(note(ref, "other", "Promotion completed! Scaling down web.prod"))
@@ -136,7 +136,7 @@ async def test_a_sentence_is_an_event_and_its_repeats_cost_one_request_each(
         "flagger",
         "Normal",
     )
-    assert len(control_plane.requests("notifier")) - before == 4
+    assert len(about_events(control_plane)) - before == 4
 
 
 async def test_facts_of_a_time_without_a_notifier_are_told_once(
@@ -291,6 +291,62 @@ async def test_it_says_that_it_is_well(
         await writer.wait_closed()
 
     assert b" 200 " in status
+
+
+def about_events(plane: ControlPlane) -> list[Request]:
+    return [one for one in plane.requests("notifier") if one.object_ref.resource == "events"]
+
+
+async def ready_of(kube: Kube, namespace: str, name: str) -> Obj:
+    """The condition of an AlertProvider, {} where there is none yet."""
+    found = await kube.get("flagger.app/v1beta1", "AlertProvider", namespace, name)
+    conditions: list[Obj] = (found.get("status") or {}).get("conditions") or [{}]
+    return conditions[0]
+
+
+async def test_an_alert_provider_says_in_its_status_whether_it_reaches_anybody(
+    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str, stub: Stub
+) -> None:
+    """Before there is an alert, when one got through, and when one did not."""
+    stub.script(namespace).set_chat({"/bad": 404})
+    for name, more in (
+        ("good", {}),
+        ("bad", {}),
+        ("words", {"messageTemplate": "{{ .Name }} {{ .Nmae }}"}),
+    ):
+        address = f"{stub.url('chat', namespace)}/{name}"
+        await kube.apply(
+            {
+                "apiVersion": "flagger.app/v1beta1",
+                "kind": "AlertProvider",
+                "metadata": {"name": name},
+                "spec": {"type": "webhook", "address": address, **more},
+            },
+            namespace,
+        )
+    names = ("good", "bad", "words")
+    alerts = [{"name": name, "providerRef": {"name": name}} for name in names]
+
+    async def until(wanted: dict[str, str]) -> None:
+        async def is_so() -> bool:
+            found = {name: await ready_of(kube, namespace, name) for name in names}
+            return {name: one.get("reason") for name, one in found.items()} == wanted
+
+        await eventually(is_so, f"conditions {wanted}", BOUND_S)
+
+    async with analyzer(nats) as bus, speaking(control_plane, nats):
+        await until({"good": "Usable", "bad": "Usable", "words": "InvalidTemplate"})
+        ref, spec = await a_canary(kube, namespace, alerts=alerts)
+        await stub_watcher(bus, ref, spec)
+        await bus.publish(RolloutStarted(canary=ref, id=f"{namespace}-1", at=T0, alert=STARTED))
+        await until({"good": "Delivered", "bad": "Undeliverable", "words": "InvalidTemplate"})
+
+    refused = await ready_of(kube, namespace, "bad")
+    assert ("Ready", "False") == (refused["type"], refused["status"])
+    assert "status 404" in refused["message"]
+    wrong = (await ready_of(kube, namespace, "words"))["message"]
+    assert "spec.messageTemplate" in wrong
+    assert 'no entry for key "Nmae"' in wrong
 
 
 def said(stub: Stub, namespace: str, path: str) -> list[str]:

@@ -150,7 +150,7 @@ def test_headers_hold_the_cloudevents_attributes() -> None:
         "ce-time": AT,
         "ce-source": "/serinus/analyzer",
         "ce-subject": subject_of(intent),
-        "ce-dataschema": "intent.cluster.v1.json",
+        "ce-dataschema": "https://serinus.dev/schema/intent.cluster.v1.json",
         "Content-Type": "application/json",
         "serinus-cause": "why",
         "traceparent": "00-1-2-01",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from serinus.notifier.core.outcomes import Again, Known, Outcome, Refused, Sent
-from serinus.notifier.stages import Courier, Job, Limits
+from serinus.notifier.stages import Company, Courier, Job, Limits
 from serinus.notifier.told import BUCKET, BucketTold
 from serinus.runtime.clock import LoopClock
 from serinus.runtime.memory import MemoryBroker, MemoryBus
@@ -299,3 +300,83 @@ async def test_what_an_audience_has_no_use_for_is_no_failure(
     assert [(r.message, vars(r)["reason"]) for r in caplog.records] == [
         ("could not be told", "no such room")
     ]
+
+
+def together(chat: Chat, key: str, about: str, *, takes: str = "crowd") -> Job:
+    """A job that may be told with others; the message of all is recorded as `a+b`."""
+    job = chat.job(key, about=about)
+
+    async def tell(said: Sequence[str]) -> Outcome:
+        whole = chat.job("+".join(said))
+        return await whole.send()
+
+    return replace(job, company=Company(takes, key, tell))
+
+
+async def test_jobs_that_have_company_are_told_as_one(courier: Courier, chat: Chat) -> None:
+    jobs = [together(chat, key, f"prod/{key}") for key in "abc"]
+
+    assert [Sent()] * 3 == await asyncio.gather(*map(courier.put, jobs))
+    assert ["a+b+c"] == chat.keys
+    assert [("a", Sent()), ("b", Sent()), ("c", Sent())] == sorted(chat.recorded)
+    assert asyncio.get_running_loop().time() == pytest.approx(2, abs=0.1)
+    await asyncio.sleep(0)
+    assert courier.idle
+
+
+async def test_one_that_waits_for_company_in_vain_goes_alone(courier: Courier, chat: Chat) -> None:
+    await asyncio.gather(
+        courier.put(together(chat, "a", "prod/a", takes="one")),
+        courier.put(together(chat, "b", "prod/b", takes="another")),
+    )
+
+    assert ["a", "b"] == sorted(chat.keys)
+
+
+async def test_each_of_a_company_is_remembered(courier: Courier, chat: Chat) -> None:
+    for _ in range(2):
+        await asyncio.gather(*(courier.put(together(chat, k, f"prod/{k}")) for k in "abc"))
+
+    assert ["a+b+c"] == chat.keys
+
+
+async def test_a_company_is_refused_and_tried_again_as_one(courier: Courier, chat: Chat) -> None:
+    chat.answers["a+b"] = [Again("busy"), Refused("status 404")]
+
+    outcomes = await asyncio.gather(*(courier.put(together(chat, k, f"prod/{k}")) for k in "ab"))
+
+    assert [Refused("status 404")] * 2 == outcomes
+    assert ["a+b", "a+b"] == chat.keys
+
+
+async def test_what_comes_next_about_one_of_them_sends_them_off(
+    courier: Courier, chat: Chat
+) -> None:
+    jobs = [together(chat, key, f"prod/{key}") for key in "ab"]
+
+    endings = [courier.put(job) for job in jobs]
+    await asyncio.sleep(0.5)
+    await asyncio.gather(*endings, courier.put(chat.job("then", about="prod/b")))
+
+    assert ["a+b", "then"] == chat.keys
+    assert asyncio.get_running_loop().time() == pytest.approx(0.5, abs=0.1)
+
+
+async def test_a_company_has_a_most(chat: Chat, broker: MemoryBroker) -> None:
+    told = BucketTold(MemoryBus(broker, "notifier").bucket(BUCKET))
+    limits = Limits(company_most=2)
+    courier = Courier(told=told, clock=LoopClock(), metrics=PrometheusMetrics(), limits=limits)
+
+    await asyncio.gather(*(courier.put(together(chat, k, f"prod/{k}")) for k in "abcde"))
+
+    assert ["a+b", "c+d", "e"] == chat.keys
+
+
+async def test_a_company_that_is_stopped_stays_untold(courier: Courier, chat: Chat) -> None:
+    endings = [courier.put(together(chat, key, f"prod/{key}")) for key in "abc"]
+    await asyncio.sleep(0.5)
+
+    await courier.drain(0.1)
+
+    assert [] == chat.keys
+    assert all(ending.cancelled() for ending in endings)

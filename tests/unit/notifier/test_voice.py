@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 from tests.unit.notifier.helpers import (
     T0,
@@ -30,12 +31,15 @@ from serinus.events import (
     Measurement,
     Promoted,
     RollbackDecided,
+    RolloutStarted,
+    WorkloadSeen,
 )
 from serinus.kube.errors import Unreachable
 from serinus.kube.refs import Obj, ref_of
 from serinus.notifier.core.audience import Target
 from serinus.notifier.core.outcomes import Known, Outcome, Refused, Sent
 from serinus.notifier.stages import Courier
+from serinus.notifier.standings import Standings
 from serinus.notifier.told import BUCKET, BucketTold
 from serinus.notifier.voice import HEARD, HOOK_AGE_S, Channels, Voice, host_of
 from serinus.runtime.clock import LoopClock
@@ -63,6 +67,7 @@ class World:
     cluster: FakeCluster
     http: FakeHttp
     courier: Courier
+    standings: Standings
 
     def voice(self, channels: Channels | None = None) -> Voice:
         return Voice(
@@ -72,12 +77,18 @@ class World:
             clock=LoopClock(),
             courier=self.courier,
             channels=channels or Channels(),
+            standings=self.standings,
         )
 
     def knows(self, spec: CanarySpec, channels: Channels | None = None) -> Voice:
         voice = self.voice(channels)
         voice.observe(observed(spec))
         return voice
+
+    def know(self, obj: Obj) -> None:
+        """An AlertProvider that the watch has brought."""
+        self.cluster.objects[ref_of(obj)] = obj
+        self.standings.store.put_written(obj)
 
     async def publish(self, message: object) -> None:
         await MemoryBus(self.broker).publish(message)
@@ -88,7 +99,9 @@ async def world() -> AsyncIterator[World]:
     broker = MemoryBroker(LoopClock())
     told = BucketTold(MemoryBus(broker, "notifier").bucket(BUCKET))
     courier = Courier(told=told, clock=LoopClock(), metrics=PrometheusMetrics())
-    yield World(broker, FakeCluster(), FakeHttp(), courier)
+    cluster = FakeCluster()
+    standings = Standings(cluster, LoopClock())  # type: ignore[arg-type]  # all that it asks for
+    yield World(broker, cluster, FakeHttp(), courier, standings)
     await courier.drain(0)
 
 
@@ -388,3 +401,219 @@ async def test_an_incident_channel_without_an_incident_to_end_costs_no_failure(
     spec = a_spec(alerts=[{"name": "x", "severity": "error", "providerRef": {"name": "x"}}])
 
     assert await tell(world.knows(spec), PROMOTED) == [Known()]
+
+
+# --- fifty canaries, one change ------------------------------------------------------------------
+
+GROUPING = Channels(cluster_name="east-1", group_from=5)
+
+
+def crowd_of(voice: Voice, count: int, spec: CanarySpec, image: str = "web:2") -> list[CanaryRef]:
+    """Canaries that get one image."""
+    refs = [CanaryRef("prod", f"web-{number:02}", f"uid-{number}") for number in range(count)]
+    for ref in refs:
+        seen = observed(spec, ref)
+        target = WorkloadSeen(found=True, revision="r2", images={"c": image})
+        primary = WorkloadSeen(found=True, images={"c": "web:1"})
+        voice.observe(msgspec.structs.replace(seen, target=target, primary=primary))
+    return refs
+
+
+def started(ref: CanaryRef) -> Fact:
+    return RolloutStarted(
+        canary=ref,
+        id=f"start-{ref.name}",
+        at=T0,
+        revision="r2",
+        alert=STARTED,
+        images={"c": "web:2"},
+    )
+
+
+def broken(ref: CanaryRef) -> Fact:
+    return RollbackDecided(
+        canary=ref, id=f"end-{ref.name}", at=T0, revision="r2", alert=CONDEMNED, measurements=(BAD,)
+    )
+
+
+def chats(*names: str) -> FakeCluster:
+    return FakeCluster(*(provider(name, type="rocket") for name in names))
+
+
+async def tell_all(voice: Voice, facts: list[Fact]) -> list[Outcome]:
+    endings = [ending for fact in facts for ending in await voice.tell(fact)]
+    return list(await asyncio.gather(*endings))
+
+
+async def test_fifty_canaries_of_one_change_are_one_message(world: World) -> None:
+    world.cluster = chats("a")
+    voice = world.voice(GROUPING)
+    refs = crowd_of(voice, 50, alerting("a"))
+
+    outcomes = await tell_all(voice, [started(ref) for ref in refs])
+
+    assert outcomes == [Sent()] * 50
+    [body] = world.http.bodies("http://a.test/")
+    [attachment] = body["attachments"]
+    assert "50 canaries" == attachment["author_name"]
+    fields = {field["title"]: field["value"] for field in attachment["fields"]}
+    assert "image web:2" == fields["Shared change"]
+    assert [ref.name for ref in refs] == fields["prod (50)"].split(", ")
+    assert 50 == len(world.broker.messages(AlertSent))
+    assert asyncio.get_running_loop().time() <= 3
+
+
+async def test_each_audience_hears_of_them_once(world: World) -> None:
+    world.cluster = chats("a", "b")
+    voice = world.voice(GROUPING)
+    refs = crowd_of(voice, 20, alerting("a", "b"))
+
+    await tell_all(voice, [started(ref) for ref in refs])
+
+    assert ["http://a.test/", "http://b.test/"] == sorted(r.url for r in world.http.asked)
+
+
+async def test_a_few_canaries_are_told_of_one_by_one_and_at_once(world: World) -> None:
+    """As Flagger tells of them: what they share is no news yet."""
+    world.cluster = chats("a")
+    voice = world.voice(GROUPING)
+    refs = crowd_of(voice, 4, alerting("a"))
+
+    await tell_all(voice, [started(ref) for ref in refs])
+
+    authors = [body["attachments"][0]["author_name"] for body in world.http.bodies()]
+    assert [f"{ref.name}.prod" for ref in refs] == authors
+    assert asyncio.get_running_loop().time() == pytest.approx(0, abs=0.1)
+
+
+async def test_one_of_a_crowd_that_comes_by_itself_looks_as_always(world: World) -> None:
+    world.cluster = chats("a")
+    voice = world.voice(GROUPING)
+    ref = crowd_of(voice, 50, alerting("a"))[7]
+
+    await tell_all(voice, [started(ref)])
+
+    [body] = world.http.bodies()
+    assert "web-07.prod" == body["attachments"][0]["author_name"]
+
+
+async def test_failures_in_a_crowd_are_told_at_once_each_with_its_reasons(world: World) -> None:
+    world.cluster = chats("a")
+    voice = world.voice(GROUPING)
+    refs = crowd_of(voice, 10, alerting("a"))
+
+    await tell_all(voice, [broken(ref) for ref in refs])
+
+    fields = [body["attachments"][0]["fields"][1] for body in world.http.bodies()]
+    assert ["Failed check latency"] * 10 == [field["title"] for field in fields]
+    assert asyncio.get_running_loop().time() == pytest.approx(0, abs=0.1)
+
+
+async def test_a_failure_does_not_wait_for_the_group_that_its_start_is_in(world: World) -> None:
+    world.cluster = chats("a")
+    voice = world.voice(GROUPING)
+    refs = crowd_of(voice, 10, alerting("a"))
+
+    starts = asyncio.create_task(tell_all(voice, [started(ref) for ref in refs]))
+    await asyncio.sleep(0.5)
+    await tell_all(voice, [broken(refs[3])])
+    await starts
+
+    authors = [body["attachments"][0]["author_name"] for body in world.http.bodies()]
+    assert ["10 canaries", "web-03.prod"] == authors
+    assert asyncio.get_running_loop().time() == pytest.approx(0.5, abs=0.1)
+
+
+async def test_programs_hear_of_every_canary(world: World) -> None:
+    world.cluster = FakeCluster(provider("a"))
+    voice = world.voice(GROUPING)
+    refs = crowd_of(voice, 50, alerting("a"))
+
+    await tell_all(voice, [started(ref) for ref in refs])
+
+    assert 50 == len(world.http.bodies("http://a.test/"))
+
+
+async def test_the_global_channel_groups_too(world: World) -> None:
+    chat = Target(type="rocket", address="http://chat.test/")
+    voice = world.voice(Channels(chat=chat, group_from=5))
+    refs = crowd_of(voice, 50, a_spec())
+
+    await tell_all(voice, [started(ref) for ref in refs])
+
+    assert 1 == len(world.http.bodies("http://chat.test/"))
+
+
+async def test_a_group_that_does_not_get_through_is_tried_again_as_one(world: World) -> None:
+    world.cluster = chats("a")
+    world.http.answers["http://a.test/"] = [HttpResponse(status=500), HttpResponse(status=200)]
+    voice = world.voice(GROUPING)
+    refs = crowd_of(voice, 50, alerting("a"))
+
+    assert [Sent()] * 50 == await tell_all(voice, [started(ref) for ref in refs])
+    assert 2 == len(world.http.asked)
+
+
+async def test_a_group_that_is_told_again_after_a_crash_leaves_out_who_was_told(
+    world: World,
+) -> None:
+    world.cluster = chats("a")
+    voice = world.voice(GROUPING)
+    refs = crowd_of(voice, 50, alerting("a"))
+    facts = [started(ref) for ref in refs]
+    await tell_all(voice, facts[:40])
+
+    await tell_all(voice, facts)
+
+    authors = [body["attachments"][0]["author_name"] for body in world.http.bodies()]
+    assert ["40 canaries", "10 canaries"] == authors
+
+
+# --- what AlertProviders hear of themselves ------------------------------------------------------
+
+
+def ready_of(world: World, name: str) -> dict[str, str]:
+    [found] = [o for o in world.cluster.of_kind("AlertProvider") if o["metadata"]["name"] == name]
+    condition: dict[str, str] = found["status"]["conditions"][0]
+    return condition
+
+
+async def test_an_undeliverable_alert_is_in_the_status_of_its_provider(world: World) -> None:
+    world.know(provider("a"))
+    world.http.answers["http://a.test/"] = [HttpResponse(status=404, body=b"no_team")]
+
+    await tell(world.knows(alerting("a")), a_fact(alert=STARTED))
+
+    assert "False" == ready_of(world, "a")["status"]
+    assert "status 404: no_team" in ready_of(world, "a")["message"]
+
+
+async def test_one_that_gets_through_again_says_so_and_then_no_more(world: World) -> None:
+    world.know(provider("a"))
+    voice = world.knows(alerting("a"))
+    world.http.answers["http://a.test/"] = [HttpResponse(status=404), HttpResponse(status=200)]
+
+    for number in range(4):
+        await tell(voice, a_fact(f"f-{number}", alert=STARTED))
+
+    assert ("True", "Delivered") == (ready_of(world, "a")["status"], ready_of(world, "a")["reason"])
+    assert 2 == world.cluster.requests.count("patch AlertProvider")
+
+
+async def test_a_bad_template_is_told_of_and_the_alert_with_it(world: World) -> None:
+    world.know(provider("a", messageTemplate="{{ .Nmae }}"))
+
+    assert [Sent()] == await tell(world.knows(alerting("a")), a_fact(alert=STARTED))
+
+    assert "InvalidTemplate" == ready_of(world, "a")["reason"]
+    [body] = world.http.bodies()
+    assert STARTED.message == body["message"]
+    assert "spec.messageTemplate" in body["fields"][-1]["value"]
+
+
+async def test_a_template_is_what_people_read(world: World) -> None:
+    world.know(provider("a", messageTemplate="{{ .Name }} is {{ .Status }}"))
+
+    await tell(world.knows(alerting("a")), a_fact(alert=STARTED, phase="Progressing"))
+
+    assert "web is progressing" == world.http.bodies()[0]["message"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.unit.notifier.helpers import WEB
+from tests.unit.notifier.helpers import WEB, a_notice
 
 from serinus.notifier.core.alerts import Field, Notice
 from serinus.notifier.core.audience import Target
@@ -30,3 +30,10 @@ def test_texts_cannot_break_the_markup() -> None:
         "Failed check m<br><font color=#848484><strong>"
         "3, must be &lt; 2 &amp; &gt; 1</strong></font>",
     ]
+
+
+def test_google_takes_two_requests_of_one_id_for_one_message() -> None:
+    address = "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t"
+    request = render(a_notice(), Target(type="gchat", address=address))
+
+    assert f"{address}&requestId=fact-7" == request.url

@@ -99,3 +99,9 @@ def test_a_signing_key_signs_the_very_bytes_that_are_sent() -> None:
 
     expected = hmac.new(b"k", request.body, hashlib.sha256).hexdigest()
     assert f"sha256={expected}" == request.headers[SIGNATURE]
+
+
+def test_a_repeat_carries_the_same_key() -> None:
+    requests = [render(NOTICE, Target(type="webhook", address="http://x")) for _ in range(2)]
+
+    assert {NOTICE.id} == {request.headers["Idempotency-Key"] for request in requests}

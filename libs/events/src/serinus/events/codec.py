@@ -19,6 +19,8 @@ from serinus.events.subjects import BY_TYPE, TABLE, subject_of
 SOURCE = "serinus"
 MSG_ID = "Nats-Msg-Id"
 CAUSE = "serinus-cause"
+SCHEMAS = "https://serinus.dev/schema/"
+"""What names of schemas begin with; CloudEvents wants them absolute. Nothing is fetched there."""
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
@@ -92,7 +94,7 @@ def headers(
     if row is not None:
         found["ce-source"] = f"/{SOURCE}/{row.publisher}"
         found["ce-subject"] = subject_of(message)
-        found["ce-dataschema"] = f"{row.tag}.json"
+        found["ce-dataschema"] = f"{SCHEMAS}{row.tag}.json"
     elif isinstance(message, Parked):
         found["ce-source"] = f"/{SOURCE}/{message.service}"
     if cause:

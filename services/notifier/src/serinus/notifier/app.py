@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from serinus.events import CanaryGone, CanaryObserved
+from serinus.events import API_VERSION, CanaryGone, CanaryObserved
 from serinus.kube.client import connect, counting
 from serinus.kube.pulse import pulse
 from serinus.kube.share import sharing
+from serinus.kube.watch import reflect
 from serinus.notifier.ear import Ear
 from serinus.notifier.settings import Settings, global_target
 from serinus.notifier.stages import Courier, Limits
+from serinus.notifier.standings import KIND, Standings
 from serinus.notifier.told import BUCKET, BucketTold
 from serinus.notifier.voice import Channels, Voice
 from serinus.runtime.service import Context, Service
@@ -36,6 +38,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
         event_webhook=settings.event_webhook.reveal(),
         own_namespace_only=settings.no_cross_namespace_refs,
         dashboard_url=settings.dashboard_url,
+        group_from=settings.group_from,
     )
     async with (
         connect(settings.kubeconfig, count=counting(context.metrics)) as cluster,
@@ -46,8 +49,22 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
             told=BucketTold(context.bus.bucket(BUCKET)),
             clock=context.clock,
             metrics=context.metrics,
-            limits=Limits(age_s=settings.retry_for_s),
+            limits=Limits(age_s=settings.retry_for_s, company_s=settings.group_for_s),
         )
+        standings = Standings(cluster, context.clock)
+        context.spawn(
+            reflect(
+                cluster,
+                API_VERSION,
+                KIND,
+                store=standings.store,
+                clock=context.clock,
+                namespace=settings.namespace,
+                required=False,
+            ),
+            "alert providers",
+        )
+        context.spawn(standings.judge(), "standings")
         voice = Voice(
             bus=context.bus,
             cluster=cluster,
@@ -55,6 +72,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
             clock=context.clock,
             courier=courier,
             channels=channels,
+            standings=standings,
             on_reach=partial(context.health.set, "kubernetes"),
         )
         ear = Ear(context.bus, voice, share)

@@ -36,6 +36,17 @@ class Settings(ReplicaSettings, frozen=True, kw_only=True, forbid_unknown_fields
     no_cross_namespace_refs: Annotated[
         bool, Meta(description="refuse alert providers of other namespaces")
     ] = False
+    group_from: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="canaries that must share a change (an image, ConfigMap or Secret) before "
+            "people are told of them in one message; 0: never",
+        ),
+    ] = 5
+    group_for_s: Annotated[
+        float, Meta(ge=0, le=60, description="seconds such a message waits for the others")
+    ] = 2.0
     retry_for_s: Annotated[
         float, Meta(ge=0, description="seconds a message is tried before it is given up")
     ] = 900.0

@@ -2,8 +2,8 @@
 
 Messages to one audience about one canary form a lane and keep their order. Lanes do not wait for
 one another, so an audience that does not answer delays nobody else, and a noisy canary no other.
-Everything has an end: attempts by count and by age, lanes by length, and the messages that one
-audience gets at the same time.
+Jobs that have company wait a moment for it and are told as one. Everything has an end: attempts by
+count and by age, lanes by length, and the messages that one audience gets at the same time.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from serinus.notifier.core.outcomes import Again, Known, Outcome, Refused, Sent, pause_s
 from serinus.notifier.told import Told
@@ -26,6 +27,20 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Company:
+    """That a job may be told together with others of its audience.
+
+    key   those of one key go together
+    said  what this one adds
+    tell  one attempt at telling all that they say at once
+    """
+
+    key: str
+    said: Any
+    tell: Callable[[Sequence[Any]], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True)
 class Job:
     """One message to one audience.
 
@@ -35,6 +50,7 @@ class Job:
     send      one attempt; raises nothing that it can name
     record    called once with how it ended; not for repeats
     answers   how often an attempt that the other side answered may be made in all; 0: no own limit
+    company   who may be told of in the same message; None: it goes alone
     """
 
     kind: str
@@ -46,16 +62,19 @@ class Job:
     answers: int = 0
     age_s: float = 0.0
     cause: str = ""
+    company: Company | None = None
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of the stages."""
+    """Bounds of the stages. A job waits `company_s` for others, of which `company_most` fit."""
 
     attempts: int = 12
     age_s: float = 900.0
     lane_length: int = 500
     at_once: int = 4
+    company_s: float = 2.0
+    company_most: int = 200
 
 
 @dataclass(frozen=True)
@@ -67,9 +86,19 @@ class _Item:
 
 
 @dataclass
+class _Gathering:
+    """Jobs that go together: `leave` is set when they shall wait no longer."""
+
+    jobs: list[Job]
+    leave: asyncio.Event
+    ended: asyncio.Future[Outcome]
+
+
+@dataclass
 class _Lane:
     waiting: deque[_Item] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
+    gathering: _Gathering | None = None
 
 
 class Courier:
@@ -83,6 +112,7 @@ class Courier:
         self._limits = limits or Limits()
         self._lanes: dict[tuple[str, str], _Lane] = {}
         self._doors: dict[str, asyncio.Semaphore] = {}
+        self._gatherings: dict[tuple[str, str], _Gathering] = {}
         self._ended = metrics.counter(
             "serinus_notifications_total", "Messages by kind and how they ended."
         )
@@ -104,6 +134,8 @@ class Courier:
         lane.waiting.append(_Item(job, self._clock.monotonic(), context.trace.get(), done))
         self._count += 1
         self._waiting.set(self._count)
+        if lane.gathering is not None:
+            lane.gathering.leave.set()  # what comes next about this canary shall not wait
         if lane.task is None:
             lane.task = asyncio.create_task(
                 self._run(lane, job), name=f"lane {job.audience} {job.canary}"
@@ -132,7 +164,7 @@ class Courier:
                 job = item.job
                 try:
                     with context.handling(job.canary, job.cause, item.trace):
-                        outcome = await self._tell(job, item.since, len(lane.waiting))
+                        outcome = await self._tell(lane, item)
                 except asyncio.CancelledError:
                     item.done.cancel()
                     raise
@@ -151,13 +183,16 @@ class Courier:
             if not any(audience == first.audience for audience, _ in self._lanes):
                 self._doors.pop(first.audience, None)
 
-    async def _tell(self, job: Job, since: float, behind: int) -> Outcome:
+    async def _tell(self, lane: _Lane, item: _Item) -> Outcome:
+        job = item.job
         if await self._known(job):
             return Known()
-        if behind >= self._limits.lane_length:
+        if len(lane.waiting) >= self._limits.lane_length:
             outcome: Outcome = Refused(f"more than {self._limits.lane_length} messages are waiting")
+        elif job.company is not None and not lane.waiting:
+            outcome = await self._together(job, job.company, lane, item.since)
         else:
-            outcome = await self._attempts(job, since)
+            outcome = await self._attempts(job, item.since)
         if isinstance(outcome, Sent):
             await self._remember(job)
         elif not isinstance(outcome, Known):  # its audience has no use for it
@@ -168,6 +203,41 @@ class Courier:
             with contextlib.suppress(Retry):  # the bus is away; the metric and the log have it
                 await job.record(outcome)
         return outcome
+
+    async def _together(self, job: Job, company: Company, lane: _Lane, since: float) -> Outcome:
+        """Joins those that go together; the first of them waits for the others and tells all."""
+        place = (job.audience, company.key)
+        gathering = self._gatherings.get(place)
+        if gathering is not None:
+            gathering.jobs.append(job)
+            if len(gathering.jobs) >= self._limits.company_most:
+                self._gatherings.pop(place)
+                gathering.leave.set()
+            lane.gathering = gathering
+            try:
+                return await asyncio.shield(gathering.ended)
+            finally:
+                lane.gathering = None
+        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        gathering = _Gathering([job], asyncio.Event(), ended)
+        self._gatherings[place] = lane.gathering = gathering
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.company_s):
+                    await gathering.leave.wait()
+            if self._gatherings.get(place) is gathering:
+                self._gatherings.pop(place)
+            said = [one.company.said for one in gathering.jobs if one.company is not None]
+            if len(said) > 1:
+                job = replace(job, send=lambda: company.tell(said))
+            ended.set_result(await self._attempts(job, since))
+            return ended.result()
+        finally:
+            lane.gathering = None
+            if self._gatherings.get(place) is gathering:
+                self._gatherings.pop(place)
+            if not ended.done():
+                ended.cancel()  # stopped in the middle: all of them come again
 
     async def _attempts(self, job: Job, since: float) -> Outcome:
         """Tries until it is taken or refused, or a bound is met; then the last reason stands."""

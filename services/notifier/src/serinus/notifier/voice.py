@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -28,12 +29,16 @@ from serinus.kube.cluster import Cluster
 from serinus.notifier import providers
 from serinus.notifier.core.alerts import Notice, needs_blame, notice
 from serinus.notifier.core.audience import GLOBAL, ProviderKey, Target, audience, uninvited
+from serinus.notifier.core.crowds import Crowds
+from serinus.notifier.core.groups import grouped, may_wait
 from serinus.notifier.core.outcomes import Again, Known, Outcome, Refused, Sent, outcome
-from serinus.notifier.core.wording import dressed
+from serinus.notifier.core.standing import DELIVERED, in_our_words, undeliverable
+from serinus.notifier.core.wording import Dressed, dressed
 from serinus.notifier.events import EventWriter
 from serinus.notifier.senders import eventhook
 from serinus.notifier.senders.catalog import SENDERS, Tools
-from serinus.notifier.stages import Courier, Job
+from serinus.notifier.stages import Company, Courier, Job
+from serinus.notifier.standings import Standings
 from serinus.notifier.told import mark
 from serinus.runtime.bus import Bus
 from serinus.runtime.clock import Clock
@@ -63,6 +68,7 @@ class Channels:
     event_webhook: str = ""
     own_namespace_only: bool = False
     dashboard_url: str = ""
+    group_from: int = 0
 
 
 class Voice:
@@ -77,6 +83,7 @@ class Voice:
         clock: Clock,
         courier: Courier,
         channels: Channels,
+        standings: Standings,
         on_reach: Callable[[bool, str], None] | None = None,
     ) -> None:
         self._bus = bus
@@ -85,17 +92,21 @@ class Voice:
         self._clock = clock
         self._courier = courier
         self._channels = channels
+        self._standings = standings
         self._events = EventWriter(cluster, clock, on_reach=on_reach)
+        self._crowds = Crowds()
         self._known: dict[str, Acquainted] = {}
         self._departed: OrderedDict[str, Acquainted] = OrderedDict()
 
     def observe(self, seen: CanaryObserved) -> None:
         """Learns who wants to hear of a canary."""
         self._known[seen.canary.key] = Acquainted(seen.canary.uid, seen.spec)
+        self._crowds.observe(seen)
         self._departed.pop(seen.canary.key, None)
 
     def forget(self, gone: CanaryGone) -> None:
         """A deleted canary; its last facts may still come, so the last few are kept."""
+        self._crowds.forget(gone.canary.key)
         known = self._known.pop(gone.canary.key, None)
         if known is not None:
             self._departed[gone.canary.key] = known
@@ -105,7 +116,7 @@ class Voice:
     @property
     def remembered(self) -> int:
         """How many canaries are kept in mind, deleted ones included."""
-        return len(self._known) + len(self._departed)
+        return len(self._known) + len(self._departed)  # crowds have a bound of their own
 
     async def tell(self, fact: Fact) -> list[asyncio.Future[Outcome]]:
         """Queues everything that a fact calls for; the futures end when it is told or given up.
@@ -184,17 +195,45 @@ class Voice:
         alerts = analysis_of(known.spec).alerts if known else ()
         keys = audience(said.severity, alerts, fact.canary.namespace)
         if keys is not None:
-            jobs = [self._alert(said, str(key), self._to_provider(said, key)) for key in keys]
+            jobs = [
+                self._alert(said, key, self._to_provider(said, key), await self._company(said, key))
+                for key in keys
+            ]
             if said.resolves:
                 jobs += [
-                    self._alert(said, str(key), self._to_provider(said, key, only_to_resolve=True))
+                    self._alert(said, key, self._to_provider(said, key, only_to_resolve=True))
                     for key in uninvited(said.severity, alerts, fact.canary.namespace)
                 ]
             return jobs
         chat = self._channels.chat
         if chat is None:
             return []
-        return [self._alert(said, GLOBAL, lambda: self._to_target(said, chat))]
+        send = partial(self._to_target, said, chat)
+        return [self._alert(said, GLOBAL, send, await self._company(said, chat))]
+
+    async def _company(self, said: Notice, whom: ProviderKey | Target) -> Company | None:
+        """The company in which a notice is told: others' of one change, where people read it."""
+        crowd = self._crowds.of(said.canary.key)
+        least = self._channels.group_from
+        if not least or crowd.size < least or not may_wait(said):
+            return None
+        if self._is_foreign(said, whom):
+            return None
+        if isinstance(whom, ProviderKey):
+            found = await providers.find(self._cluster, whom)
+            row = SENDERS[found.type] if isinstance(found, Target) else None
+        else:
+            row = SENDERS[whom.type]
+        if row is None or not row.groups:
+            return None
+
+        def tell(notices: Sequence[Notice]) -> Awaitable[Outcome]:
+            one = grouped(notices, crowd.change)
+            if isinstance(whom, ProviderKey):
+                return self._to_provider(one, whom)()
+            return self._to_target(one, whom)
+
+        return Company(f"{said.kind} {crowd.change}", said, tell)
 
     async def _seen(self, canary: CanaryRef) -> CanaryObserved | None:
         """The newest snapshot: it may be newer than what was observed here."""
@@ -210,8 +249,18 @@ class Voice:
             return None
         return latest.message if latest.message.revision == fact.revision else None
 
-    def _alert(self, said: Notice, whom: str, send: Callable[[], Awaitable[Outcome]]) -> Job:
+    def _alert(
+        self,
+        said: Notice,
+        to: ProviderKey | str,
+        send: Callable[[], Awaitable[Outcome]],
+        company: Company | None = None,
+    ) -> Job:
+        whom = str(to)
+
         async def record(ended: Outcome) -> None:
+            if isinstance(to, ProviderKey) and isinstance(ended, Refused):
+                await self._standings.report(to, undeliverable(ended.why))
             fact = receipt(said, whom, ended, self._clock.now())
             if fact is not None:
                 await self._bus.publish(fact)
@@ -224,13 +273,14 @@ class Voice:
             send=send,
             record=record,
             cause=said.id,
+            company=company,
         )
 
     def _to_provider(
         self, said: Notice, key: ProviderKey, *, only_to_resolve: bool = False
     ) -> Callable[[], Awaitable[Outcome]]:
         async def send() -> Outcome:
-            if self._channels.own_namespace_only and key.namespace != said.canary.namespace:
+            if self._is_foreign(said, key):
                 return Refused(
                     f"alert provider {key} is in another namespace, which is switched off"
                 )
@@ -239,16 +289,28 @@ class Voice:
                 return Known() if only_to_resolve else found
             if only_to_resolve and not SENDERS[found.type].resolves:
                 return Known()
-            return await self._to_target(said, found)
+            told = await self._to_target(said, found)
+            if isinstance(told, Sent):
+                problem = _dressed(said, found).problem
+                await self._standings.report(key, in_our_words(problem) if problem else DELIVERED)
+            return told
 
         return send
+
+    def _is_foreign(self, said: Notice, whom: ProviderKey | Target) -> bool:
+        """Whether it is a provider of another namespace, where that is switched off."""
+        own = said.canary.namespace
+        return (
+            self._channels.own_namespace_only
+            and isinstance(whom, ProviderKey)
+            and whom.namespace != own
+        )
 
     async def _to_target(self, said: Notice, target: Target) -> Outcome:
         row = SENDERS[target.type]
         if not row.hears(said):
             return Known()
-        found = dressed(said, message=target.message_template, body=target.body_template)
-        return await self._outcome(row.send(self._tools, found.notice, target))
+        return await self._outcome(row.send(self._tools, _dressed(said, target).notice, target))
 
     def _posting(self, request: HttpRequest) -> Callable[[], Awaitable[Outcome]]:
         return lambda: self._outcome(self._tools.http.send(request))
@@ -261,6 +323,10 @@ class Voice:
         except Retry as error:
             return Again(error.reason, error.after_s)
         return outcome(answer.status, answer.headers, answer.text, self._clock.now())
+
+
+def _dressed(said: Notice, target: Target) -> Dressed:
+    return dressed(said, message=target.message_template, body=target.body_template)
 
 
 def receipt(said: Notice, whom: str, ended: Outcome, at: float) -> Fact | None:

@@ -50,6 +50,7 @@ class Row(Struct, frozen=True, kw_only=True):
     needs     what its targets must have
     resolves  it keeps an incident open, so it hears of the end whatever severity it asked for
     hears     whether it has a word for this notice
+    groups    it is read by people, who want to hear of fifty canaries once
     """
 
     name: AlertProviderType
@@ -58,6 +59,7 @@ class Row(Struct, frozen=True, kw_only=True):
     needs: Needs = WEB_ADDRESS
     resolves: bool = False
     hears: Callable[[Notice], bool] = lambda notice: True
+    groups: bool = False
 
 
 def _over_http(render: Render) -> Send:
@@ -68,10 +70,22 @@ def _over_http(render: Render) -> Send:
 
 
 def _plain(
-    name: AlertProviderType, render: Render, needs: Needs = WEB_ADDRESS, *, resolves: bool = False
+    name: AlertProviderType,
+    render: Render,
+    needs: Needs = WEB_ADDRESS,
+    *,
+    resolves: bool = False,
+    groups: bool = False,
 ) -> Row:
     """A kind that is told by one request."""
-    return Row(name=name, send=_over_http(render), render=render, needs=needs, resolves=resolves)
+    return Row(
+        name=name,
+        send=_over_http(render),
+        render=render,
+        needs=needs,
+        resolves=resolves,
+        groups=groups,
+    )
 
 
 async def _slack(tools: Tools, notice: Notice, target: Target) -> HttpResponse:
@@ -96,11 +110,12 @@ SENDERS: Mapping[AlertProviderType, Row] = {
             send=_slack,
             render=slack.render,
             needs=Needs(token_address=slackbot.ADDRESS),
+            groups=True,
         ),
-        _plain("msteams", msteams.render),
-        _plain("discord", discord.render),
-        _plain("rocket", rocket.render),
-        _plain("gchat", gchat.render),
+        _plain("msteams", msteams.render, groups=True),
+        _plain("discord", discord.render, groups=True),
+        _plain("rocket", rocket.render, groups=True),
+        _plain("gchat", gchat.render, groups=True),
         _plain(
             "pagerduty",
             pagerduty.render,
@@ -113,7 +128,7 @@ SENDERS: Mapping[AlertProviderType, Row] = {
             Needs(address=opsgenie.ADDRESS, token=True),
             resolves=True,
         ),
-        Row(name="email", send=_email, needs=Needs(schemes=email.SCHEMES)),
+        Row(name="email", send=_email, needs=Needs(schemes=email.SCHEMES), groups=True),
         _plain("grafana", grafana.render),
         Row(
             name="cdevents",
@@ -121,7 +136,7 @@ SENDERS: Mapping[AlertProviderType, Row] = {
             render=cdevents.render,
             hears=cdevents.is_heard,
         ),
-        Row(name="apprise", send=_apprise, needs=Needs(schemes=())),
+        Row(name="apprise", send=_apprise, needs=Needs(schemes=()), groups=True),
         _plain("webhook", webhook.render),
     )
 }

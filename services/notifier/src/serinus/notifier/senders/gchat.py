@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 
@@ -13,6 +14,7 @@ from serinus.runtime.http import HttpRequest
 
 # A message holds 32,000 bytes, cards included; escaped text takes more than its characters.
 LIMITS = Limits(text=3000, fields=40, value=1500, total=5000)
+HOST = "chat.googleapis.com"
 _ICON = "https://flagger.app/favicon.png"
 
 
@@ -23,12 +25,21 @@ def render(notice: Notice, target: Target) -> HttpRequest:
     header = {"title": "Flagger", "subtitle": notice.subject, "imageUrl": _ICON}
     card = {"cards": [{"header": header, "sections": [_section(line) for line in lines]}]}
     return HttpRequest(
-        url=target.address,
+        url=once(target.address, notice.id),
         method="POST",
         headers={"Content-Type": "application/json"},
         body=msgspec.json.encode(card),
         proxy=target.proxy,
     )
+
+
+def once(address: str, id: str) -> str:
+    """Google's own address with a `requestId`: of two requests with one id it takes the first."""
+    parts = urlsplit(address)
+    if parts.hostname != HOST:
+        return address
+    query = "&".join(filter(None, (parts.query, urlencode({"requestId": id}))))
+    return urlunsplit(parts._replace(query=query))
 
 
 def _bold(text: str) -> str:

@@ -118,6 +118,8 @@ def web_api_error(body: str) -> str:
 
 def _reason(error: aiohttp.ClientError) -> str:
     """What happened, without the URL that aiohttp puts into some of its texts."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"certificate: {error.certificate_error}"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {error.os_error.strerror or type(error.os_error).__name__}"
     return type(error).__name__

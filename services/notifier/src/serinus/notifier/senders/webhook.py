@@ -1,6 +1,7 @@
 """A webhook of one's own: the whole notice as JSON, for programs rather than for eyes.
 
-`id` is the same for every repeat of a notice, so a receiver can tell one from news. With the key
+`id`, and the header `Idempotency-Key`, are the same for every repeat of a notice, so a receiver can
+tell one from news. With the key
 `signingKey` in the provider's Secret every body is signed, so a receiver can tell it from forgery.
 """
 
@@ -50,7 +51,11 @@ def render(notice: Notice, target: Target) -> HttpRequest:
             for m in notice.evidence
         ],
     }
-    headers = {"Content-Type": "application/json", **target.headers}
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": notice.id,
+        **target.headers,
+    }
     if target.token:
         headers["Authorization"] = f"Bearer {target.token}"
     encoded = notice.body.encode() or msgspec.json.encode(body)
