@@ -156,6 +156,12 @@ _ANALYSIS = {
     "Analysis.alerts": "Who is told.",
     "Analysis.webhooks": "Hooks that are asked or told on the way.",
     "Analysis.sessionAffinity": "Keep users on the version that they saw first, by cookie.",
+    "Analysis.verifyTraffic": "A step of weight counts only when the proxies' counters show about "
+    "its share; for data planes whose routes have no status.",
+    "VerifyTraffic.tolerance": "Percentage points that the share may differ, beyond what chance "
+    "does with so many requests; default 5.",
+    "VerifyTraffic.minRequests": "With fewer requests in an interval nothing is held up; "
+    "default 200.",
     "Metric.name": "request-success-rate, request-duration, or a name of your own.",
     "Metric.interval": "Window of the measurement, as a Go duration; default 1m.",
     "Metric.threshold": "Old form of thresholdRange: the maximum, for request-success-rate the "

@@ -13,7 +13,14 @@ from tests.servers.prometheus import Prometheus
 from tests.servers.prometheus import prometheus as running_prometheus
 
 from serinus.analyzer.core.checks import NO_SERIES, NOT_A_NUMBER
-from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE, builtin_query, names_of
+from serinus.analyzer.core.queries import (
+    DURATION,
+    SHARE,
+    SUCCESS_RATE,
+    builtin_query,
+    names_of,
+    share_queries,
+)
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.analyzer.providers.catalog import provider_of, tools
 from serinus.analyzer.providers.scrape import Scraper
@@ -145,6 +152,20 @@ async def test_a_scrape_gives_the_same_numbers(
         queried = await asker.value("prometheus", prometheus.url, query)
 
         assert scraped.value == pytest.approx(queried.value, rel=0.03)
+
+
+async def test_the_share_of_the_canary_is_the_same_by_query_and_by_scrape(
+    prometheus: Prometheus, address: str, asker: Asker
+) -> None:
+    """100 of 1,100 requests a second."""
+    share, total = share_queries("traefik", NAMES, "4s")
+    queried = await asker.value("prometheus", prometheus.url, share)
+    counted = await asker.value("prometheus", prometheus.url, total)
+    scraped = await asker.value("scrape", f"http://{address}/metrics", share, SHARE)
+
+    for found in (queried, scraped):
+        assert found.value == pytest.approx(100 / 11, abs=1)
+    assert counted.value == pytest.approx(4 * 1100, rel=0.1)
 
 
 async def test_the_server_says_what_it_does_not_know(prometheus: Prometheus, asker: Asker) -> None:

@@ -8,11 +8,13 @@ from tests.unit.analyzer.doubles import FakeHttp, Spawner, in_turn, reply
 
 from serinus.analyzer.core.queries import (
     DURATION,
+    SHARE,
+    SIDES,
     SUCCESS_RATE,
-    Check,
     Names,
     builtin_query,
     names_of,
+    share_queries,
 )
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.analyzer.providers.scrape import FIRST, Scraper
@@ -66,7 +68,7 @@ class Bench:
 
     async def ask(
         self,
-        check: Check = SUCCESS_RATE,
+        check: str = SUCCESS_RATE,
         *,
         window_s: float = 60.0,
         observer: str = "traefik",
@@ -75,7 +77,7 @@ class Bench:
         address: str = URL,
     ) -> Reading:
         question = Question(
-            query=query or builtin_query(observer, check, names, f"{window_s:.0f}s"),
+            query=query or _usual(check, observer, names, window_s),
             at=self.clock.now(),
             window_s=window_s,
             check=check,
@@ -83,6 +85,11 @@ class Bench:
             names=names,
         )
         return await self.scraper.value(address, question)
+
+
+def _usual(check: str, observer: str, names: Names, window_s: float) -> str:
+    of = DURATION if check == DURATION else SUCCESS_RATE
+    return builtin_query(observer, of, names, f"{window_s:.0f}s")
 
 
 @pytest.fixture
@@ -297,3 +304,31 @@ async def test_a_probe_is_one_scrape(bench: Bench, proxy: Proxy) -> None:
     proxy.up = False
     assert isinstance(await bench.scraper.probe(URL), Unreachable)
     assert len(bench.http.sent) == 2
+
+
+async def test_the_share_is_that_of_the_requests_to_both_versions(
+    bench: Bench, proxy: Proxy
+) -> None:
+    bench.scraper.warm(URL, "traefik", NAMES, sides=SIDES)
+    await asyncio.sleep(0.1)
+    proxy.serve(30)
+    proxy.serve(10, code="503")
+    proxy.serve(160, service="shop-web-primary-80")
+    proxy.serve(999, service="shop-other-80")
+
+    await asyncio.sleep(10)
+
+    query, _ = share_queries("traefik", NAMES, "60s")
+    assert await bench.ask(SHARE, query=query) == Value(key="", value=20.0, samples=200.0)
+
+
+async def test_a_share_of_nothing_and_a_first_look_are_no_share(bench: Bench, proxy: Proxy) -> None:
+    query, _ = share_queries("traefik", NAMES, "60s")
+
+    assert await bench.ask(SHARE, query=query) == NoData(key="", cause=FIRST)
+    await asyncio.sleep(10)
+    assert isinstance(await bench.ask(SHARE, query=query), NoData)
+    proxy.up = False
+    await asyncio.sleep(10)
+    assert isinstance(await bench.ask(SHARE, query=query), Unreachable)
+    assert isinstance(await bench.ask(SHARE, query="of the user's"), Unreachable)

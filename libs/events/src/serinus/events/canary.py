@@ -400,6 +400,13 @@ class SessionAffinity(_Part, frozen=True, kw_only=True):
     secure: bool = False
 
 
+class VerifyTraffic(_Part, frozen=True, kw_only=True):
+    """A step counts only when requests reach both versions in about the share it ordered."""
+
+    tolerance: Annotated[int, Meta(ge=0, le=50)] = 5
+    min_requests: Annotated[int, Meta(ge=1)] = 200
+
+
 class MoreAnalysis(_Part, frozen=True, kw_only=True):
     """The guide's block inside an analysis; `stepWeightPromotion` is there the mirror's step."""
 
@@ -435,6 +442,7 @@ class Analysis(_Part, frozen=True, kw_only=True):
     alerts: tuple[AlertRef, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     session_affinity: SessionAffinity | None = None
+    verify_traffic: VerifyTraffic | None = None
     canary_analysis: MoreAnalysis | None = None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import assert_never
+from typing import Literal, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -52,6 +52,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     away   the source could not be asked at all; the canary has nothing to do with it
     final  more of the same would not change the verdict: no need to see it `threshold` times
     label  of a `mann-whitney` judge; `extreme`: bad enough for a critical metric
+    ruling  what becomes of it where that is not the manifest's to say
     """
 
     passed: bool
@@ -61,6 +62,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     final: bool = False
     label: Label = "no-data"
     extreme: bool = False
+    ruling: Literal["", "hold", "note"] = ""
 
 
 class Limits(Struct, frozen=True, kw_only=True):

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from serinus.analyzer.core.judging import SIDES
 from serinus.analyzer.core.observers import OBSERVERS
-from serinus.analyzer.core.queries import SUCCESS_RATE, Side
+from serinus.analyzer.core.queries import SIDES, SUCCESS_RATE, Side
 from serinus.analyzer.core.rollout import Table
 from serinus.analyzer.judge.histograms import Histogram, compare_histograms, quantile
 from serinus.analyzer.judge.mannwhitney import Direction, Label, Sizes, classify

@@ -19,6 +19,7 @@ from serinus.analyzer.core.queries import (
     COMPARABLE,
     DEFAULT_INTERVAL,
     DURATION,
+    SIDES,
     SUCCESS_RATE,
     Names,
     Side,
@@ -33,7 +34,6 @@ from serinus.events.canary import Analysis, CanarySpec, MetricProvider, analysis
 
 SCRAPE = "scrape"
 PROMETHEUS = "prometheus"
-SIDES = ("canary", "primary")
 
 
 class Incomparable(ValueError):

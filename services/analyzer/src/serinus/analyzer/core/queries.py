@@ -17,8 +17,10 @@ from serinus.events.canary import CanarySpec, ObjectRef, ingress_of, service_nam
 
 SUCCESS_RATE: Final = "request-success-rate"
 DURATION: Final = "request-duration"
+SHARE: Final = "traffic-share"
 Check = Literal["request-success-rate", "request-duration"]
 Side = Literal["canary", "primary", "baseline"]
+SIDES: tuple[Side, Side] = ("canary", "primary")
 DEFAULT_INTERVAL = "1m"
 QUANTILE = 0.99
 
@@ -143,6 +145,25 @@ def samples_query(observer: str, names: Names, interval: str = "") -> str:
     row = OBSERVERS[observer]
     every = _selector(row, (*row.base, *row.tail), _words(names), comma=row.comma)
     return f"sum(increase({every}[{interval or DEFAULT_INTERVAL}]))"
+
+
+def share_queries(
+    observer: str, names: Names, window: str, *, has_baseline: bool = False
+) -> tuple[str, str]:
+    """The canary's percentage of the requests to both versions, and how many these are. For an
+    observer that is COMPARABLE.
+
+    has_baseline  pods of a baseline share the primary's requests
+    """
+    sides = (*SIDES, "baseline") if has_baseline and observer in BY_WORKLOAD else SIDES
+    canary, *others = (_grown(selection(observer, names, side), window) for side in sides)
+    every = " + ".join((canary, *others))
+    return f"100 * {canary} / ({every})", every
+
+
+def _grown(chosen: Selection, window: str) -> str:
+    labels = ", ".join(str(matcher) for matcher in chosen.every)
+    return f"(sum(increase({chosen.requests}{{{labels}}}[{window}])) or vector(0))"
 
 
 def _rate(row: Row, selector: str, window: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from serinus.analyzer.core import share
 from serinus.analyzer.core.checks import Judged, judge
 from serinus.analyzer.core.judging import (
     PROMETHEUS,
@@ -21,8 +22,10 @@ from serinus.analyzer.core.judging import (
 )
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.queries import (
+    COMPARABLE,
     DEFAULT_INTERVAL,
     DURATION,
+    SHARE,
     SUCCESS_RATE,
     Check,
     Names,
@@ -32,8 +35,9 @@ from serinus.analyzer.core.queries import (
     names_of,
     observer_of,
     samples_query,
+    share_queries,
 )
-from serinus.analyzer.core.rollout import HookAnswer, MetricAsk
+from serinus.analyzer.core.rollout import HookAnswer, MetricAsk, Table
 from serinus.analyzer.core.template import TemplateError, render
 from serinus.analyzer.core.times import unix_s
 from serinus.events import Measurement, Metric
@@ -43,7 +47,10 @@ UNUSABLE = "Metric query failed for no usable metrics template and query were co
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """One metric to ask about. Without `ask` it cannot be asked and `error` says why."""
+    """One metric to ask about. Without `ask` it cannot be asked and `error` says why.
+
+    share  the percentage of requests that is looked for; None: it is another metric
+    """
 
     metric: Metric
     builtin: bool
@@ -51,6 +58,7 @@ class Question(Struct, frozen=True, kw_only=True):
     interval: str
     ask: MetricAsk | None = None
     error: str = ""
+    share: int | None = None
 
 
 def questions(m: Moment) -> Iterator[Question]:
@@ -66,6 +74,7 @@ def questions(m: Moment) -> Iterator[Question]:
             yield _templated(m, names, index, metric, metric.template_ref)
         elif metric.name not in (SUCCESS_RATE, DURATION) and not metric.query:
             yield _unaskable(metric, UNUSABLE)
+    yield from _shares(m, names)
 
 
 def judged(m: Moment, question: Question) -> Judged:
@@ -82,6 +91,10 @@ def judged(m: Moment, question: Question) -> Judged:
     reading = m.answer(ask.key)
     assert reading is not None
     assert not isinstance(reading, HookAnswer)
+    if question.share is not None and m.analysis.verify_traffic is not None:
+        assert not isinstance(reading, Table)
+        settings = m.analysis.verify_traffic
+        return share.judged(m, settings, question.share, reading, question.interval)
     return judge(
         question.metric,
         question.builtin,
@@ -152,6 +165,30 @@ def begun_at(m: Moment) -> float:
     history = m.status.history
     begun = unix_s(history[0].started_at) if history and not history[0].outcome else 0.0
     return begun or m.changed_at
+
+
+def _shares(m: Moment, names: Names) -> Iterator[Question]:
+    """The question whether the share that was ordered is there."""
+    weight = share.ordered(m)
+    provider = metrics_provider(m.spec.provider, m.rollout.policy.mesh, m.spec.target_ref)
+    observer = observer_of(provider)
+    if weight is None or observer not in COMPARABLE:
+        return
+    interval = f"{m.interval_s:.0f}s"
+    has_baseline = m.analysis.baseline
+    query, samples = share_queries(observer, names, interval, has_baseline=has_baseline)
+    ask = MetricAsk(
+        key=f"{m.epoch}/{m.round}/share/0",
+        metric=SHARE,
+        source=builtin_source(m.spec, m.rollout.policy),
+        query=query,
+        samples_query=samples,
+        window_s=m.interval_s,
+    )
+    metric = Metric(name=SHARE, interval=interval)
+    yield Question(
+        metric=metric, builtin=True, provider=provider, interval=interval, ask=ask, share=weight
+    )
 
 
 def _inline(m: Moment, names: Names, index: int, metric: Metric) -> Question:

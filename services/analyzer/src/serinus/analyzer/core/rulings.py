@@ -24,6 +24,8 @@ Ruling = Literal["note", "hold", "count", "fail"]
 
 def ruling(m: Moment, metric: Metric, found: Judged) -> Ruling:
     """What becomes of a metric that did not pass."""
+    if found.ruling:
+        return found.ruling
     if metric.mode:
         return "note"
     if found.measurement.outcome == "no-data" and is_early(m, metric):
@@ -61,6 +63,8 @@ def noted(m: Moment, metric: Metric, found: Judged) -> Fact:
     """A metric that does not decide has something to say."""
     if metric.mode == "warn":
         return m.tell(RolloutWarned, f"{found.text} (warning only)", warning=True)
+    if found.ruling:
+        return m.tell(RolloutNoted, found.text)
     return m.tell(RolloutNoted, f"{found.text} (dry run)")
 
 

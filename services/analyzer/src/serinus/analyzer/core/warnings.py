@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from serinus.analyzer.core.moment import Moment
+from serinus.analyzer.core.queries import COMPARABLE, metrics_provider, observer_of
 from serinus.analyzer.core.validate import BUILTIN_METRICS
 from serinus.events import RolloutWarned
 from serinus.events.canary import Analysis, CanarySpec, duration_s
@@ -25,7 +26,7 @@ def warned(m: Moment) -> tuple[RolloutWarned, ...]:
     once = str(m.seen.generation)
     return tuple(
         m.tell(RolloutWarned, f"{path}: {text}", warning=True, once=f"{once}/{path}/{text}")
-        for path, text in (*warnings(m.spec, m.analysis), *_deaf(m))
+        for path, text in (*warnings(m.spec, m.analysis), *_deaf(m), *_blind(m))
     )
 
 
@@ -37,6 +38,18 @@ def _deaf(m: Moment) -> Iterator[tuple[str, str]]:
         if f"{namespace}/{ref.name}" in m.seen.missing_providers:
             path = f"spec.analysis.alerts[{index}].providerRef"
             yield path, f"alert provider {ref.name}.{namespace} not found: nobody is told"
+
+
+def _blind(m: Moment) -> Iterator[tuple[str, str]]:
+    """A share that cannot be verified."""
+    if m.analysis.verify_traffic is None:
+        return
+    path = "spec.analysis.verifyTraffic"
+    provider = metrics_provider(m.spec.provider, m.rollout.policy.mesh, m.spec.target_ref)
+    if m.strategy != "canary" or m.analysis.session_affinity is not None:
+        yield path, "it is for steps of weight, without iterations and sessionAffinity"
+    elif observer_of(provider) not in COMPARABLE:
+        yield path, f"it has no effect: {provider} does not count the requests of the primary"
 
 
 def warnings(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ import logging
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -22,9 +22,12 @@ from serinus.analyzer.core.observers import Matcher
 from serinus.analyzer.core.queries import (
     DURATION,
     QUANTILE,
+    SHARE,
+    SIDES,
     SUCCESS_RATE,
     Names,
     Selection,
+    Side,
     selection,
 )
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
@@ -35,7 +38,7 @@ from serinus.analyzer.providers.exposition import (
     quantile,
     samples,
 )
-from serinus.analyzer.providers.source import Question, is_builtin, refusal
+from serinus.analyzer.providers.source import Question, is_builtin, is_share, refusal
 from serinus.runtime.clock import Clock
 from serinus.runtime.http import Http, HttpRequest, Unanswered
 
@@ -106,6 +109,14 @@ def _literal(matcher: Matcher) -> str:
 
 def success_rate(chosen: Selection, scrapes: list[Scrape], window_s: float) -> Reading:
     """Percent of good requests among those that came between the scrapes."""
+    good, total = _counted(chosen, scrapes)
+    if total <= 0:
+        return NoData(key="", cause=_silence(scrapes, window_s))
+    return Value(key="", value=good / total * 100, samples=total)
+
+
+def _counted(chosen: Selection, scrapes: list[Scrape]) -> tuple[float, float]:
+    """Good requests and all requests between the scrapes."""
     good = total = 0.0
     for series, grown in increases([s.values for s in scrapes]).items():
         if not series.startswith(chosen.requests):
@@ -114,9 +125,7 @@ def success_rate(chosen: Selection, scrapes: list[Scrape], window_s: float) -> R
         if all(m.holds(labels) for m in chosen.every):
             total += grown
             good += grown if chosen.ok.holds(labels) else 0.0
-    if total <= 0:
-        return NoData(key="", cause=_silence(scrapes, window_s))
-    return Value(key="", value=good / total * 100, samples=total)
+    return good, total
 
 
 def duration(chosen: Selection, scrapes: list[Scrape], window_s: float) -> Reading:
@@ -144,6 +153,20 @@ def _silence(scrapes: list[Scrape], window_s: float) -> str:
     if not scrapes[-1].values:
         return "the proxy has no series of the canary yet"
     return f"no request in the last {min(window_s, scrapes[-1].at - scrapes[0].at):.0f}s"
+
+
+async def _share(proxy: Proxy, observer: str, names: Names, window_s: float) -> Reading:
+    """The canary's percentage of the requests between the scrapes."""
+    watches = [proxy.watch(selection(observer, names, side), window_s) for side in SIDES]
+    if why := await proxy.scrape():
+        return Unreachable(key="", why=why)
+    scrapes = [watch.since(window_s) for watch in watches]
+    if min(map(len, scrapes)) < 2:
+        return NoData(key="", cause=FIRST)
+    canary, primary = (_counted(w.chosen, s)[1] for w, s in zip(watches, scrapes, strict=True))
+    if canary + primary <= 0:
+        return NoData(key="", cause=_silence(scrapes[0], window_s))
+    return Value(key="", value=canary / (canary + primary) * 100, samples=canary + primary)
 
 
 class Proxy:
@@ -252,13 +275,22 @@ class Scraper:
         self._spawn = spawn
         self._proxies: dict[str, Proxy] = {}
 
-    def warm(self, address: str, observer: str, names: Names, for_s: float = LINGER_S) -> None:
+    def warm(
+        self,
+        address: str,
+        observer: str,
+        names: Names,
+        for_s: float = LINGER_S,
+        sides: Sequence[Side] = ("canary",),
+    ) -> None:
         """Watches a canary's series, so that the next check has something to compare.
 
         for_s  how long, at least; to be repeated while the canary is analysed
         """
         if observer in SCRAPED and self._is_usable(address):
-            self._proxy(address).watch(selection(observer, names), for_s=max(for_s, LINGER_S))
+            for side in sides:
+                chosen = selection(observer, names, side)
+                self._proxy(address).watch(chosen, for_s=max(for_s, LINGER_S))
 
     async def value(self, address: str, question: Question) -> Reading:
         """The answer to a built-in check."""
@@ -266,15 +298,17 @@ class Scraper:
             have = ", ".join(SCRAPED)
             why = f"series of {question.observer or 'this source'} cannot be scraped; of {have} can"
             return Unreachable(key="", why=why)
-        if not is_builtin(question):
+        if not is_builtin(question) and not is_share(question):
             why = (
                 f"a scrape answers only {SUCCESS_RATE} and {DURATION}; this needs a metrics server"
             )
             return Unreachable(key="", why=why)
         if not self._is_usable(address):
             return Unreachable(key="", why=f"scrape: needs http:// addresses, not {address!r}")
-        chosen = selection(question.observer, question.names)
         proxy = self._proxy(address)
+        if question.check == SHARE:
+            return await _share(proxy, question.observer, question.names, question.window_s)
+        chosen = selection(question.observer, question.names)
         watch = proxy.watch(chosen, question.window_s)
         if why := await proxy.scrape():
             return Unreachable(key="", why=why)

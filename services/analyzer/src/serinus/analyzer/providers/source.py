@@ -17,7 +17,14 @@ import msgspec
 from msgspec import Struct
 
 from serinus.analyzer.core.checks import NO_SERIES, NOT_A_NUMBER
-from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE, Names, builtin_query
+from serinus.analyzer.core.queries import (
+    DURATION,
+    SHARE,
+    SUCCESS_RATE,
+    Names,
+    builtin_query,
+    share_queries,
+)
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.events.canary import MetricProvider
 from serinus.runtime.http import Http, HttpRequest, HttpResponse, Identity, Unanswered
@@ -71,6 +78,14 @@ def is_builtin(question: Question) -> bool:
             usual = builtin_query(question.observer, check, names)
             return _windowless(usual) == _windowless(question.query)
     return False
+
+
+def is_share(question: Question) -> bool:
+    """Whether the canary's share of requests is asked for."""
+    if question.check != SHARE or question.names is None:
+        return False
+    usual, _ = share_queries(question.observer, question.names, "1m")
+    return _windowless(usual) == _windowless(question.query)
 
 
 def _windowless(query: str) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from serinus.analyzer.core import checks
 from serinus.analyzer.core.desired import UNDER_ANALYSIS
-from serinus.analyzer.core.queries import metrics_provider, names_of, observer_of
+from serinus.analyzer.core.queries import SIDES, metrics_provider, names_of, observer_of
 from serinus.analyzer.core.rollout import (
     MetricAsk,
     ProbeAsk,
@@ -27,7 +27,7 @@ from serinus.analyzer.core.rollout import (
 from serinus.analyzer.providers.catalog import Tools, provider_of
 from serinus.analyzer.providers.source import Provider, Question, Source
 from serinus.events import API_VERSION, MetricTemplateSpec
-from serinus.events.canary import interval_s
+from serinus.events.canary import analysis_of, interval_s
 from serinus.kube.cluster import Cluster
 from serinus.kube.errors import NotFound
 from serinus.kube.refs import Obj, Ref
@@ -136,6 +136,7 @@ class Sources:
             observer_of(provider),
             names_of(canary.namespace, canary.name, rollout.spec, rollout.seen.target.latest),
             for_s=3 * interval_s(rollout.spec, rollout.policy.min_interval_s),
+            sides=SIDES if analysis_of(rollout.spec).verify_traffic else SIDES[:1],
         )
 
     async def _provider(
