@@ -83,6 +83,7 @@ MORE: Mapping[str, Schema] = {
     "GatewayRef.name": _OBJECT_NAME,
     "GatewayRef.sectionName": {**_OBJECT_NAME, "pattern": _DOMAIN},
     "GatewayRef.port": _PORT,
+    "GatewayRef.backendPort": _PORT,
     "MirrorBackendRef.group": {"default": "", **_GROUP},
     "MirrorBackendRef.kind": {"default": "Service", **_KIND},
     "MirrorBackendRef.namespace": _NAMESPACE,
@@ -126,7 +127,9 @@ REFS: Mapping[str, tuple[tuple[str, ...], bool]] = {
         (
             "ApisixRoute",
             "GRPCRoute",
+            "HTTPProxy",
             "HTTPRoute",
+            "Ingress",
             "IngressRoute",
             "TCPRoute",
             "VirtualService",

@@ -74,6 +74,8 @@ _SERVICE = {
     "GatewayRef.name": "Name of the parent.",
     "GatewayRef.sectionName": "Listener of the Gateway; all listeners when left out.",
     "GatewayRef.port": "Port of the listener; all ports when left out.",
+    "GatewayRef.backendPort": "Port of the Services that its requests are for, of those that "
+    "portDiscovery finds; left out: `port`, or that of a parent that is the Service itself.",
     "MirrorBackendRef.group": "API group of the backend; empty for core.",
     "MirrorBackendRef.kind": "Kind of the backend.",
     "MirrorBackendRef.name": "Name of the backend.",

@@ -10,6 +10,7 @@ import nats
 import pytest
 import pytest_asyncio
 from tests.ring import Ring
+from tests.servers import crds
 from tests.servers.control_plane import ControlPlane
 from tests.servers.kube import ApiError, Kube, Obj
 from tests.servers.kubelet import Kubelet
@@ -97,6 +98,7 @@ async def bench(
     control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Bench]:
     """The whole ring, of which every case uses a namespace."""
+    control_plane.install_crds(crds.of_mesh("contour"))
     with nats_server(tmp_path_factory.mktemp("bad-input")) as server:
         async with (
             Kube(control_plane.kubeconfig()) as kube,
@@ -257,6 +259,128 @@ async def parked(shop: Shop) -> None:
         return bool(found["spec"]["replicas"] == 0)
 
     await eventually(is_so, "the target is parked", BOUND_S)
+
+
+def an_ingress(*rules: Obj) -> Obj:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "public"},
+        "spec": {"rules": list(rules)},
+    }
+
+
+def a_route(api_version: str, kind: str, **spec: Any) -> Obj:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": "public"}, "spec": spec}
+
+
+HOST_ONLY = {"host": "a.test"}
+TO_OTHER = {
+    "host": "a.test",
+    "http": {
+        "paths": [
+            {
+                "path": "/",
+                "pathType": "Prefix",
+                "backend": {"service": {"name": "other", "port": {"number": 80}}},
+            }
+        ]
+    },
+}
+TRAEFIK, GATEWAY, CONTOUR = (
+    "traefik.io/v1alpha1",
+    "gateway.networking.k8s.io/v1",
+    "projectcontour.io/v1",
+)
+# Provider, the field that names the object, the object, what is said about it.
+UNFIT: dict[str, tuple[str, str, Obj | None, str]] = {
+    "nginx-host-only": ("nginx", "ingressRef", an_ingress(HOST_ONLY), "backend web not found"),
+    "nginx-other": ("nginx", "routeRef", an_ingress(TO_OTHER), "backend web not found"),
+    "nginx-missing": ("nginx", "ingressRef", None, "ingress public"),
+    "skipper-host-only": ("skipper", "routeRef", an_ingress(HOST_ONLY), "backend web not found"),
+    "skipper-other": ("skipper", "ingressRef", an_ingress(TO_OTHER), "backend web not found"),
+    "traefik-host-only": ("traefik", "routeRef", an_ingress(HOST_ONLY), "backend web not found"),
+    "traefik-no-routes": (
+        "traefik",
+        "routeRef",
+        a_route(TRAEFIK, "IngressRoute", routes=[]),
+        "backend web not found",
+    ),
+    "gateway-no-backends": (
+        "gatewayapi:v1",
+        "routeRef",
+        a_route(GATEWAY, "HTTPRoute", rules=[{}]),
+        "backend web not found",
+    ),
+    "contour-no-routes": (
+        "contour",
+        "routeRef",
+        a_route(CONTOUR, "HTTPProxy", virtualhost={"fqdn": "a.test"}),
+        "backend web not found",
+    ),
+    "contour-kind": ("contour", "routeRef", an_ingress(TO_OTHER), "names a HTTPProxy"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+async def test_a_route_that_does_not_fit_is_said_and_left_alone(bench: Bench, case: str) -> None:
+    provider, field, route, why = UNFIT[case]
+    shop = await bench.shop(f"unfit-{case}")
+    kind = route["kind"] if route else "Ingress"
+    version = route["apiVersion"] if route else "networking.k8s.io/v1"
+    if route is not None:
+        await bench.kube.apply(route, shop.namespace)
+    before = await bench.kube.find(version, kind, shop.namespace, "public")
+    canary = a_canary()
+    ref = {"apiVersion": version, "kind": kind, "name": "public"}
+    canary["spec"] |= {"provider": provider, field: ref}
+
+    await bench.kube.apply(canary, shop.namespace)
+
+    await shop.complains(f"spec.{field}", "name another")
+    (stalled,) = (c for c in (await shop.status())["conditions"] if c["type"] == "Stalled")
+    assert why in stalled["message"]
+    assert before == await bench.kube.find(version, kind, shop.namespace, "public")
+    assert [] == [
+        obj
+        for obj in await bench.kube.list(version, kind, shop.namespace)
+        if obj["metadata"]["name"] != "public"
+    ]
+
+
+async def test_a_route_object_of_another_canary_is_left_to_it(bench: Bench) -> None:
+    """Both name one Ingress, and nginx has a place for one canary of it."""
+    shop = await bench.shop("shared-ingress")
+    paths = [
+        {
+            "path": f"/{name}",
+            "pathType": "Prefix",
+            "backend": {"service": {"name": name, "port": {"number": 80}}},
+        }
+        for name in ("web", "too")
+    ]
+    await bench.kube.apply(an_ingress({"host": "a.test", "http": {"paths": paths}}), shop.namespace)
+    ref = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "public"}
+    first = a_canary()
+    first["spec"] |= {"provider": "nginx", "ingressRef": ref}
+    await bench.kube.apply(first, shop.namespace)
+    await shop.reaches("Initialized")
+    await parked(shop)
+    ours = await bench.kube.get("networking.k8s.io/v1", "Ingress", shop.namespace, "public-canary")
+
+    deployment = a_deployment()
+    deployment["metadata"]["name"] = "too"
+    deployment["spec"]["selector"] = {"matchLabels": {"app": "too"}}
+    deployment["spec"]["template"]["metadata"]["labels"] = {"app": "too"}
+    await bench.kube.apply(deployment, shop.namespace)
+    second = a_canary("too")
+    second["spec"] |= {"provider": "nginx", "ingressRef": ref}
+    second["spec"]["targetRef"]["name"] = "too"
+    await bench.kube.apply(second, shop.namespace)
+
+    await shop.complains("spec.service.name", "choose a name that is free", "too")
+    left = await bench.kube.get("networking.k8s.io/v1", "Ingress", shop.namespace, "public-canary")
+    assert ours == left
 
 
 async def test_a_target_without_a_label_to_tell_pods_by_is_left_alone(bench: Bench) -> None:

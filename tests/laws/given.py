@@ -13,7 +13,7 @@ import msgspec
 from tests.builders import APP, NAME, NAMESPACE, an_exposure
 
 from serinus.events import Exposure, ObjectRef
-from serinus.events.canary import ServiceSpec
+from serinus.events.canary import GatewayRef, ServiceSpec
 from serinus.kube.refs import Obj
 from serinus.router.meshes.catalog import Ability
 
@@ -187,6 +187,15 @@ def _calls(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
     return {"service": grpc}, []
 
 
+def _several_ports(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
+    other = service.port % 65535 + 1
+    parents = (*service.gateway_refs, GatewayRef(name="admin", backend_port=other))
+    return {
+        "service": msgspec.structs.replace(service, gateway_refs=parents),
+        "ports": {"admin": other},
+    }, []
+
+
 def _delegated(service: ServiceSpec) -> tuple[Mapping[str, Any], list[Obj]]:
     kept = msgspec.structs.replace(service, delegation=True, hosts=(), gateways=())
     return {"service": kept}, []
@@ -225,6 +234,7 @@ SHARED = frozenset({Ability.WEIGHT, Ability.MATCH, Ability.MIRROR})
 # Name of the shape -> (mesh, its beginning, the abilities that are left); by the name of a mesh
 # itself: what it can without any of this.
 SHAPES: dict[str, tuple[str, Given, frozenset[Ability]]] = {
+    "gatewayapi:v1, several ports": ("gatewayapi:v1", _several_ports, frozenset(Ability)),
     "gatewayapi:v1, TCP": ("gatewayapi:v1", _connections, WEIGHTS),
     "gatewayapi:v1, gRPC": ("gatewayapi:v1", _calls, WEIGHTS | {Ability.MIRROR}),
     "gatewayapi:v1, their HTTPRoute": ("gatewayapi:v1", _referring(_http_route), SHARED),

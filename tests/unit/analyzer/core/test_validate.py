@@ -207,3 +207,24 @@ def test_a_refusal_that_follows_from_a_worse_problem_is_not_one_of_its_own() -> 
     routes = a_routes_observed(refused="Unsupported", error="no selector label")
 
     assert paths(a_rollout(spec=spec, routes=routes)) == ["spec.targetRef"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "fields", "path"),
+    [
+        ("Route", {"ingress_ref": ObjectRef(kind="Ingress", name="i")}, "spec.ingressRef"),
+        ("Route", {"route_ref": ObjectRef(kind="Ingress", name="i")}, "spec.routeRef"),
+        ("Route", {"upstream_ref": ObjectRef(kind="Upstream", name="u")}, "spec.upstreamRef"),
+        ("Route", {}, "spec.routeRef"),
+        ("Foreign", {}, "spec.service.name"),
+        ("Unsupported", {}, "spec.provider"),
+    ],
+)
+def test_what_the_router_refuses_names_the_field_that_is_to_blame(
+    refused: str, fields: dict[str, ObjectRef], path: str
+) -> None:
+    routes = a_routes_observed(refused=refused, error="why")
+    (found,) = problems(a_rollout(spec=a_canary_spec(**fields), routes=routes))
+
+    assert (path, "why") == (found.path, found.message)
+    assert found.cure

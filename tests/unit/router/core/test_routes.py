@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from serinus.events import Routes
-from serinus.router.core.objects import Refusal
-from serinus.router.core.routes import checked, exposes, is_off, seen
+from serinus.router.core.objects import NotYet, Refusal
+from serinus.router.core.routes import agreed, checked, exposes, is_off, seen
 
 
 @pytest.mark.parametrize(("primary", "canary"), [(100, 0), (0, 100), (73, 27)])
@@ -56,3 +56,13 @@ def test_a_mirror_is_traffic_too() -> None:
     assert is_off(Routes())
     assert not is_off(Routes(mirror=True))
     assert not is_off(Routes(primary=99, canary=1))
+
+
+def test_several_agree_or_the_most_exposed_of_them_is_told_with_why() -> None:
+    half, none = Routes(primary=50, canary=50), Routes()
+
+    assert half == agreed([half, half], "differ")
+    for both in ([half, none], [none, half]):
+        assert NotYet("differ", half) == agreed(both, "differ")
+    assert NotYet("away", half) == agreed([half, NotYet("away")], "differ")
+    assert NotYet("away", none) == agreed([NotYet("away", none)], "differ")

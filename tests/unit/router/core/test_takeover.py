@@ -95,3 +95,10 @@ def test_a_route_that_kubectl_applied_is_not_taken_for_one_that_flagger_took_ove
     applied = a_route({"to": "x"}, annotations={LAST_APPLIED: '{"spec":{"to":"web"}}'})
 
     assert original_of(applied) is None
+
+
+def test_a_note_that_somebody_edited_is_not_believed() -> None:
+    for note in ("not JSON", "[]"):
+        obj = {"metadata": {"name": "web", "annotations": {ORIGINAL: note}}, "spec": {"a": 1}}
+
+        assert original_of(obj) is None

@@ -112,7 +112,7 @@ def test_a_route_that_does_not_fit_is_named(objects: list[Obj], said: str) -> No
     with pytest.raises(Refusal) as refused:
         apisix.render(EXPOSURE, Routes(), live(*objects))
 
-    assert ("", said) == (refused.value.reason, refused.value.text)
+    assert ("Route", said) == (refused.value.reason, refused.value.text)
 
 
 def test_without_a_reference_it_says_what_is_missing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from serinus.events.canary import (
     StringMatch,
 )
 from serinus.kube.refs import Obj, ref_of
-from serinus.router.core.objects import Live, NotYet, Refusal
+from serinus.router.core.objects import Gone, Live, NotYet, Refusal
 from serinus.router.meshes.gatewayapi import V1, V1BETA1, GatewayApi
 
 GATEWAY = GatewayRef(name="gateway", namespace="ingress")
@@ -328,3 +329,63 @@ def test_taking_a_cookie_back_keeps_to_one_modifier_of_response_headers() -> Non
     (modifier,) = (f for f in old["filters"] if f["type"] == "ResponseHeaderModifier")
     added = [one["name"] for one in modifier["responseHeaderModifier"]["add"]]
     assert ["x-a", "Set-Cookie"] == added
+
+
+SEVERAL = an_exposure(
+    "gatewayapi:v1",
+    ports={"metrics": 9090, "old": 7070},
+    service=ServiceSpec(
+        port=80,
+        hosts=("a.test",),
+        gateway_refs=(
+            GatewayRef(name="public"),
+            GatewayRef(group="", kind="Service", name="web", port=9090),
+        ),
+    ),
+)
+
+
+def test_each_port_that_parents_lead_to_has_a_route_of_its_own() -> None:
+    routes = Routes(primary=80, canary=20)
+
+    first, second = V1.render(SEVERAL, routes, Live())
+
+    assert ["web", "web-9090"] == [obj["metadata"]["name"] for obj in (first, second)]
+    assert ["public", "web"] == [obj["spec"]["parentRefs"][0]["name"] for obj in (first, second)]
+    assert [[(80, 80), (80, 20)], [(9090, 80), (9090, 20)]] == [
+        [(b["port"], b["weight"]) for b in obj["spec"]["rules"][0]["backendRefs"]]
+        for obj in (first, second)
+    ]
+    found = Live({ref_of(obj): obj for obj in (first, second)})
+    assert routes == V1.observe(SEVERAL, routes, found)
+    gone = [Gone(ref_of(obj)) for obj in (first, second)]
+    assert gone == list(V1.release(SEVERAL, found))
+
+
+def test_routes_of_several_ports_count_when_all_of_them_say_the_same() -> None:
+    before = list(V1.render(SEVERAL, Routes(), Live()))
+    after = list(V1.render(SEVERAL, Routes(primary=80, canary=20), Live()))
+
+    half = Live({ref_of(obj): obj for obj in (after[0], before[1])})
+
+    seen = V1.observe(SEVERAL, Routes(), half)
+    assert isinstance(seen, NotYet)
+    assert ("do not agree" in seen.why, Routes(primary=80, canary=20)) == (True, seen.routes)
+    none = V1.observe(SEVERAL, Routes(), Live({ref_of(after[0]): after[0]}))
+    why = "HTTPRoute web-9090.shop does not exist yet"
+    assert NotYet(why, Routes(primary=80, canary=20)) == none
+
+
+def test_a_route_of_a_port_that_nobody_asks_for_any_more_must_not_keep_the_canarys_share() -> None:
+    """Its pods are about to go."""
+    routes = Routes(primary=80, canary=20)
+    left = copy.deepcopy(list(V1.render(SEVERAL, routes, Live()))[1])
+    left["metadata"]["name"] = "web-7070"
+    made = V1.render(SEVERAL, routes, Live())
+    found = Live({ref_of(obj): obj for obj in (*made, left)})
+
+    seen = V1.observe(SEVERAL, routes, found)
+
+    assert isinstance(seen, NotYet)
+    assert "web-7070" in seen.why
+    assert "delete it" in seen.why

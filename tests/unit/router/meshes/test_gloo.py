@@ -125,7 +125,7 @@ def test_a_lender_that_is_missing_is_named() -> None:
     with pytest.raises(Refusal) as refused:
         rendered(Routes(), exposure=lent("gloo-system"))
 
-    assert "" == refused.value.reason
+    assert "Route" == refused.value.reason
     assert "config upstream lender.gloo-system get query error" in refused.value.text
 
 

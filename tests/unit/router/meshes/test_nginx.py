@@ -96,11 +96,11 @@ def test_only_paths_to_the_service_lead_to_the_canary() -> None:
     ],
 )
 def test_an_ingress_that_does_not_fit_is_named(objects: list[Obj], said: str) -> None:
-    """Texts of the reference; no reason word, as it passes when the Ingress changes."""
+    """Texts of the reference."""
     with pytest.raises(Refusal) as refused:
         nginx.render(EXPOSURE, Routes(), live(*objects))
 
-    assert ("", said) == (refused.value.reason, refused.value.text)
+    assert ("Route", said) == (refused.value.reason, refused.value.text)
 
 
 def test_without_a_reference_it_says_what_is_missing() -> None:

@@ -215,7 +215,7 @@ class CorsPolicy(_Part, frozen=True, kw_only=True):
 
 
 class GatewayRef(_Part, frozen=True, kw_only=True):
-    """A parentRef of the Gateway API."""
+    """A parentRef of the Gateway API, and to which port of the Services it leads."""
 
     group: str | UnsetType = UNSET
     kind: str | UnsetType = UNSET
@@ -223,6 +223,7 @@ class GatewayRef(_Part, frozen=True, kw_only=True):
     name: str
     section_name: str | UnsetType = UNSET
     port: Annotated[int, Meta(ge=1, le=65535)] | UnsetType = UNSET
+    backend_port: Annotated[int, Meta(ge=1, le=65535)] | UnsetType = UNSET
 
 
 class MirrorBackendRef(_Part, frozen=True, kw_only=True):

@@ -204,8 +204,9 @@ class IntentRefused(Fact, frozen=True, tag="fact.intent.refused.v1"):
     """The router will not do what was asked.
 
     reason  Diverged: the target no longer runs the analysed revision; Unsupported: the mesh cannot;
-            UnknownMesh; Foreign: an object in the way belongs to somebody else; Lost: what the
-            primary ran before, or a config of it, is not there any more
+            UnknownMesh; Route: the object of the user's that the canary refers to does not fit;
+            Foreign: an object in the way belongs to somebody else; Lost: what the primary ran
+            before, or a config of it, is not there any more
     why     in words; no text, because the analyzer is the one to tell people, and tells them once
     """
 

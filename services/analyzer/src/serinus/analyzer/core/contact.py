@@ -24,11 +24,12 @@ def refused(m: Moment) -> Decision | None:
 
 
 def _said(m: Moment, found: Problem) -> Iterator[Fact]:
-    """One sentence; about the target Flagger's own, and another one with the field and the cure."""
-    about_target = found.path == "spec.targetRef"
-    text = found.message if about_target else str(found)
+    """One sentence; about what is referred to Flagger's own, and another one with the field and the
+    cure."""
+    is_flaggers = found.path.endswith("Ref")
+    text = found.message if is_flaggers else str(found)
     yield m.tell(ManifestRefused, text, warning=True, problems=(found,), once=found.message)
-    if about_target:
+    if is_flaggers:
         cure = f"{found.path}: {found.cure}"
         yield m.tell(RolloutWarned, cure, warning=True, once=found.message)
 

@@ -155,7 +155,9 @@ def share_queries(
 
     has_baseline  pods of a baseline share the primary's requests
     """
-    sides = (*SIDES, "baseline") if has_baseline and observer in BY_WORKLOAD else SIDES
+    sides: tuple[Side, ...] = SIDES
+    if has_baseline and observer in BY_WORKLOAD:
+        sides = (*SIDES, "baseline")
     canary, *others = (_grown(selection(observer, names, side), window) for side in sides)
     every = " + ".join((canary, *others))
     return f"100 * {canary} / ({every})", every

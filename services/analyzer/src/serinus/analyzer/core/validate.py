@@ -294,5 +294,22 @@ def _references(rollout: Rollout) -> Iterator[Problem]:
 
 def _refused(rollout: Rollout) -> Iterator[Problem]:
     routes = rollout.routes
-    if routes is not None and routes.refused in ("UnknownMesh", "Unsupported"):
-        yield Problem("spec.provider", routes.error, "choose a provider that can")
+    if routes is None:
+        return
+    match routes.refused:
+        case "UnknownMesh" | "Unsupported":
+            yield Problem("spec.provider", routes.error, "choose a provider that can")
+        case "Route":
+            yield Problem(_reference(rollout), routes.error, "correct it, or name another")
+        case "Foreign":
+            yield Problem("spec.service.name", routes.error, "choose a name that is free")
+
+
+def _reference(rollout: Rollout) -> str:
+    """The field that names the object of the user's that routes start from."""
+    spec = rollout.spec
+    named = {
+        "spec.upstreamRef": spec.upstream_ref,
+        "spec.ingressRef": spec.ingress_ref if spec.route_ref is None else None,
+    }
+    return next((path for path, ref in named.items() if ref is not None), "spec.routeRef")

@@ -21,7 +21,7 @@ from serinus.events import Exposure, Routes
 from serinus.events.canary import HttpMatch
 from serinus.kube.refs import Obj, Ref
 from serinus.router.core.objects import ORIGINAL, Live, NotYet, Refusal, annotations_of
-from serinus.router.core.routes import seen
+from serinus.router.core.routes import agreed, seen
 
 NAME_LENGTH_MAX = 63
 
@@ -72,16 +72,16 @@ def check_kind(exposure: Exposure, mesh: str, kinds: Collection[str]) -> None:
     route = exposure.route
     if route is not None and route.kind not in kinds:
         names = " or ".join(kinds)
-        raise Refusal("Unsupported", f"routeRef on {mesh} names a {names}, not a {route.kind}")
+        raise Refusal("Route", f"routeRef on {mesh} names a {names}, not a {route.kind}")
 
 
 def render(exposure: Exposure, routes: Routes, live: Live, ref: Ref, dialect: Dialect) -> Obj:
     """The user's route with its shares. Raises Refusal where there is nothing to share."""
     found = live.get(ref)
     if found is None:
-        raise Refusal("Unsupported", f"{ref.kind} {ref.name}.{ref.namespace} not found")
+        raise Refusal("Route", f"{ref.kind} {ref.name}.{ref.namespace} not found")
     if routes.cookies is not None:
-        raise Refusal("Unsupported", "session affinity needs a route of its own, not a routeRef")
+        raise Refusal("Route", "session affinity needs a route of its own, not a routeRef")
     theirs = _theirs(exposure, found, dialect)
     whole = copy.deepcopy(found)
     noted: dict[str, list[Obj]] = {}
@@ -93,7 +93,7 @@ def render(exposure: Exposure, routes: Routes, live: Live, ref: Ref, dialect: Di
         if concerned:
             noted[section] = concerned
     if not noted:
-        raise Refusal("Unsupported", f"backend {exposure.name} not found in {ref.kind} {ref.name}")
+        raise Refusal("Route", f"backend {exposure.name} not found in {ref.kind} {ref.name}")
     annotations = {**annotations_of(found), note_key(exposure): _json(noted)}
     whole["metadata"]["annotations"] = annotations
     return whole
@@ -123,10 +123,7 @@ def observe(
     if not now:
         names = f"{exposure.primary} and {exposure.canary}"
         return NotYet(f"{name} does not contain routes for {names}")
-    most = max(now, key=lambda one: one.canary)
-    if any(one != most for one in now):
-        return NotYet(f"the rules of {name} do not agree on the canary's share", most)
-    return most
+    return agreed(now, f"the rules of {name} do not agree on the canary's share")
 
 
 def released(exposure: Exposure, live: Live, ref: Ref, dialect: Dialect) -> Obj | None:
@@ -163,7 +160,7 @@ def both(match: Obj, special: Obj) -> Obj:
         elif isinstance(old, dict) and field in _BY_NAME:
             whole[field] = {**old, **value}
         elif old is not None and old != value:
-            raise Refusal("Unsupported", f"both the route and analysis.match test {field}")
+            raise Refusal("Route", f"both the route and analysis.match test {field}")
         else:
             whole[field] = value
     return whole

@@ -46,14 +46,14 @@ class GatewayRules:
                 everything = {}
                 specials = grpcroute.overriding([], conditions)
             case _:
-                raise Refusal("Unsupported", f"a {self._kind} cannot match requests")
+                raise Refusal("Route", f"a {self._kind} cannot match requests")
         matches = rule.get("matches") or [everything]
         found = [both(match, special) for special in specials for match in matches]
         return [{**copy.deepcopy(rule), "matches": found}]
 
     def mirrored(self, section: str, rule: Obj, canary: Obj, percent: int) -> Obj:
         if self._kind == "TCPRoute":
-            raise Refusal("Unsupported", "a TCPRoute cannot mirror")
+            raise Refusal("Route", "a TCPRoute cannot mirror")
         backend = {k: v for k, v in canary.items() if k not in ("weight", "filters")}
         mirror: Obj = {"backendRef": backend}
         if self._has_percent and percent:

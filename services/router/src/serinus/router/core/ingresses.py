@@ -22,7 +22,7 @@ def source_ref(exposure: Exposure) -> Ref:
     """The user's Ingress. Raises Refusal where the manifest names none."""
     if exposure.ingress is None or not exposure.ingress.name:
         raise Refusal(
-            "Unsupported",
+            "Route",
             f"{exposure.mesh} needs spec.ingressRef or spec.routeRef: name the Ingress",
         )
     return Ref(API_VERSION, KIND, exposure.namespace, exposure.ingress.name)
@@ -52,12 +52,12 @@ def source_of(exposure: Exposure, live: Live) -> Obj:
     found = live.get(ref)
     if found is None:
         raise Refusal(
-            "",
+            "Route",
             f"ingress {ref.name}.{ref.namespace} get query error: "
             f'ingresses.networking.k8s.io "{ref.name}" not found',
         )
-    if not any(names(backend, exposure.name) for backend in backends(found["spec"])):
-        raise Refusal("", f"backend {exposure.name} not found in ingress {ref.name}")
+    if not any(names(backend, exposure.name) for backend in backends(found.get("spec") or {})):
+        raise Refusal("Route", f"backend {exposure.name} not found in ingress {ref.name}")
     return found
 
 
@@ -88,7 +88,7 @@ def backends(spec: Obj) -> Iterator[Obj]:
     if spec.get("defaultBackend"):
         yield spec["defaultBackend"]
     for several in paths(spec):
-        yield from (path["backend"] for path in several)
+        yield from (path["backend"] for path in several if path.get("backend"))
 
 
 def names(backend: Obj, service: str) -> bool:

@@ -61,9 +61,7 @@ class ProxyRoutes:
 
     def mirrored(self, section: str, rule: Obj, canary: Obj, percent: int) -> Obj:
         if any(entry.get("mirror") for entry in rule["services"]):
-            raise Refusal(
-                "Unsupported", "the route has a mirror of its own, Contour allows but one"
-            )
+            raise Refusal("Route", "the route has a mirror of its own, Contour allows but one")
         return {**copy.deepcopy(rule), "services": [*rule["services"], mirror(canary, percent)]}
 
     def mirrors_to(self, rule: Obj, service: str, namespace: str) -> bool:

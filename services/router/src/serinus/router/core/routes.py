@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from serinus.events import Routes
-from serinus.router.core.objects import Refusal
+from serinus.router.core.objects import NotYet, Refusal
 
 ALL_TO_PRIMARY = Routes()
 
@@ -28,6 +30,19 @@ def seen(routes: Routes, *, primary: int, canary: int, mirror: bool = False) -> 
         return msgspec.structs.replace(routes, primary=0, canary=0, mirror=mirror)
     share = round(100 * canary / total)
     return msgspec.structs.replace(routes, primary=100 - share, canary=share, mirror=mirror)
+
+
+def agreed(found: Sequence[Routes | NotYet], why: str) -> Routes | NotYet:
+    """What all of several say; where they differ `why`, and of what they say the most exposed.
+
+    found  at least one
+    """
+    known = [one.routes if isinstance(one, NotYet) else one for one in found]
+    most = max((one for one in known if one), key=lambda one: one.canary, default=None)
+    for one in found:
+        if isinstance(one, NotYet):
+            return NotYet(one.why, most)
+    return most if most and all(one == most for one in found) else NotYet(why, most)
 
 
 def exposes(wanted: Routes, live: Routes | None) -> bool:

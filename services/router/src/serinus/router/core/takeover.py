@@ -60,12 +60,15 @@ def original_of(live: Obj) -> Obj | None:
     note = annotations_of(live).get(ORIGINAL)
     if note is None:
         return _before_flagger(live) if controller_of(live) is None else None
-    original: dict[str, Any] = msgspec.json.decode(note)
+    try:
+        original = msgspec.json.decode(note, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return None  # somebody edited it
     whole = copy.deepcopy(live)
     del whole["metadata"]["annotations"][ORIGINAL]
     for field in ("labels", "annotations"):
-        _put_back(whole["metadata"], field, original[field])
-    if original["spec"] is None:
+        _put_back(whole["metadata"], field, original.get(field) or {})
+    if original.get("spec") is None:
         whole.pop("spec", None)
     else:
         whole["spec"] = original["spec"]

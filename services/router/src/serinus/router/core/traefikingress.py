@@ -34,7 +34,7 @@ def as_ingress_route(ingress: Obj) -> Obj:
     asked = {k.removeprefix(PREFIX): v for k, v in said.items() if k.startswith(PREFIX)}
     for unknown in sorted(asked.keys() - _KNOWN):
         raise Refusal(
-            "Unsupported",
+            "Route",
             f"what the annotation {PREFIX}{unknown} asks for cannot be copied: "
             "name an IngressRoute in spec.routeRef",
         )
@@ -54,8 +54,8 @@ def _routes(spec: Obj, asked: dict[str, str], namespace: str) -> Iterator[Obj]:
     middlewares = [_reference(name, namespace) for name in _names(asked.get("middlewares", ""))]
     for rule in spec.get("rules") or ():
         for path in (rule.get("http") or {}).get("paths") or ():
-            service = path["backend"].get("service")
-            if not service:
+            service = (path.get("backend") or {}).get("service")
+            if not service or "name" not in service:
                 continue
             host, matcher = _host(rule.get("host", "")), _matcher(path, asked)
             port = service.get("port") or {}
@@ -88,7 +88,7 @@ def _matcher(path: Obj, asked: dict[str, str]) -> str:
 
 def _narrow(matcher: str, text: str) -> list[str]:
     if "`" in text:
-        raise Refusal("Unsupported", f"traefik has no way to write a backtick: {text}")
+        raise Refusal("Route", f"traefik has no way to write a backtick: {text}")
     if matcher != "PathPrefix" or text in ("", "/"):
         return [f"{matcher}(`{text}`)"] if text else []
     whole = text.rstrip("/")
@@ -112,7 +112,7 @@ def _reference(name: str, namespace: str) -> Obj:
         return {"name": name}
     if not local.startswith(f"{namespace}-"):
         raise Refusal(
-            "Unsupported",
+            "Route",
             f"{name} is of another namespace: name an IngressRoute in spec.routeRef",
         )
     return {"name": local.removeprefix(f"{namespace}-"), "namespace": namespace}

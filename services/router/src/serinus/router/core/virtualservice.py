@@ -94,13 +94,13 @@ class IstioRoutes:
         return [entry.get("weight", 0) for entry in entries]
 
     def service_of(self, entry: Obj, namespace: str) -> str:
-        return _service_of(entry.get("destination") or {}, namespace)
+        return _service_of(host_of(entry), namespace)
 
     def leading_to(self, entry: Obj, service: str) -> Obj:
         destination = entry["destination"]
         if destination.get("subset"):
             raise Refusal(
-                "Unsupported",
+                "Route",
                 f"the destination {destination['host']} names a subset: which pods are the "
                 "canary's is told by Services",
             )
@@ -111,21 +111,21 @@ class IstioRoutes:
 
     def narrowed(self, section: str, rule: Obj, conditions: Sequence[HttpMatch]) -> list[Obj]:
         if section != "http":
-            raise Refusal("Unsupported", f"routes of {section} cannot match requests")
+            raise Refusal("Route", f"routes of {section} cannot match requests")
         matches, specials = rule.get("match") or [{}], overriding([], conditions)
         found = [both(match, special) for special in specials for match in matches]
         return [{**copy.deepcopy(rule), "match": found}]
 
     def mirrored(self, section: str, rule: Obj, canary: Obj, percent: int) -> Obj:
         if section != "http":
-            raise Refusal("Unsupported", f"routes of {section} cannot mirror")
+            raise Refusal("Route", f"routes of {section} cannot mirror")
         if "mirror" in rule or "mirrors" in rule:
-            raise Refusal("Unsupported", "the route has a mirror of its own, Istio allows but one")
+            raise Refusal("Route", "the route has a mirror of its own, Istio allows but one")
         whole = {**copy.deepcopy(rule), "mirror": copy.deepcopy(canary["destination"])}
         return whole | ({"mirrorPercentage": {"value": percent}} if percent else {})
 
     def mirrors_to(self, rule: Obj, service: str, namespace: str) -> bool:
-        return _service_of(rule.get("mirror") or {}, namespace) == service
+        return _service_of((rule.get("mirror") or {}).get("host", ""), namespace) == service
 
     def unmirrored(self, rule: Obj, service: str, namespace: str) -> Obj:
         if not self.mirrors_to(rule, service, namespace):
@@ -133,9 +133,14 @@ class IstioRoutes:
         return {k: v for k, v in rule.items() if k not in ("mirror", "mirrorPercentage")}
 
 
-def _service_of(destination: Obj, namespace: str) -> str:
+def host_of(entry: Obj) -> str:
+    """Whom an entry of a route leads to."""
+    host: str = (entry.get("destination") or {}).get("host", "")
+    return host
+
+
+def _service_of(host: str, namespace: str) -> str:
     """The Service of a host: a short name is one of the VirtualService's own namespace."""
-    host: str = destination.get("host", "")
     name, _, domain = host.partition(".")
     here = ("", namespace, f"{namespace}.svc", f"{namespace}.svc.cluster.local")
     return name if domain in here else ""

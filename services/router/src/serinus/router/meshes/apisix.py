@@ -52,14 +52,14 @@ def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
             continue
         if len(backends) > 1:
             raise Refusal(
-                "",
+                "Route",
                 f"ApisixRoute {source['metadata']['name']} rule {rule.get('name', '')} must have "
                 f"{exposure.name} as its only backend",
             )
         rules += _narrowed(_split(exposure, rule, routes), routes)
     if not rules:
         name = source["metadata"]["name"]
-        raise Refusal("", f"backend {exposure.name} not found in ApisixRoute {name}")
+        raise Refusal("Route", f"backend {exposure.name} not found in ApisixRoute {name}")
     ref = _canary_ref(exposure)
     annotations = annotations_of(source)
     annotations.pop(LAST_APPLIED, None)
@@ -118,12 +118,12 @@ def _canary_of(exposure: Exposure, live: Live) -> Obj | None:
 def _source(exposure: Exposure, live: Live) -> Obj:
     known = needs(exposure)
     if not known:
-        raise Refusal("Unsupported", "apisix needs spec.routeRef: name the ApisixRoute")
+        raise Refusal("Route", "apisix needs spec.routeRef: name the ApisixRoute")
     found = live.get(known[0])
     if found is None:
         name, namespace = known[0].name, known[0].namespace
         raise Refusal(
-            "",
+            "Route",
             f"apisix route {name}.{namespace} get query error: "
             f'apisixroutes.apisix.apache.org "{name}" not found',
         )

@@ -1,8 +1,9 @@
 """Gateway API: one HTTPRoute S in the canary's namespace (reference 4.4).
 
 `service.routeKind` may ask for a GRPCRoute instead; connections (`appProtocol: tcp`) get a
-TCPRoute. With `routeRef` it is a route of the user's whose rules that lead to S are shared
-(`borrowed`). Rules of ours, in the order in which they are written:
+TCPRoute. Where parents lead to several ports of the Services (`core.parents`) each further port has
+a route `S-<port>`. With `routeRef` it is a route of the user's whose rules that lead to S are
+shared (`borrowed`). Rules of ours, in the order in which they are written:
 
     plain             one rule, both backends
     A/B               analysis matches x service matches with both backends; service matches,
@@ -19,19 +20,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from msgspec import UNSET
+from msgspec.structs import replace
 
 from serinus.events import Exposure, Routes
-from serinus.events.canary import GatewayRef, ServiceSpec
+from serinus.events.canary import ServiceSpec
 from serinus.kube.refs import Obj, Ref
-from serinus.router.core import borrowed, grpcroute
+from serinus.router.core import borrowed, grpcroute, parents
 from serinus.router.core.gatewayrules import GatewayRules
 from serinus.router.core.httproute import filters_of, matches_of, overriding, set_cookie
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal, apex_metadata, overlaid
-from serinus.router.core.routes import seen
+from serinus.router.core.routes import agreed, seen
 from serinus.router.core.takeover import original_of, remembering
 
-GROUP = "gateway.networking.k8s.io"
 HTTP, GRPC, TCP = KINDS = ("HTTPRoute", "GRPCRoute", "TCPRoute")
 
 
@@ -43,13 +43,18 @@ class GatewayApi:
     """
 
     def __init__(self, version: str, *, is_v1: bool) -> None:
-        self.api_version = f"{GROUP}/{version}"
+        self.api_version = f"{parents.GROUP}/{version}"
         self.kinds = KINDS if is_v1 else (HTTP,)
         self._is_v1 = is_v1
 
     def needs(self, exposure: Exposure) -> Sequence[Ref]:
-        """The route S."""
-        return (self._ref(exposure),)
+        """The route S, or those of the ports that parents lead to; and of all other known ports,
+        which may have had one."""
+        parts = [ref for ref, _ in self._parts(exposure)]
+        if exposure.route is not None:
+            return tuple(parts)
+        known = (self._ref(exposure, port) for port in exposure.ports.values())
+        return tuple(dict.fromkeys((*parts, *known)))
 
     def render(self, exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
         """The route with explicit weights. Raises Refusal for what the API cannot express."""
@@ -63,19 +68,28 @@ class GatewayApi:
                 "Unsupported",
                 "GatewayRefs must be specified when using Gateway API as a provider.",
             )
+        parents.check_ports(service, exposure)
+        return [
+            self._route(exposure, part, routes, live, ref)
+            for ref, part in self._parts(exposure)
+            if part is not None
+        ]
+
+    def _route(
+        self, exposure: Exposure, service: ServiceSpec, routes: Routes, live: Live, ref: Ref
+    ) -> Obj:
         spec: Obj = {
-            "parentRefs": [_parent(ref) for ref in service.gateway_refs],
+            "parentRefs": [parents.written(ref) for ref in service.gateway_refs],
             "rules": self._rules(exposure, service, routes),
         }
-        ref = self._ref(exposure)
         if service.hosts:
             spec["hostnames"] = list(service.hosts)
         ours: Obj = {
             "apiVersion": self.api_version,
             "kind": ref.kind,
             "metadata": {
-                "name": exposure.name,
-                "namespace": exposure.namespace,
+                "name": ref.name,
+                "namespace": ref.namespace,
                 **apex_metadata(exposure),
             },
             "spec": spec,
@@ -84,15 +98,24 @@ class GatewayApi:
         whole = overlaid(found, ours)
         if not service.hosts:
             whole["spec"].pop("hostnames", None)
-        return (remembering(found, whole),)
+        return remembering(found, whole)
 
     def observe(self, exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
-        """The weights of the last rule with both backends.
+        """The weights of the last rule with both backends, in all routes.
 
         NotYet until every parent that reports on the route has accepted this generation of it;
         parents that report nothing are not waited for.
         """
-        ref = self._ref(exposure)
+        parts = [ref for ref, _ in self._parts(exposure)]
+        for ref in self.needs(exposure):
+            left = _observed(exposure, routes, live.get(ref), "") if ref not in parts else None
+            if isinstance(left, Routes) and left.canary:
+                # Nobody writes it any more, and the canary's pods are about to go.
+                return NotYet(f"{ref} is not asked for any more and leads to the canary: delete it")
+        found = [self._seen(exposure, routes, live, ref) for ref in parts]
+        return agreed(found, f"routes of {exposure.name} do not agree on the canary's share")
+
+    def _seen(self, exposure: Exposure, routes: Routes, live: Live, ref: Ref) -> Routes | NotYet:
         found = live.get(ref)
         if exposure.route is None:
             now = _observed(exposure, routes, found, f"{ref.kind} {ref.name}.{ref.namespace}")
@@ -101,27 +124,38 @@ class GatewayApi:
             now = borrowed.observe(exposure, routes, live, ref, rules)
         if isinstance(now, NotYet) or found is None or not self._is_v1:
             return now
-        why = _not_accepted(exposure, found)
+        why = parents.not_accepted(found, exposure.namespace)
         return NotYet(why, now) if why else now
 
     def release(self, exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
-        """A route that was the user's gets its rules back; ours goes."""
-        ref = self._ref(exposure)
-        found = live.get(ref)
-        if found is None:
-            return ()
+        """A route that was the user's gets its rules back; ours go."""
         if exposure.route is None:
-            return (original_of(found) or Gone(ref),)
+            objects = [(ref, live.get(ref)) for ref in self.needs(exposure)]
+            return [original_of(obj) or Gone(ref) for ref, obj in objects if obj is not None]
+        ref = self._ref(exposure)
         rules = GatewayRules(ref.kind, has_percent=self._is_v1)
         given = borrowed.released(exposure, live, ref, rules)
         return () if given is None else (given,)
 
-    def _ref(self, exposure: Exposure) -> Ref:
+    def _parts(self, exposure: Exposure) -> list[tuple[Ref, ServiceSpec | None]]:
+        """The routes, each with what is said of its port."""
+        service = exposure.service
+        if exposure.route is not None or service is None or not service.gateway_refs:
+            return [(self._ref(exposure), service)]
+        return [
+            (self._ref(exposure, port), replace(service, port=port, gateway_refs=refs))
+            for port, refs in parents.by_port(service, exposure.name)
+        ]
+
+    def _ref(self, exposure: Exposure, port: int | None = None) -> Ref:
         route = exposure.route
         if route is not None and route.kind in self.kinds:
             return Ref(self.api_version, route.kind, exposure.namespace, route.name)
-        kind = _kind(exposure.service) if self._is_v1 else HTTP
-        return Ref(self.api_version, kind, exposure.namespace, exposure.name)
+        service = exposure.service
+        kind = _kind(service) if self._is_v1 else HTTP
+        is_first = port is None or service is None or port == service.port
+        name = exposure.name if is_first else f"{exposure.name}-{port}"
+        return Ref(self.api_version, kind, exposure.namespace, name)
 
     def _rules(self, exposure: Exposure, service: ServiceSpec, routes: Routes) -> list[Obj]:
         kind = _kind(service)
@@ -268,17 +302,6 @@ def _backend(service: ServiceSpec, name: str) -> Obj:
     return {"group": "", "kind": "Service", "name": name, "port": service.port}
 
 
-def _parent(ref: GatewayRef) -> Obj:
-    """A parentRef with the API's defaults written out."""
-    parent: Obj = {
-        "group": GROUP if ref.group is UNSET else ref.group,
-        "kind": "Gateway" if ref.kind is UNSET else ref.kind,
-        "name": ref.name,
-    }
-    optional = {"namespace": ref.namespace, "sectionName": ref.section_name, "port": ref.port}
-    return parent | {k: v for k, v in optional.items() if v is not UNSET}
-
-
 def _add_cookie(rule: Obj, cookie: str) -> None:
     """Puts a cookie on a rule's responses. A rule may have one modifier of response headers."""
     filters = rule.setdefault("filters", [])
@@ -306,39 +329,6 @@ def _with_cookie(matches: list[Obj], cookie: str) -> list[Obj]:
     for match in sticky:
         match["headers"] = [condition, *match.get("headers", [])]
     return sticky
-
-
-def _not_accepted(exposure: Exposure, route: Obj) -> str:
-    """The reference's text for the first parent that has not accepted this generation, or ""."""
-    generation = route["metadata"].get("generation", 0)
-    namespace = exposure.namespace
-    wanted = {_identity(p, namespace) for p in route["spec"].get("parentRefs") or ()}
-    for parent in (route.get("status") or {}).get("parents") or ():
-        reference = parent.get("parentRef") or {}
-        if _identity(reference, namespace) not in wanted:
-            continue
-        conditions = {c.get("type"): c for c in parent.get("conditions") or ()}
-        accepted = conditions.get("Accepted") or {}
-        status, observed = accepted.get("status", ""), accepted.get("observedGeneration", 0)
-        if status != "True" or observed < generation:
-            name = f"{route['kind']} {route['metadata']['name']}.{namespace}"
-            return (
-                f"{name} parent {reference.get('name', '')} "
-                f"is not ready (status: {status}, observed generation: {observed}, "
-                f"current generation: {generation})"
-            )
-    return ""
-
-
-def _identity(parent: Obj, namespace: str) -> tuple[object, ...]:
-    return (
-        parent.get("group", GROUP),
-        parent.get("kind", "Gateway"),
-        parent.get("namespace") or namespace,
-        parent.get("name"),
-        parent.get("sectionName"),
-        parent.get("port"),
-    )
 
 
 V1 = GatewayApi("v1", is_v1=True)

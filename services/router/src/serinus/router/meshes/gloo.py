@@ -136,7 +136,7 @@ def _lender(exposure: Exposure, live: Live) -> Obj | None:
     found = live.get(ref) if ref else None
     if ref is not None and found is None:
         raise Refusal(
-            "",
+            "Route",
             f"error creating flagger primary upstream: config upstream {ref.name}.{ref.namespace} "
             f'get query error: upstreams.gloo.solo.io "{ref.name}" not found',
         )
@@ -155,7 +155,7 @@ def _upstreams(exposure: Exposure, service: ServiceSpec, lender: Obj | None) -> 
         if exposure.selector is not None:
             selector = exposure.selector
             kube["selector"] = {selector.key: f"{selector.value}{selects[role]}"}
-        lent = lender["spec"] if lender else {}
+        lent = (lender or {}).get("spec") or {}
         meta: Obj = {"name": ref.name, "namespace": ref.namespace}
         if lender and labels_of(lender):
             meta["labels"] = labels_of(lender)

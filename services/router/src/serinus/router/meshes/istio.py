@@ -30,6 +30,7 @@ from serinus.router.core.takeover import original_of, remembering
 from serinus.router.core.virtualservice import (
     IstioRoutes,
     adding_header,
+    host_of,
     http_fields,
     matches_of,
     overriding,
@@ -85,7 +86,7 @@ def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
     spec = found.get("spec") or {}
     weights, mirror = (0, 0), False
     for route in (*(spec.get("http") or ()), *(spec.get("tcp") or ())):
-        by_host = {d["destination"].get("host"): d for d in route.get("route") or ()}
+        by_host = {host_of(entry): entry for entry in route.get("route") or ()}
         if exposure.primary in by_host and exposure.canary in by_host:
             primary, canary = by_host[exposure.primary], by_host[exposure.canary]
             weights = primary.get("weight", 0), canary.get("weight", 0)

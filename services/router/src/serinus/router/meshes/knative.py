@@ -51,10 +51,10 @@ def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
     whole = copy.deepcopy(found)
     annotations = whole["metadata"].setdefault("annotations", {})
     if LIVE_REVISION not in annotations:
-        before = {"traffic": found["spec"].get("traffic")}
+        before = {"traffic": (found.get("spec") or {}).get("traffic")}
         annotations[ORIGINAL] = msgspec.json.encode(before).decode()
     annotations[LIVE_REVISION] = primary
-    whole["spec"]["traffic"] = [
+    whole.setdefault("spec", {})["traffic"] = [
         {"latestRevision": True, "percent": routes.canary},
         {"revisionName": primary, "percent": routes.primary},
     ]
@@ -67,7 +67,7 @@ def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
     found = live.get(ref)
     if found is None:
         return NotYet(f"{ref} does not exist yet")
-    wanted = _shares(found["spec"].get("traffic"), live_revision(found))
+    wanted = _shares((found.get("spec") or {}).get("traffic"), live_revision(found))
     if wanted is None:
         return NotYet(f"{ref} does not split between the newest and the live revision yet")
     now = seen(routes, primary=wanted[0], canary=wanted[1])
@@ -85,15 +85,23 @@ def release(exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
         return ()
     whole = copy.deepcopy(found)
     annotations = annotations_of(found)
-    note = annotations.get(ORIGINAL)
-    before = msgspec.json.decode(note, type=dict[str, Any])["traffic"] if note else None
-    whole["spec"].pop("traffic", None)
+    before = _before(annotations.get(ORIGINAL, "{}"))
+    spec = whole.setdefault("spec", {})
+    spec.pop("traffic", None)
     if before is not None:
-        whole["spec"]["traffic"] = before
+        spec["traffic"] = before
     whole["metadata"]["annotations"] = {k: v for k, v in annotations.items() if k not in OURS}
     if not whole["metadata"]["annotations"]:
         del whole["metadata"]["annotations"]
     return (whole,)
+
+
+def _before(note: str) -> Any:
+    """The traffic that was noted; None where there was none, or somebody edited the note."""
+    try:
+        return msgspec.json.decode(note, type=dict[str, Any]).get("traffic")
+    except msgspec.MsgspecError:
+        return None
 
 
 def live_revision(service: Obj) -> str:

@@ -75,7 +75,7 @@ def release(exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:
 
 def _split(exposure: Exposure, path: Obj) -> list[Obj]:
     """The path itself, or one for each Service where it led to S."""
-    if not ingresses.names(path["backend"], exposure.name):
+    if not ingresses.names(path.get("backend") or {}, exposure.name):
         return [path]
     both = [copy.deepcopy(path), copy.deepcopy(path)]
     for one, name in zip(both, (exposure.primary, exposure.canary), strict=True):

@@ -36,7 +36,7 @@ from serinus.router.core.objects import (
     labels_of,
     overlaid,
 )
-from serinus.router.core.routes import seen
+from serinus.router.core.routes import agreed, seen
 from serinus.router.core.takeover import original_of, remembering
 from serinus.router.core.traefikingress import as_ingress_route
 from serinus.router.core.traefikrules import narrowed, priority_of
@@ -64,7 +64,7 @@ def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
     is_ab = bool(routes.match or exposure.match)
     if is_ab and not _refers(exposure):
         raise Refusal(
-            "Unsupported",
+            "Route",
             "traefik matches requests in IngressRoutes: name yours in spec.routeRef",
         )
     if routes.mirror and not _mirrors(exposure):
@@ -95,11 +95,7 @@ def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
             f"{ref.kind} {ref.name}.{ref.namespace} does not contain services for "
             f"{exposure.primary} and {exposure.canary}"
         )
-    most = max(shares, key=lambda one: one.canary)
-    if any(one != most for one in shares):
-        name = _route_ref(exposure).name
-        return NotYet(f"the routes of {ROUTE_KIND} {name} do not agree on the canary's share", most)
-    return most
+    return agreed(shares, f"routes of {ref.kind} {ref.name} do not agree on the canary's share")
 
 
 def _shares(exposure: Exposure, routes: Routes, split: Obj) -> Routes | None:
@@ -181,7 +177,7 @@ class _Backends:
             options = {k: v for k, v in entry.items() if k not in _NO_OPTIONS}
             if self._options.setdefault(self.port_of(entry), options) != options:
                 raise Refusal(
-                    "Unsupported",
+                    "Route",
                     f"all routes to {exposure.name} must have the same options for it: Traefik "
                     "keeps one set",
                 )
@@ -272,7 +268,7 @@ def _source(exposure: Exposure, live: Live) -> Obj:
     ref = _source_ref(exposure)
     found = live.get(ref)
     if found is None:
-        raise Refusal("Unsupported", f"{ref.kind} {ref.name}.{ref.namespace} not found")
+        raise Refusal("Route", f"{ref.kind} {ref.name}.{ref.namespace} not found")
     return as_ingress_route(found) if ref.kind == ingresses.KIND else found
 
 
@@ -291,7 +287,7 @@ def _route(exposure: Exposure, routes: Routes, live: Live, source: Obj, backends
     if not found_routes:
         theirs = _source_ref(exposure)
         why = f"backend {exposure.name} not found in {theirs.kind} {theirs.name}"
-        raise Refusal("Unsupported", why)
+        raise Refusal("Route", why)
     annotations = {k: v for k, v in annotations_of(source).items() if k != LAST_APPLIED}
     copied = {"labels": labels_of(source), "annotations": annotations}
     spec = {**copy.deepcopy(source["spec"]), "routes": copy.deepcopy(found_routes)}
@@ -315,7 +311,7 @@ def _led(
     if entry.get("kind") != KIND and port != backends.port_of({}):
         if routes.mirror or routes.cookies is not None:
             raise Refusal(
-                "Unsupported",
+                "Route",
                 "mirroring and session affinity take a TraefikService, which is for port "
                 f"{backends.port_of({})} of {exposure.name}, not for {port}",
             )
@@ -327,7 +323,7 @@ def _led(
 
 def _leads_to(exposure: Exposure, route: Obj) -> bool:
     """Whether a route leads to S. Raises Refusal where it leads elsewhere, too."""
-    services = route.get("services") or []
+    services = route.get("services") or [] if "match" in route else []
     here = [
         s.get("name") == exposure.name
         and s.get("namespace", exposure.namespace) == exposure.namespace
@@ -335,7 +331,7 @@ def _leads_to(exposure: Exposure, route: Obj) -> bool:
     ]
     if any(here) and len(here) > 1:
         raise Refusal(
-            "Unsupported",
+            "Route",
             f"the route {route['match']} must have {exposure.name} as its only service",
         )
     return any(here)
