@@ -17,7 +17,13 @@ from serinus.events.canary import (
     StringMatch,
 )
 from serinus.kube.refs import Obj
-from serinus.router.core.httproute import filters_of, matches_of, overriding, set_cookie
+from serinus.router.core.httproute import (
+    check_rewrites,
+    filters_of,
+    matches_of,
+    overriding,
+    set_cookie,
+)
 from serinus.router.core.objects import Refusal
 
 EXACT, PREFIX = StringMatch(exact="x"), StringMatch(prefix="/web")
@@ -188,3 +194,17 @@ def test_the_cookie_has_every_attribute_in_flaggers_order() -> None:
     text = "c=v; Max-Age=3600; Domain=example.com; HttpOnly; Partitioned; Path=/; SameSite=Strict"
     assert f"{text}; Secure" == set_cookie("c=v", settings)
     assert "c=v; Max-Age=86400" == set_cookie("c=v", SessionAffinity(cookie_name="c"))
+
+
+def a_rewriting_rule(*kinds: str) -> Obj:
+    path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+    matches = [{"path": {"type": kind, "value": "/a"}} for kind in kinds]
+    return {"matches": matches, "filters": [{"urlRewrite": {"path": path}}]}
+
+
+def test_a_prefix_is_replaced_where_it_is_the_only_match() -> None:
+    """TRACE of reference 4.4: every API server refuses the others, at every try."""
+    check_rewrites([a_rewriting_rule("PathPrefix"), {"matches": []}])
+    for kinds in ((), ("Exact",), ("PathPrefix", "PathPrefix")):
+        with pytest.raises(Refusal, match=f"exactly one match.* these would have {len(kinds)}"):
+            check_rewrites([a_rewriting_rule(*kinds)])

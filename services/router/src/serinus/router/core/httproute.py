@@ -170,6 +170,23 @@ def _rewrite(rewrite: Rewrite) -> list[Obj]:
     return [{"type": "URLRewrite", "urlRewrite": found}] if found else []
 
 
+def check_rewrites(rules: Sequence[Obj]) -> None:
+    """Raises Refusal for a rule that every API server would refuse: what a prefix is replaced in
+    must be matched by that prefix, and by nothing else."""
+    for rule in rules:
+        paths = [(f.get("urlRewrite") or {}).get("path") or {} for f in rule.get("filters") or ()]
+        if all(path.get("type") != "ReplacePrefixMatch" for path in paths):
+            continue
+        kinds = [(match.get("path") or {}).get("type") for match in rule.get("matches") or ()]
+        if kinds != ["PathPrefix"]:
+            raise Refusal(
+                "Unsupported",
+                "rewrite.type ReplacePrefixMatch needs rules with exactly one match, by a prefix "
+                f"of the uri; these would have {len(kinds)}: use one entry in service.match and "
+                "in analysis.match",
+            )
+
+
 def _static_mirror(mirror: StaticMirror) -> Obj:
     ref = mirror.backend_ref
     backend: Obj = {

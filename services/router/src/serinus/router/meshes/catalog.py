@@ -94,6 +94,10 @@ class Row(Struct, frozen=True):
         return source is not None and (source.kind, source.name) == (ref.kind, ref.name)
 
 
+# Names of which the beginning is enough; in this order, as one is the beginning of another.
+BEGINNINGS = ("appmesh:v1beta2", "gatewayapi:v1beta1", "gatewayapi:v1", "gloo")
+
+
 def rows(*found: Row) -> Mapping[str, Row]:
     """Rows by name. Raises ValueError where two have one name."""
     by_name = {row.name: row for row in found}
@@ -203,9 +207,13 @@ MESHES: Mapping[str, Row] = rows(
 
 
 def find(mesh: str) -> Row | None:
-    """The row of a mesh; None where there is none. `smi:v1alpha1:istio` names who reads splits."""
+    """The row of a mesh; None where there is none. `smi:v1alpha1:istio` names who reads splits.
+
+    Of some names the beginning is enough (reference 4.1).
+    """
     is_smi = mesh.startswith("smi:")
-    return MESHES.get(":".join(mesh.split(":")[:2]) if is_smi else mesh)
+    name = next((known for known in BEGINNINGS if mesh.startswith(known)), mesh)
+    return MESHES.get(":".join(mesh.split(":")[:2]) if is_smi else name)
 
 
 def row_of(mesh: str) -> Row:

@@ -27,7 +27,13 @@ from serinus.events.canary import ServiceSpec
 from serinus.kube.refs import Obj, Ref
 from serinus.router.core import borrowed, grpcroute, parents
 from serinus.router.core.gatewayrules import GatewayRules
-from serinus.router.core.httproute import filters_of, matches_of, overriding, set_cookie
+from serinus.router.core.httproute import (
+    check_rewrites,
+    filters_of,
+    matches_of,
+    overriding,
+    set_cookie,
+)
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal, apex_metadata, overlaid
 from serinus.router.core.routes import agreed, seen
 from serinus.router.core.takeover import original_of, remembering
@@ -78,9 +84,11 @@ class GatewayApi:
     def _route(
         self, exposure: Exposure, service: ServiceSpec, routes: Routes, live: Live, ref: Ref
     ) -> Obj:
+        rules = self._rules(exposure, service, routes)
+        check_rewrites(rules)
         spec: Obj = {
             "parentRefs": [parents.written(ref) for ref in service.gateway_refs],
-            "rules": self._rules(exposure, service, routes),
+            "rules": rules,
         }
         if service.hosts:
             spec["hostnames"] = list(service.hosts)
