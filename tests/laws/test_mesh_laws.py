@@ -15,7 +15,7 @@ from tests.laws.strategies import PLAIN, routes_for, service_specs
 from serinus.events import Routes
 from serinus.kube.refs import Obj, ref_of
 from serinus.router.core.objects import Gone, Live, NotYet, Refusal
-from serinus.router.meshes.catalog import MESHES, Ability, Row, check_abilities, find
+from serinus.router.meshes.catalog import MESHES, Ability, Row, check_abilities
 
 every_row = pytest.mark.parametrize("row", MESHES.values(), ids=lambda row: row.name)
 # Where a release can start from: each mesh, and other shapes of some.
@@ -214,24 +214,3 @@ def test_nothing_there_is_not_yet_or_nothing_needed(row: Row) -> None:
     seen = row.mesh.observe(exposure, Routes(), Live())
 
     assert isinstance(seen, NotYet) == bool(row.kinds)
-
-
-@pytest.mark.parametrize(
-    ("name", "row"),
-    [
-        *((name, name) for name in MESHES),
-        ("smi:v1alpha1:istio", "smi:v1alpha1"),
-        ("appmesh:v1beta2:x", "appmesh:v1beta2"),
-        ("gatewayapi:v1beta1x", "gatewayapi:v1beta1"),
-        ("gatewayapi:v1alpha2", "gatewayapi:v1"),
-        ("gloo:v1", "gloo"),
-        ("gatewayapi", None),
-        ("istio:v1", None),
-        ("", None),
-    ],
-)
-def test_a_name_is_found_as_the_reference_has_it(name: str, row: str | None) -> None:
-    """Reference 4.1, but that nothing is guessed: what is unknown is not taken for Istio."""
-    found = find(name)
-
-    assert row == (found.name if found else None)
