@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types layers unit laws contract chart sim integration faults planes peer e2e bench gen lock up down clean
+.PHONY: help setup demo test check format lint types layers unit laws contract chart sim integration faults planes peer e2e audit bench gen lock up down clean
 
 help: ## this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ contract: setup
 
 chart: setup ## the Helm chart by helm lint, goldens and a scanner (helm is built once, two minutes)
 	@$(PYTEST) tests/chart -q
+
+audit: setup ## known holes of the locked packages (asks PyPI) and of the sources, of high severity
+	@$(BIN)/bandit --quiet --recursive libs services deploy -lll
+	@$(BIN)/pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
 
 sim: setup ## the ring on virtual time with faults, and the mutants it must catch
 	@$(PYTEST) tests/sim -q -n 2

@@ -10,12 +10,14 @@ from tests.e2e import judge
 from tests.e2e.cluster import Cluster
 from tests.e2e.hello import CANARY, NAME, Hello
 from tests.e2e.load import RATE
-from tests.e2e.stage import APPS, NAMESPACE, Stage
+from tests.e2e.stage import APPS, NAMESPACE, Stage, tails
 from tests.e2e.suite import RELEASE, Suite
 from tests.servers.kube import Kube
+from tests.servers.process import ServerError
 from tests.servers.waiting import eventually
 
 AFTERMATH = 8 * RATE
+TEST = f"{RELEASE}-test"
 
 
 async def test_helm_test_releases_something_and_leaves_nothing(
@@ -23,12 +25,18 @@ async def test_helm_test_releases_something_and_leaves_nothing(
 ) -> None:
     """With a hook that is called, as nothing but the default rules of the load tester stand."""
     await suite.install("--set-string", "loadtester.rules=")
-    said = await suite.test()
-    assert re.search(r"Initialized\n.*Progressing\n.*Succeeded\n.*released", said, re.DOTALL), said
     async with Kube(node.kubeconfig) as kube:
-        assert await kube.find(CANARY, "Canary", NAMESPACE, f"{RELEASE}-test") is None
-        assert await kube.find(APPS, "Deployment", NAMESPACE, f"{RELEASE}-test") is None
-        assert await kube.find("v1", "ServiceAccount", NAMESPACE, f"{RELEASE}-test") is None
+        begun = len(await _told(kube))
+        try:
+            said = await suite.test()
+        except ServerError as error:
+            raise AssertionError(f"{error}\n{await tails(kube, NAMESPACE, 12)}") from None
+        assert said.count("Phase:          Succeeded") == said.count("TEST SUITE:") >= 5
+        told = (await _told(kube))[begun:]
+        assert any(text.startswith(f"Promotion completed! Scaling down {TEST}") for text in told)
+        assert await kube.find(CANARY, "Canary", NAMESPACE, TEST) is None
+        assert await kube.find(APPS, "Deployment", NAMESPACE, TEST) is None
+        assert await kube.find("v1", "ServiceAccount", NAMESPACE, TEST) is None
     await suite.install()
 
 
@@ -112,6 +120,12 @@ async def test_with_three_nats_servers_one_may_go_in_the_middle_of_a_rollout(
     figures += [f"a NATS server goes: {len(traffic.requests)} requests", *map(str, steps)]
     assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert [step.ordered for step in steps] == [20, 40, 60]
+
+
+async def _told(kube: Kube) -> list[str]:
+    """What events say of the Canary of `helm test`."""
+    found = await kube.list("v1", "Event", NAMESPACE)
+    return [str(e["message"]) for e in found if e["involvedObject"]["name"] == TEST]
 
 
 async def _copies(kube: Kube) -> dict[str, int]:

@@ -151,6 +151,10 @@ spec:
   serviceName: {{ .name }}-peers
   replicas: {{ .own.replicas }}
   podManagementPolicy: Parallel
+  {{- if $cluster }}
+  # One server catches up before the next one goes.
+  minReadySeconds: 15
+  {{- end }}
   selector:
     matchLabels:
       {{- include "serinus.selector" . | nindent 6 }}
@@ -207,22 +211,24 @@ spec:
               containerPort: 6222
             - name: monitor
               containerPort: 8222
+          # None of them asks for a leader of the cluster: a new one has none before all of its servers
+          # run, and Kubernetes would wait for the first of them. Services ask for themselves.
           startupProbe:
             httpGet:
-              path: "/healthz"
+              path: "/healthz?js-enabled-only=true"
               port: monitor
-            periodSeconds: 2
+            periodSeconds: 1
             timeoutSeconds: 5
-            failureThreshold: 90
+            failureThreshold: 120
           livenessProbe:
             httpGet:
-              path: "/healthz?js-enabled-only=true"
+              path: /
               port: monitor
             periodSeconds: 30
             timeoutSeconds: 5
           readinessProbe:
             httpGet:
-              path: "/healthz?js-server-only=true"
+              path: "/healthz?js-enabled-only=true"
               port: monitor
             periodSeconds: 5
             timeoutSeconds: 5
