@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shlex
 import subprocess
@@ -35,8 +36,23 @@ class Cluster:
 def cluster(shared: Shared | None) -> Iterator[Cluster]:
     """A running cluster; one that was started for this is stopped at the end.
 
-    Raises ServerError that says what is missing.
+    Two runs on one machine would be in each other's way: the second waits for the first. Raises
+    ServerError that says what is missing.
     """
+    with _alone():
+        yield from _running(shared)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "serinus"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "e2e.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _running(shared: Shared | None) -> Iterator[Cluster]:
     named = os.environ.get("KUBECONFIG", "")
     if named:
         path = Path(named)

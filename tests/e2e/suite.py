@@ -59,6 +59,17 @@ class Suite:
         """`helm test`: what it prints. Raises ServerError."""
         return await self._helm("test", RELEASE, "--timeout", f"{TEST_S}s")
 
-    async def _helm(self, *words: str) -> str:
-        argv = (*words, "--namespace", self._namespace)
+    async def install_load_tester(self, release: str, namespace: str) -> None:
+        """The load tester's own chart, as it comes but for its image. Raises ServerError."""
+        image = yaml.safe_load(self.values())["loadtester"]["image"]
+        values = ",".join(f"image.{word}={image[word]}" for word in ("repository", "tag"))
+        words = ("--set-string", values, "--wait", "--timeout", f"{READY_S}s")
+        chart = str(CHART / "charts" / "loadtester")
+        await self._helm("install", release, chart, *words, namespace=namespace)
+
+    async def uninstall_load_tester(self, release: str, namespace: str) -> None:
+        await self._helm("uninstall", release, "--wait", namespace=namespace)
+
+    async def _helm(self, *words: str, namespace: str = "") -> str:
+        argv = (*words, "--namespace", namespace or self._namespace)
         return await asyncio.to_thread(helm, *argv, kubeconfig=self._kubeconfig)

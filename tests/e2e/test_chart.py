@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 
+import pytest
 from tests.chart.metrics import asked_for
 from tests.e2e import judge
 from tests.e2e.cluster import Cluster
@@ -12,7 +13,7 @@ from tests.e2e.hello import CANARY, NAME, Hello
 from tests.e2e.load import RATE
 from tests.e2e.stage import APPS, NAMESPACE, Stage, tails
 from tests.e2e.suite import RELEASE, Suite
-from tests.servers.kube import Kube
+from tests.servers.kube import ApiError, Kube
 from tests.servers.process import ServerError
 from tests.servers.waiting import eventually
 
@@ -120,6 +121,45 @@ async def test_with_three_nats_servers_one_may_go_in_the_middle_of_a_rollout(
     figures += [f"a NATS server goes: {len(traffic.requests)} requests", *map(str, steps)]
     assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert [step.ordered for step in steps] == [20, 40, 60]
+
+
+async def test_a_suite_of_one_namespace_releases_there_with_roles_of_that_namespace(
+    hello: Hello, suite: Suite
+) -> None:
+    await suite.install("--set", f"namespace={hello.namespace}")
+    try:
+        assert await _cluster_roles(hello.kube) == set()
+        await hello.deploy()
+        await hello.canary(step=50, most=50)
+        await hello.until("Initialized")
+        await hello.push("2.0")
+        await hello.until("Succeeded", within_s=90)
+        assert await hello.version_of(f"{NAME}-primary") == "2.0"
+    finally:
+        await suite.install()
+    assert len(await _cluster_roles(hello.kube)) == 4
+
+
+async def test_the_load_tester_stands_alone_and_lets_nobody_in_without_its_token(
+    hello: Hello, suite: Suite
+) -> None:
+    await suite.install_load_tester("flagger-loadtester", hello.namespace)
+    service = f"/api/v1/namespaces/{hello.namespace}/services/http:flagger-loadtester:80/proxy"
+    try:
+        assert (await hello.kube.text(f"{service}/healthz")).strip() == "OK"
+        call = {"name": NAME, "namespace": hello.namespace, "phase": "Progressing", "metadata": {}}
+        with pytest.raises(ApiError) as refused:
+            await hello.kube.request("POST", f"{service}/", call)
+        assert refused.value.status == 401
+    finally:
+        await suite.uninstall_load_tester("flagger-loadtester", hello.namespace)
+
+
+async def _cluster_roles(kube: Kube) -> set[str]:
+    """Those of the release, but Traefik's of the tests."""
+    found = await kube.list("rbac.authorization.k8s.io/v1", "ClusterRole")
+    names = {obj["metadata"]["name"] for obj in found}
+    return {name for name in names if name.startswith(f"{NAMESPACE}-{RELEASE}")}
 
 
 async def _told(kube: Kube) -> list[str]:
