@@ -1,4 +1,4 @@
-"""docs/install.md, followed to the letter by somebody whose cluster is empty."""
+"""docs/install.md and operations.md, followed to the letter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import time
 from pathlib import Path
 
 from tests.e2e.cluster import Cluster
-from tests.e2e.images import ROOT
-from tests.e2e.stage import PREFIX, Stage
-from tests.e2e.suite import Suite
+from tests.e2e.images import ROOT, SERVICES
+from tests.e2e.stage import NAMESPACE, PREFIX, Stage
+from tests.e2e.suite import RELEASE, Suite
+from tests.servers.kube import Kube
 from tests.servers.process import of_the_environment
 from tests.tools import build
 
 PAGE = ROOT / "docs/install.md"
+OPERATIONS = ROOT / "docs/operations.md"
 IMAGE = "nginxinc/nginx-unprivileged:1.29"
 FIVE_MINUTES_S = 300
 # The page's namespaces, as those of the tests.
@@ -48,6 +50,24 @@ async def test_the_page_leads_to_a_release_and_to_a_refused_one(
     assert "Promotion completed! Scaling down hello." in said
     assert 'release "serinus" uninstalled' in said
     assert time.monotonic() - begun < FIVE_MINUTES_S
+
+
+async def test_passwords_are_renewed_as_operations_say(
+    installed: Stage, node: Cluster, tmp_path: Path
+) -> None:
+    """The commands of its section, then until everybody is ready with a new one."""
+    section = OPERATIONS.read_text("utf-8").partition("## Passwords\n")[2].partition("\n## ")[0]
+    lines = re.findall(r"^    (.*)$", section, re.MULTILINE)
+    assert len(lines) == 4
+    commands = "\n".join(lines).replace("--namespace serinus", f"--namespace {NAMESPACE}")
+    names = [f"deployment/{RELEASE}-{name}" for name in SERVICES]
+    ready = [f"kubectl --namespace {NAMESPACE} rollout status {name}" for name in names]
+    (tmp_path / "helm").symlink_to(build.tool("helm"))
+    async with Kube(node.kubeconfig) as kube:
+        before = await kube.get("v1", "Secret", NAMESPACE, f"{RELEASE}-nats")
+        await _run("\n".join([commands, *ready]), tmp_path, node.kubeconfig)
+        after = await kube.get("v1", "Secret", NAMESPACE, f"{RELEASE}-nats")
+    assert not set(before["data"].values()) & set(after["data"].values())
 
 
 def _commands(stage: Stage, folder: Path) -> str:
