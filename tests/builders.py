@@ -271,6 +271,45 @@ def a_deployment(
     return laid_over(document, fields)
 
 
+def a_stateful_set(
+    *,
+    replicas: int = 3,
+    partition: int = 0,
+    newest: int | None = None,
+    current: str = "",
+    available: int | None = None,
+    image: str = "example.test/web:1",
+    **fields: Any,
+) -> Obj:
+    """A StatefulSet `web` whose controller has caught up.
+
+    newest  pods of revision `web-2`, the others are of `web-1`; None: all are of `web-1`, and so is
+            the template
+    """
+    found = a_deployment(image=image)
+    labels = {"app": NAME, "tier": "data"}
+    found["kind"] = "StatefulSet"
+    found["metadata"]["labels"] = dict(labels)
+    found["spec"] |= {
+        "replicas": replicas,
+        "serviceName": "web-peers",
+        "selector": {"matchLabels": labels},
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}},
+    }
+    del found["spec"]["progressDeadlineSeconds"]
+    found["spec"]["template"]["metadata"]["labels"] = dict(labels)
+    found["status"] = {
+        "observedGeneration": 1,
+        "replicas": replicas,
+        "availableReplicas": replicas if available is None else available,
+        "currentRevision": current or "web-1",
+        "updateRevision": "web-1" if newest is None else "web-2",
+        "currentReplicas": replicas - (newest or 0),
+        "updatedReplicas": replicas if newest is None else newest,
+    }
+    return laid_over(found, fields)
+
+
 def a_service(name: str = NAME, *, selects: str = NAME, port: int = 80, **fields: Any) -> Obj:
     """A ClusterIP Service that selects `app: <selects>`."""
     document: Obj = {

@@ -12,6 +12,7 @@ from serinus.events.canary import AlertProviderType, MetricProviderType, Provide
 from serinus.loadtester.core.tasks import TASKS
 from serinus.notifier.senders.catalog import SENDERS
 from serinus.router.meshes.catalog import MESHES, Ability
+from serinus.router.workloads.catalog import WORKLOADS
 
 DOCUMENT = "docs/support.md"
 
@@ -42,8 +43,16 @@ def files() -> dict[str, str]:
 
 
 def document() -> str:
-    """Meshes with their abilities, metrics sources, channels, tasks of the load tester."""
-    parts = [_INTRODUCTION, *_meshes(), *_planes(), *_providers(), *_senders(), *_tasks()]
+    """Meshes with their abilities, workloads, metrics sources, channels, tasks of a load tester."""
+    parts = [
+        _INTRODUCTION,
+        *_meshes(),
+        *_planes(),
+        *_workloads(),
+        *_providers(),
+        *_senders(),
+        *_tasks(),
+    ]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -66,6 +75,20 @@ def _planes() -> Iterator[str]:
     for row in PLANES:
         can = " | ".join("yes" if ability in row.can else "–" for ability in _ABILITIES)
         yield f"| {row.title} | {row.mesh} | {can} | {row.note or '–'} |"
+    yield ""
+
+
+def _workloads() -> Iterator[str]:
+    yield "## Workloads (`spec.targetRef`)\n"
+    yield "| kind | the promoted version is |"
+    yield "|---|---|"
+    for row in WORKLOADS.values():
+        where = f"`{row.kind}` `<name>-primary`"
+        if row.is_own_primary:
+            where = "in the same object, told apart by revision"
+        if row.is_parted:
+            where = "in the same object, in pods below its partition ([more](statefulsets.md))"
+        yield f"| {row.kind} ({row.api_version}) | {where} |"
     yield ""
 
 

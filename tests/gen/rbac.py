@@ -86,6 +86,8 @@ def rules() -> dict[str, list[Rule]]:
             *_rules(
                 [("apps/v1", row.earlier) for row in WORKLOADS.values() if row.earlier], ("list",)
             ),
+            # Of a StatefulSet that goes back, one at a time.
+            *_rules([("v1", "Pod")], ("list", "delete")),
             *_rules(CONFIGS, ("get", "create", "patch", "delete")),
         ],
         "notifier": [

@@ -121,7 +121,7 @@ WHOLE: Mapping[str, Schema] = {
 # ObjectRef is one Struct with four meanings: which kinds each allows, and whether it may cross
 # namespaces.
 REFS: Mapping[str, tuple[tuple[str, ...], bool]] = {
-    "targetRef": (("DaemonSet", "Deployment", "Service"), False),
+    "targetRef": (("DaemonSet", "Deployment", "Service", "StatefulSet"), False),
     "ingressRef": (("Ingress",), False),
     "routeRef": (
         (

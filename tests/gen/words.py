@@ -8,7 +8,7 @@ from __future__ import annotations
 
 _REFS = {
     "TargetRef.apiVersion": "API group and version of the workload, e.g. apps/v1.",
-    "TargetRef.kind": "Deployment, DaemonSet, or Service (serving.knative.dev/v1 for Knative).",
+    "TargetRef.kind": "Deployment, DaemonSet, StatefulSet, or Service (Knative's, too).",
     "TargetRef.name": "Name of the workload in the canary's namespace.",
     "IngressRef.apiVersion": "API group and version, e.g. networking.k8s.io/v1.",
     "IngressRef.kind": "Ingress.",

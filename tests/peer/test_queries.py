@@ -17,6 +17,7 @@ from serinus.analyzer.core.queries import (
     names_of,
     observer_of,
 )
+from serinus.events import WorkloadSeen
 from serinus.events.canary import CanarySpec, Provider, analysis_of
 
 CHECKS: tuple[Check, ...] = get_args(Check)
@@ -38,7 +39,9 @@ def test_what_is_asked_is_what_flagger_asked(scenario: Scenario) -> None:
     ours = set()
     for metric in analysis_of(spec).metrics:
         for revision in revisions or {""}:
-            names = names_of(scenario.name, manifest["metadata"]["name"], spec, revision)
+            names = names_of(
+                scenario.name, manifest["metadata"]["name"], spec, WorkloadSeen(latest=revision)
+            )
             observer = observer_of(metrics_provider(spec.provider, "", spec.target_ref))
             check = next(check for check in CHECKS if check == metric.name)
             ours.add(collapse(builtin_query(observer, check, names, metric.interval)))

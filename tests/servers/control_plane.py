@@ -29,6 +29,7 @@ CONTROLLERS = (
     "deployment-controller",
     "replicaset-controller",
     "daemonset-controller",
+    "statefulset-controller",
     "garbage-collector-controller",
     "namespace-controller",
     "serviceaccount-controller",

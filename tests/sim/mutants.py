@@ -43,7 +43,7 @@ def teardown_before_traffic(patch: Patch) -> None:
         if found.intent.workload.canary != "parked" or found.target is None or found.is_parked:
             return None
         parked = found.kind.parked(found.target)
-        return plan._patched(found.target, parked, "canary down")
+        return plan.patched(found.target, parked, "canary down")
 
     patch.setattr(plan, "RULES", (canary_down, *plan.RULES))
 
@@ -55,7 +55,7 @@ def apex_before_primary(patch: Patch) -> None:
 
 def copy_without_revision_check(patch: Patch) -> None:
     """Whatever the target runs now is promoted."""
-    patch.setattr(promotion, "_same_revision", lambda found: None)
+    patch.setattr(promotion, "same_revision", lambda found: None)
 
 
 def no_compare_and_swap(patch: Patch) -> None:

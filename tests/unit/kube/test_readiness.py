@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.builders import a_stateful_set
 
 from serinus.events import Readiness
 from serinus.kube.readiness import crash_of, current_pods, daemon_set_deadline_text, readiness
@@ -322,3 +323,83 @@ def test_init_containers_crash_too() -> None:
     pod["status"]["initContainerStatuses"] = [waiting]
 
     assert crash_of([pod]) == "container init of pod web-5d9c-a is in CrashLoopBackOff"
+
+
+# --- StatefulSets ---------------------------------------------------------------------------------
+
+
+def parted(**fields: Any) -> tuple[Readiness, Readiness]:
+    """(canary, primary) of a set of five pods."""
+    found = a_stateful_set(**{"replicas": 5, **fields})
+    canary, primary = (
+        readiness(found, threshold=100, deadline_s=60, part=part) for part in ("canary", "primary")
+    )
+    return canary, primary
+
+
+def test_each_part_of_a_stateful_set_is_ready_by_its_own_pods() -> None:
+    canary, primary = parted(partition=3, newest=1)
+
+    assert canary.text == "waiting for rollout to finish: 1 out of 2 new pods have been updated"
+    assert primary.state == "ready"
+
+
+def test_a_missing_pod_may_be_of_either_part() -> None:
+    canary, primary = parted(partition=3, newest=2, available=4)
+
+    assert canary.text.endswith("1 of 2 (readyThreshold 100%) updated pods are available")
+    assert primary.text.endswith("2 of 3 (readyThreshold 100%) updated pods are available")
+
+
+def test_a_promoted_set_is_ready_when_all_of_it_runs_one_revision() -> None:
+    """Nothing is promoted yet while the controller still has the old revision for the current."""
+    _, halfway = parted(partition=0, newest=2)
+    _, counting = parted(partition=0, newest=5, current="web-1")
+    _, done = parted(partition=0)
+
+    assert halfway.text.endswith("2 out of 5 new pods have been updated")
+    assert counting.state == "waiting"
+    assert done.state == "ready"
+
+
+def test_a_parked_canary_of_a_stateful_set_wants_nothing() -> None:
+    canary, primary = parted(partition=5, newest=0)
+
+    assert (canary.state, primary.state) == ("ready", "ready")
+
+
+def test_a_stateful_set_that_was_not_looked_at_since_the_push_is_waited_for() -> None:
+    canary, primary = parted(metadata={"generation": 2})
+
+    assert "observed statefulset generation" in canary.text
+    assert canary.text == primary.text
+
+
+def revised(name: str, revision: str, **fields: Any) -> Obj:
+    pod = a_pod(name, **fields)
+    pod["metadata"]["labels"] = {"controller-revision-hash": revision}
+    return pod
+
+
+def test_a_crash_counts_where_its_revision_does() -> None:
+    pods = [revised("web-0", "web-1", reason="CrashLoopBackOff"), revised("web-4", "web-2")]
+    found = a_stateful_set(replicas=5, partition=4, newest=1, available=3)
+
+    canary, primary = (
+        readiness(found, threshold=100, deadline_s=60, pods=pods, part=part)
+        for part in ("canary", "primary")
+    )
+
+    assert canary.crash == ""
+    assert primary.crash == "container web of pod web-0 is in CrashLoopBackOff"
+
+
+def test_each_pod_of_a_stateful_set_has_the_whole_deadline() -> None:
+    """They come one after another: a large set may take long and is not stuck."""
+    young = revised("web-3", "web-2")
+    young["metadata"]["creationTimestamp"] = "2027-01-15T08:05:00Z"
+    found = a_stateful_set(replicas=5, partition=3, newest=2, available=4)
+
+    told = readiness(found, threshold=100, deadline_s=60, pods=[young], since=SINCE_S)
+
+    assert told.stuck_at == SINCE_S + 300 + 60

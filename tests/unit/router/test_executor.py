@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from tests.builders import REF
 
+from serinus.kube.cluster import Listing
 from serinus.kube.errors import Conflict, Denied, Invalid
-from serinus.kube.refs import Obj, Ref
+from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.router.core.steps import Write
 from serinus.router.executor import Executor
 from serinus.runtime.errors import Refuse
@@ -111,3 +112,42 @@ def test_what_a_canary_refers_to_is_followed_where_it_is(own: str, watched: list
     )
 
     assert watched == asked
+
+
+class WithPods(Deleting):
+    """An API server with pods, and how they were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("ours")
+        self.asked: list[tuple[str, ...]] = []
+
+    async def list(
+        self, api_version: str, kind: str, namespace: str = "", selector: str = ""
+    ) -> Listing:
+        self.asked.append((api_version, kind, namespace, selector))
+        return Listing((a_pod(),), "8")
+
+
+def a_pod() -> Obj:
+    meta = {"name": "web-2", "namespace": "shop", "uid": "ours", "resourceVersion": "8"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
+
+
+async def test_pods_are_looked_at_when_they_are_needed_and_never_followed() -> None:
+    """A cluster has more pods than anything else; a few are deleted, once in a while."""
+    cluster, followed = WithPods(), list[str]()
+    anything: Any = cluster
+    executor = Executor(
+        anything, watch=lambda _, kind, *__: followed.append(kind), on_change=lambda _: None
+    )
+
+    found = await executor.contents("pods/app=web,tier=data", "shop")
+    pod = a_pod()
+    write = Write(verb="delete", ref=ref_of(pod), why="pod back", whole=pod)
+    await executor.write(write, REF)
+    cluster.uid = "another"
+    await executor.write(write, REF)
+
+    assert found == {"items": [a_pod()]}
+    assert cluster.asked == [("v1", "Pod", "shop", "app=web,tier=data")]
+    assert (cluster.deleted, followed) == ([ref_of(pod)], [])

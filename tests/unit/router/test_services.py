@@ -186,7 +186,8 @@ def test_our_service_is_left_to_garbage_collection() -> None:
     assert live == services.released(live, APP, REF)
 
 
-def test_whether_a_service_selects_the_primary() -> None:
-    assert services.selects_primary(wanted(), APP)
-    assert not services.selects_primary(a_service(), APP)
-    assert not services.selects_primary(a_service(spec={"selector": {"tier": "x"}}), APP)
+def test_other_pods_are_selected_where_somebody_knows_better() -> None:
+    """Of a StatefulSet one label more."""
+    live = services.wanted(None, exposed(), "apex", APP, REF, {"app": "web", "rev": "1"})
+
+    assert {"app": "web", "rev": "1"} == live["spec"]["selector"]

@@ -109,7 +109,7 @@ def test_the_view_answers_by_name() -> None:
     assert cache.canary("shop", "web") is not None
     assert cache.workload("shop", "Deployment", "web") is not None
     assert cache.workload("shop", "Service", "web") is not None
-    assert cache.workload("shop", "StatefulSet", "web") is None
+    assert cache.workload("shop", "CronJob", "web") is None
     assert cache.workload("other", "Deployment", "web") is None
     assert [p["metadata"]["name"] for p in cache.pods("shop", "Deployment", "web")] == ["p"]
     assert cache.config_seen("shop", "configmap/settings") is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.analyzer.core.story import Story, a_spec, revision
+from tests.unit.analyzer.core.story import READY, Story, a_spec, revision
 
 from serinus.analyzer.core.rollout import HookAnswer, HookAsk, Value
 from serinus.events import Readiness, RolloutAborted
@@ -118,3 +118,52 @@ def test_how_long_the_rollout_took_is_measured(good: bool) -> None:
     assert took.value == pytest.approx(10.0, abs=0.01)
     result = "success" if good else "failure"
     assert took.labels == {"name": "web", "namespace": "test", "result": result}
+
+
+def a_set_promoting() -> Story:
+    """A StatefulSet in the middle of its promotion: all of it is the primary."""
+    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"}
+    spec = a_spec(step_weight=50, max_weight=50, target_ref=target)
+    story = Story(spec)
+    story.see_primary(found=True, replicas=2, promoted=revision("v1"), readiness=READY)
+    story.initialised().push("v2")
+    story.obedient = False
+    story.tick()
+    assert story.status.phase == "Promoting"
+    story.report(waiting="statefulset web.test not ready")
+    return story.see_primary(promoted=revision("v1"), readiness=READY)
+
+
+def test_a_stateful_set_that_gets_stuck_in_the_middle_goes_back() -> None:
+    """Nothing was copied: pods of the old revision can be made again."""
+    story = a_set_promoting()
+    story.see_primary(readiness=Readiness(state="stuck", text="1 out of 2")).look()
+
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 0)
+    assert story.status.last_promoted_spec == revision("v1")
+    assert "Promotion of web.test failed, primary not ready: statefulset web.test not ready: 1" in (
+        " ".join(story.texts)
+    )
+
+
+def test_a_stateful_set_that_is_still_replacing_pods_is_waited_for() -> None:
+    story = a_set_promoting()
+    slow = Readiness(state="waiting", text="1 out of 2", stuck_at=story.now + 60)
+    story.see_primary(readiness=slow).tick()
+
+    assert story.status.phase == "Promoting"
+    story.tick(60)
+    assert story.status.phase == "Failed"
+
+
+def test_a_stateful_set_that_runs_nothing_else_has_no_pods_of_its_own_for_the_canary() -> None:
+    """Somebody let the template through by hand: it is judged where it runs, and not for ever."""
+    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"}
+    story = Story(a_spec(step_weight=50, max_weight=50, target_ref=target))
+    story.see_primary(found=True, replicas=2, promoted=revision("v1"), readiness=READY)
+    story.initialised()
+    story.obedient = False
+    story.see_primary(promoted=revision("v2")).see_target(replicas=0).push("v2")
+    story.settle().see_target(replicas=0).tick()
+
+    assert story.status.canary_weight == 50

@@ -1,5 +1,6 @@
 """What is asked about metrics that are compared, and what cannot be."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -217,3 +218,17 @@ def test_only_deployments_have_a_baseline() -> None:
         analysis=an_analysis(baseline=True),
     )
     assert [p.path for p in problems(a_rollout(spec=spec))] == ["spec.analysis.baseline"]
+
+
+@pytest.mark.parametrize("observer", sorted(COMPARABLE))
+def test_a_stateful_set_is_compared_where_services_tell_its_versions_apart(observer: str) -> None:
+    names = names_of("shop", "db", CanarySpec(target_ref=ObjectRef(kind="StatefulSet", name="db")))
+
+    def queries() -> Mapping[str, str]:
+        return columns(observer, names, SUCCESS_RATE, "1m")
+
+    if observer in BY_WORKLOAD:
+        with pytest.raises(Incomparable, match="the same workload"):
+            queries()
+    else:
+        assert queries()

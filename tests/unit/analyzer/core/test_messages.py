@@ -19,7 +19,10 @@ N, T = "shop.prod", "web.prod"
         (say.advance_canary(N, 20), "Advance shop.prod canary weight 20"),
         (say.advance_primary(N, 80), "Advance shop.prod primary weight 80"),
         (say.advance_iteration(N, 2, 10), "Advance shop.prod canary iteration 2/10"),
-        (say.copying("web", "prod"), "Copying web.prod template spec to web-primary.prod"),
+        (
+            say.copying("Deployment", "web", "prod"),
+            "Copying web.prod template spec to web-primary.prod",
+        ),
         (say.promoted(T), "Promotion completed! Scaling down web.prod"),
         (
             say.promoted_without_analysis(T),

@@ -20,7 +20,7 @@ from serinus.analyzer.core.queries import (
     selection,
     unit_of,
 )
-from serinus.events import CanarySpec, ObjectRef, ServiceSpec
+from serinus.events import CanarySpec, ObjectRef, ServiceSpec, WorkloadSeen
 
 RECORDED: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "recorded" / "queries.json").read_text()
@@ -31,7 +31,7 @@ DEPLOYMENT = ObjectRef(api_version="apps/v1", kind="Deployment", name="web")
 def texts(case: dict[str, Any]) -> list[str]:
     spec = msgspec.convert(case["spec"], CanarySpec)
     provider = metrics_provider(spec.provider, "istio", spec.target_ref)
-    names = names_of(case["namespace"], case["name"], spec, revision="web-00002")
+    names = names_of(case["namespace"], case["name"], spec, WorkloadSeen(latest="web-00002"))
     return [
         builtin_query(observer_of(provider), SUCCESS_RATE, names, case["intervals"][SUCCESS_RATE]),
         builtin_query(observer_of(provider), DURATION, names, case["intervals"][DURATION]),
@@ -63,6 +63,18 @@ def test_a_deployment_is_measured_by_its_canary_pods() -> None:
 
     assert pods.holds({"kubernetes_pod_name": "web-5d9f7-x7k2p"})
     assert not pods.holds({"kubernetes_pod_name": "web-primary-5d9f7-x7k2p"})
+
+
+def test_a_stateful_set_is_measured_by_its_canary_pods() -> None:
+    """All pods are called alike: the ordinals tell them apart."""
+    spec = CanarySpec(target_ref=ObjectRef(kind="StatefulSet", name="db"))
+    seen = WorkloadSeen(kind="StatefulSet", ordinal=9, replicas=2)
+    names = names_of("prod", "db", spec, seen)
+    pods = selection("http", names).every[1]
+
+    held = [n for n in range(12) if pods.holds({"kubernetes_pod_name": f"db-{n}"})]
+    assert held == [9, 10]
+    assert names.words("1m")["pods"] == "db-(9|10)"
 
 
 @pytest.mark.parametrize("observer", ["traefik", "gloo", "kuma", "apisix", "contour"])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from tests.builders import (
     a_canary_spec,
     a_hook,
     a_metric,
+    a_primary_seen,
     a_rollout,
     a_routes_observed,
+    a_workload_seen,
     an_analysis,
 )
 from tests.unit.analyzer.core.story import Story
@@ -228,3 +232,64 @@ def test_what_the_router_refuses_names_the_field_that_is_to_blame(
 
     assert (path, "why") == (found.path, found.message)
     assert found.cure
+
+
+# --- StatefulSets ---------------------------------------------------------------------------------
+
+SET = ObjectRef(api_version="apps/v1", kind="StatefulSet", name="web")
+
+
+def of_a_set(*, size: int = 3, phase: str = "Initialized", error: str = "", **spec: Any) -> Rollout:
+    target = a_workload_seen(kind="StatefulSet", replicas=0, error=error)
+    primary = a_primary_seen(kind="StatefulSet", name="web", replicas=size)
+    made = a_canary_spec(target_ref=SET, **spec)
+    return a_rollout(phase, spec=made, seen={"target": target, "primary": primary})
+
+
+def test_a_stateful_set_is_an_ordinary_target() -> None:
+    assert problems(of_a_set(analysis=an_analysis(metrics=(a_metric(),)))) == ()
+
+
+def test_a_stateful_set_needs_two_pods_to_have_two_versions() -> None:
+    (found,) = problems(of_a_set(size=1))
+
+    assert str(found).startswith(
+        "spec.targetRef: statefulset web.shop must have 2 replicas at least but has 1; scale it up"
+    )
+
+
+def test_one_that_shrinks_in_mid_run_is_not_left_alone_with_its_share() -> None:
+    assert problems(of_a_set(size=1, phase="Progressing")) == ()
+
+
+def test_why_a_stateful_set_cannot_be_released_is_not_about_labels() -> None:
+    (found,) = problems(of_a_set(error="names its pods by service web"))
+
+    assert found.message == "names its pods by service web"
+    assert "spec.service.name" in found.cure
+
+
+def test_a_stateful_set_has_no_second_one_to_scale() -> None:
+    scaler = AutoscalerRef(kind="HorizontalPodAutoscaler", name="web")
+
+    assert paths(of_a_set(autoscaler_ref=scaler)) == ["spec.autoscalerRef"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "query", "is_told"),
+    [
+        ("istio", "", True),
+        ("linkerd", "", True),
+        ("istio", "sum(up)", False),
+        ("traefik", "", False),
+        ("appmesh", "", False),
+    ],
+)
+def test_checks_by_workload_cannot_tell_the_versions_of_one_workload_apart(
+    provider: Any, query: str, is_told: bool
+) -> None:
+    analysis = an_analysis(metrics=(a_metric(query=query),))
+
+    found = paths(of_a_set(provider=provider, analysis=analysis))
+
+    assert found == (["spec.analysis.metrics[0]"] if is_told else [])

@@ -442,7 +442,9 @@ class Sight:
         self.target_serves = bool(self.target and deployment.available(self.target))
         self.primary_serves = bool(self.primary and deployment.available(self.primary))
         apex = live.get(APEX)
-        self.apex_on_primary = bool(apex and services.selects_primary(apex, APP))
+        self.apex_on_primary = bool(
+            apex and apex["spec"]["selector"] == services.selects("primary", APP)
+        )
         seen = MESHES[mesh].mesh.observe(exposed(mesh), Routes(), live)
         self.routes = seen if isinstance(seen, Routes) else None
 

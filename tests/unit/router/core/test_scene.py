@@ -58,7 +58,7 @@ def test_an_unknown_mesh_is_refused_with_the_known_ones() -> None:
         {"exposure": msgspec.structs.replace(exposed("linkerd"), needs=("weight", "match"))},
         {"mesh": "linkerd", "routes": Routes(mirror=True)},
         {"autoscaler": AutoscalerRef(kind="VerticalPodAutoscaler", name="web")},
-        {"target": msgspec.structs.replace(TARGET, kind="StatefulSet")},
+        {"target": msgspec.structs.replace(TARGET, kind="CronJob")},
     ],
 )
 def test_what_cannot_be_done_is_refused_on_the_first_day(fields: Any) -> None:

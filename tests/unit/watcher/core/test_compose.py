@@ -14,6 +14,7 @@ from tests.builders import (
     a_canary_spec,
     a_config_map,
     a_deployment,
+    a_stateful_set,
     a_status,
     an_analysis,
 )
@@ -40,6 +41,40 @@ def a_view(*objects: Obj) -> Cache:
 
 def seen(canary: Obj, *objects: Obj, **policy: Any) -> CanaryObserved:
     return compose(canary, a_view(canary, *objects), Policy(**policy), T0).snapshot
+
+
+def a_set_canary() -> Obj:
+    target = ObjectRef(api_version="apps/v1", kind="StatefulSet", name="web")
+    return a_canary(spec=a_canary_spec(target_ref=target))
+
+
+def test_the_primary_of_a_stateful_set_is_the_set_itself() -> None:
+    found = a_stateful_set(replicas=3, partition=2, newest=1)
+    found["metadata"]["annotations"] = {"serinus.dev/promoted-revision": "s1-1111111111"}
+
+    snapshot = seen(a_set_canary(), found)
+
+    assert (snapshot.primary.name, snapshot.primary.promoted) == ("web", "s1-1111111111")
+    assert (snapshot.target.replicas, snapshot.primary.replicas) == (1, 2)
+    assert snapshot.same_template is None
+
+
+def test_configs_of_a_stateful_set_are_not_tracked() -> None:
+    """Both versions mount the same ones: what is not kept apart cannot be analysed apart."""
+    found = a_stateful_set()
+    source = {"configMapRef": {"name": "settings"}}
+    found["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [source]
+
+    assert seen(a_set_canary(), found, a_config_map("settings", {})).configs is None
+
+
+def test_a_service_that_names_pods_is_a_reason_to_refuse() -> None:
+    found = a_stateful_set(spec={"serviceName": "web"})
+
+    snapshot = seen(a_set_canary(), found)
+
+    assert "names its pods by service web" in snapshot.target.error
+    assert snapshot.primary.error == ""
 
 
 def test_the_primary_of_a_knative_service_is_the_service_itself() -> None:
@@ -261,11 +296,11 @@ def test_a_broken_manifest_is_still_a_snapshot() -> None:
 
 def test_a_target_that_cannot_be_released_is_said_so() -> None:
     canary = a_canary()
-    canary["spec"]["targetRef"] |= {"kind": "StatefulSet"}
+    canary["spec"]["targetRef"] |= {"kind": "CronJob"}
 
     snapshot = seen(canary)
 
-    assert "StatefulSet cannot be released" in snapshot.target.error
+    assert "CronJob cannot be released" in snapshot.target.error
     assert not snapshot.target.found
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.builders import a_stateful_set
 
 from serinus.events import ObjectRef, Readiness, Selector, WorkloadSeen
 from serinus.kube.refs import Obj
 from serinus.kube.revision import template_hash
-from serinus.watcher.core.workloads import Policy, Timing, unreleasable, workload_seen
+from serinus.watcher.core.workloads import Policy, Timing, governs, unreleasable, workload_seen
 
 TIMING = Timing(threshold=100, deadline_s=60, since=None)
 
@@ -127,8 +128,8 @@ def test_a_services_revision_is_its_spec_without_addresses() -> None:
         (ObjectRef(api_version="v1", kind="Service", name="web"), ""),
         (ObjectRef(), ""),
         (
-            ObjectRef(api_version="apps/v1", kind="StatefulSet", name="db"),
-            "StatefulSet cannot be released; known kinds: Deployment, DaemonSet, Service, "
+            ObjectRef(api_version="apps/v1", kind="CronJob", name="db"),
+            "CronJob cannot be released; known kinds: Deployment, DaemonSet, StatefulSet, Service, "
             "KnativeService",
         ),
         (
@@ -144,3 +145,45 @@ def test_a_services_revision_is_its_spec_without_addresses() -> None:
 )
 def test_kinds_that_cannot_be_released_are_named(target: ObjectRef, why: str) -> None:
     assert unreleasable(target) == why
+
+
+def test_a_stateful_set_is_told_in_two_parts() -> None:
+    """One object, two sides: who is ready on which, and which pods are the canary's."""
+    found = a_stateful_set(replicas=5, partition=3, newest=1)
+
+    target, primary = seen(found, "StatefulSet"), seen(found, "StatefulSet", part="primary")
+
+    assert (target.replicas, target.ordinal, primary.replicas, primary.ordinal) == (2, 3, 3, None)
+    assert (target.readiness.state, primary.readiness.state) == ("waiting", "ready")
+    assert target.selector == Selector("app", "web")
+
+
+def test_ordinals_may_begin_elsewhere() -> None:
+    found = a_stateful_set(replicas=5, partition=3, newest=1, spec={"ordinals": {"start": 10}})
+
+    assert seen(found, "StatefulSet").ordinal == 13
+
+
+def test_a_stateful_set_without_rolling_updates_is_refused_with_its_strategy() -> None:
+    found = a_stateful_set(spec={"updateStrategy": {"type": "OnDelete"}})
+
+    told = seen(found, "StatefulSet")
+
+    assert told.error == ("statefulset web.shop must have RollingUpdate strategy but have OnDelete")
+
+
+@pytest.mark.parametrize(
+    ("service", "is_taken"),
+    [("web-peers", True), ("web", False), ("web-peers-canary", False)],
+)
+def test_the_service_that_names_the_pods_is_not_to_be_pointed_elsewhere(
+    service: str, is_taken: bool
+) -> None:
+    assert bool(governs(a_stateful_set(), service)) is is_taken
+    assert governs(a_deployment(), "web") == ""
+
+
+def test_a_derived_service_that_names_the_pods_is_not_to_be_made() -> None:
+    found = a_stateful_set(spec={"serviceName": "web-primary"})
+
+    assert "names its pods by service web-primary" in governs(found, "web")

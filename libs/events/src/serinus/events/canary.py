@@ -23,6 +23,9 @@ FINALIZER = "finalizer.flagger.app"
 
 KNATIVE_GROUP = "serving.knative.dev"
 KNATIVE_SERVICE = "KnativeService"
+STATEFUL_SET = "StatefulSet"
+IN_PLACE = frozenset({KNATIVE_SERVICE, STATEFUL_SET})
+"""Kinds whose promoted version is kept in the target itself: there is no `-primary` copy."""
 
 REVISION_PREFIX = "s1-"
 """Opens every revision hash of ours; a hash without it was written by another controller."""

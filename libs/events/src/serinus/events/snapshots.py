@@ -67,7 +67,9 @@ class WorkloadSeen(Struct, frozen=True, kw_only=True):
 
     revision   hash of the pod template, replicas excluded (`serinus.kube.revision`)
     promoted   only on the primary: the revision it was last given by us, from its annotation
-    replicas   spec.replicas; None for kinds that have none
+    replicas   spec.replicas; None for kinds that have none. Of a StatefulSet those of this part: as
+               target the pods from its partition on, as primary those below it
+    ordinal    only of a StatefulSet as target: the ordinal of the first of its pods
     latest     the newest revision that Knative has made of it, "" elsewhere
     origin     what it says of where it comes from, by word: commit, cause, author, version ...
     changed_by the field manager that wrote its pod template last
@@ -82,6 +84,7 @@ class WorkloadSeen(Struct, frozen=True, kw_only=True):
     revision: str = ""
     promoted: str = ""
     replicas: int | None = None
+    ordinal: int | None = None
     images: dict[str, str] = {}
     selector: Selector | None = None
     ports: dict[str, int] = {}

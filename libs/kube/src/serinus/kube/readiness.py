@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from serinus.events.snapshots import Readiness
+from serinus.kube.partition import REVISION_LABEL, Part, parts
 from serinus.kube.refs import Obj, is_knative
 
 # What a pod does not get out of by itself, or only by luck. ErrImagePull is not here because one
@@ -35,19 +36,29 @@ def readiness(
     deadline_s: int,
     pods: Sequence[Obj] = (),
     since: float | None = None,
+    part: Part = "canary",
 ) -> Readiness:
-    """How far a Deployment, DaemonSet or Knative Service is; other kinds are always ready.
+    """How far a Deployment, DaemonSet, StatefulSet or Knative Service is; other kinds are ready.
 
     threshold   percent of updated replicas that must be available
     deadline_s  the Canary's progressDeadlineSeconds
     pods        pods of the workload; those of older revisions are passed over
-    since       Unix seconds of the Canary's last transition: from when a DaemonSet is timed
+    since       Unix seconds of the Canary's last transition: from when a DaemonSet is timed, and a
+                StatefulSet until a younger pod comes
+    part        which pods of a StatefulSet are meant
     """
     match workload.get("kind"):
         case "Deployment":
             state, text, stuck_at = _deployment(workload, threshold, deadline_s)
         case "DaemonSet":
             state, text, stuck_at = _daemon_set(workload, threshold, deadline_s, since)
+        case "StatefulSet":
+            state, text = _stateful_set(workload, threshold, part)
+            pods = _of_part(workload, pods, part)
+            stuck_at = _without_progress(pods, since, deadline_s)
+            if state == "ready":
+                return Readiness("ready")
+            return Readiness(state, text, stuck_at, crash_of(pods))
         case _ if is_knative(workload):
             return _knative(workload)
         case _:
@@ -123,6 +134,54 @@ def _daemon_set(workload: Obj, threshold: int, deadline_s: int, since: float | N
     return "waiting", _WAITING + text, None if since is None else since + deadline_s
 
 
+def _stateful_set(
+    workload: Obj, threshold: int, part: Part
+) -> tuple[Literal["ready", "waiting"], str]:
+    found = parts(workload)
+    if not found.is_observed:
+        return "waiting", (
+            _WAITING + "observed statefulset generation less than desired generation"
+        )
+    if part == "canary":
+        wanted, updated = found.canary_wanted, found.newest_pods
+        available = found.canary_available
+    elif found.partition:
+        wanted, updated = found.primary_wanted, found.current_pods
+        available = found.primary_available
+    else:
+        wanted = found.size
+        updated = found.newest_pods if found.newest_pods < wanted else found.current_pods
+        available = wanted - found.missing
+    enough = wanted * threshold // 100
+    if updated < wanted:
+        return "waiting", _WAITING + f"{updated} out of {wanted} new pods have been updated"
+    if available < enough:
+        text = f"{available} of {enough} (readyThreshold {threshold}%) updated pods are available"
+        return "waiting", _WAITING + text
+    return "ready", ""
+
+
+def _of_part(workload: Obj, pods: Iterable[Obj], part: Part) -> list[Obj]:
+    """The pods of one part of a StatefulSet that are not going away."""
+    found = parts(workload)
+    is_newest = part == "canary" or not found.partition
+    revision = found.newest if is_newest else found.current
+    return [
+        pod
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp") and _revision(pod) == revision
+    ]
+
+
+def _without_progress(pods: Iterable[Obj], since: float | None, deadline_s: int) -> float | None:
+    """When waiting becomes hopeless: pods of a StatefulSet come one after another, and each has
+    the whole deadline for itself."""
+    if since is None:
+        return None
+    created = [_unix_s(str(pod["metadata"].get("creationTimestamp", "")), 0.0) for pod in pods]
+    return max([since, *(at for at in created if at is not None)]) + deadline_s
+
+
 def daemon_set_deadline_text(deadline_s: int) -> str:
     """What is said of a DaemonSet once its deadline has passed."""
     return f"exceeded its progressDeadlineSeconds: {deadline_s}"
@@ -181,7 +240,7 @@ def _owner(pod: Obj) -> str:
 
 def _revision(pod: Obj) -> str:
     labels = pod["metadata"].get("labels") or {}
-    revision = labels.get("pod-template-hash") or labels.get("controller-revision-hash")
+    revision = labels.get("pod-template-hash") or labels.get(REVISION_LABEL)
     return str(revision or _owner(pod))
 
 

@@ -253,7 +253,7 @@ class Desks:
                             return None
                     await self._write(desk, intent, found)
                     # A copy's content is in `copied` now; a secret is not kept any longer.
-                    if desk.intent is not intent:
+                    if desk.intent is not intent or found.ref.kind == "Pod":
                         contents.clear()
                     continue
             await self._tell(desk, report(scene, found))

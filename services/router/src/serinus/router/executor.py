@@ -35,6 +35,10 @@ from serinus.runtime.errors import Refuse
 
 _log = logging.getLogger(__name__)
 
+PODS = "pods"
+# Looked at when they are needed, and not kept: there are too many, or they are secrets.
+UNWATCHED = frozenset({"ConfigMap", "Secret", "Pod"})
+
 # (apiVersion, kind, namespace or "" for all, store): starts a watch that feeds the store for as
 # long as the service runs.
 Watch = Callable[[str, str, str, Store], None]
@@ -94,7 +98,12 @@ class Executor:
         return Live({ref: obj for ref, obj in found.items() if obj is not None})
 
     async def contents(self, key: str, namespace: str) -> Obj | None:
-        """A ConfigMap or Secret by `configmap/<name>`, None where there is none. Not kept."""
+        """A ConfigMap or Secret by `configmap/<name>`, None where there is none; the list of the
+        pods with these labels by `pods/<labels>`. Not kept."""
+        word, _, labels = key.partition("/")
+        if word == PODS:
+            listed = await self._cluster.list("v1", "Pod", namespace, labels)
+            return {"items": list(listed.items)}
         return await self._find(configs.ref_of_key(key, namespace))
 
     async def earlier(self, primary: Obj, kind: str) -> list[Obj]:
@@ -159,7 +168,8 @@ class Executor:
         except (Conflict, NotFound):
             await self._refresh(ref)
         else:
-            self._store(ref).forget(ref)
+            if ref.kind not in UNWATCHED:
+                self._store(ref).forget(ref)
 
     async def _patch(self, step: Write) -> Obj:
         assert step.live is not None
@@ -242,7 +252,7 @@ class Executor:
             return None
 
     async def _refresh(self, ref: Ref) -> None:
-        if ref.kind in ("ConfigMap", "Secret"):
+        if ref.kind in UNWATCHED:
             return
         found = await self._find(ref)
         if found is None:

@@ -32,21 +32,28 @@ def ref_for(exposure: Exposure, role: Role) -> Ref:
 
 
 def wanted(
-    live: Obj | None, exposure: Exposure, role: Role, selector: Selector, canary: CanaryRef
+    live: Obj | None,
+    exposure: Exposure,
+    role: Role,
+    selector: Selector,
+    canary: CanaryRef,
+    selecting: dict[str, str] | None = None,
 ) -> Obj:
     """The whole Service as it shall be; equal to `live` when nothing is to be done.
 
+    selecting       which pods it selects; None: `selects(role, selector)`
     exposure.ports  the target's ports by name, for portDiscovery
     """
     service = exposure.service
     assert service is not None
     ports = _ports(service, exposure.ports)
+    selecting = selects(role, selector) if selecting is None else selecting
     if live is None:
-        return _created(service, exposure, role, selector, canary, ports)
+        return _created(service, exposure, role, selector, canary, ports, selecting)
     whole = _outline(live)
     if not _same_ports(live["spec"].get("ports") or [], ports):
         whole["spec"]["ports"] = _with_node_ports(live, ports)
-    whole["spec"]["selector"] = _selects(role, selector)
+    whole["spec"]["selector"] = selecting
     meta = whole["metadata"]
     if is_owned_by(live, canary):
         keep = service.unmanaged_metadata
@@ -62,9 +69,10 @@ def wanted(
     return whole
 
 
-def selects_primary(live: Obj, selector: Selector) -> bool:
-    """Whether requests to this Service reach primary pods only."""
-    return (live["spec"].get("selector") or {}) == _selects("primary", selector)
+def selects(role: Role, selector: Selector) -> dict[str, str]:
+    """The pods behind a Service where the primary is a workload of its own."""
+    suffix = "" if role == "canary" else "-primary"
+    return {selector.key: f"{selector.value}{suffix}"}
 
 
 def released(live: Obj, selector: Selector, canary: CanaryRef) -> Obj:
@@ -101,11 +109,6 @@ def _name(exposure: Exposure, role: Role) -> str:
     return {"apex": exposure.name, "primary": exposure.primary, "canary": exposure.canary}[role]
 
 
-def _selects(role: Role, selector: Selector) -> dict[str, str]:
-    suffix = "" if role == "canary" else "-primary"
-    return {selector.key: f"{selector.value}{suffix}"}
-
-
 def _created(
     service: ServiceSpec,
     exposure: Exposure,
@@ -113,8 +116,9 @@ def _created(
     selector: Selector,
     canary: CanaryRef,
     ports: list[Obj],
+    selecting: dict[str, str],
 ) -> Obj:
-    spec: Obj = {"type": "ClusterIP", "ports": ports, "selector": _selects(role, selector)}
+    spec: Obj = {"type": "ClusterIP", "ports": ports, "selector": selecting}
     if service.headless:
         spec["clusterIP"] = "None"
     if service.traffic_distribution:

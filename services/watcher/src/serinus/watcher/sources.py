@@ -108,6 +108,7 @@ SOURCES: tuple[Source, ...] = (
     ),
     Source(api_version="apps/v1", kind="Deployment", keep=trim.slim, topics=_about_workload),
     Source(api_version="apps/v1", kind="DaemonSet", keep=trim.slim, topics=_about_workload),
+    Source(api_version="apps/v1", kind="StatefulSet", keep=trim.slim, topics=_about_workload),
     Source(api_version="v1", kind="Service", keep=trim.slim, topics=_about_workload),
     Source(
         api_version=RELEASABLE[KNATIVE_SERVICE],

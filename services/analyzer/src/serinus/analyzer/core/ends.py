@@ -20,14 +20,14 @@ from serinus.events import (
     RolloutAborted,
     TemplateCopied,
 )
-from serinus.events.canary import Undo
+from serinus.events.canary import STATEFUL_SET, Undo
 
 Facts = tuple[Fact, ...]
 
 
 def copy_to_primary(m: Moment, reason: str, facts: Facts) -> Decision:
     """The analysed revision goes to the primary; traffic stays where it is until that is ready."""
-    told = m.tell(TemplateCopied, say.copying(m.target, m.namespace))
+    told = m.tell(TemplateCopied, say.copying(m.kind, m.target, m.namespace))
     changes: dict[str, object] = {"canary_weight": 0} if m.skips_analysis else {}
     status = m.remembered(phase="Promoting", **changes)
     return Decision(reason=reason, status=status, facts=(*facts, told))
@@ -93,9 +93,11 @@ def roll_back(
     alert         what people are told
     by            who asked for it, where somebody did
     A primary that is broken itself gets no traffic: the canary keeps what it had (reference 2.9).
+    A StatefulSet's primary is made of the canary's own pods, one after another.
     What was refused is not tried again by itself, whether it was begun or still waited.
     """
     broken = m.seen.primary.readiness.state == "stuck" and m.status.canary_weight == 100
+    broken = broken and m.kind != STATEFUL_SET
     begun = m.status.phase != "Waiting" and m.status.last_applied_spec
     status = m.remembered(
         phase="Failed",

@@ -30,7 +30,13 @@ from serinus.analyzer.core.queries import (
 from serinus.analyzer.core.rollout import Policy, Rollout
 from serinus.analyzer.core.template import render
 from serinus.events import Metric, MetricTemplateSpec
-from serinus.events.canary import Analysis, CanarySpec, MetricProvider, analysis_of
+from serinus.events.canary import (
+    STATEFUL_SET,
+    Analysis,
+    CanarySpec,
+    MetricProvider,
+    analysis_of,
+)
 
 SCRAPE = "scrape"
 PROMETHEUS = "prometheus"
@@ -120,6 +126,11 @@ def columns(
     """The queries of a built-in check on both sides: growth per window. Raises Incomparable."""
     if observer not in COMPARABLE or (check == DURATION and OBSERVERS[observer].average):
         raise Incomparable("cannot be compared with the primary here: leave out judge")
+    if names.kind == STATEFUL_SET and observer in BY_WORKLOAD:
+        raise Incomparable(
+            "cannot be compared with the primary of a StatefulSet: it is the same workload, and "
+            "these metrics do not count by Service; leave out judge"
+        )
     if other == "baseline" and observer not in BY_WORKLOAD:
         raise Incomparable(
             "cannot be compared with the baseline: these metrics count by Service, and the "

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from serinus.events.canary import STATEFUL_SET
+
 PAUSED = "paused: no step is taken until it is resumed"
 SUSPENDED = "skipping canary run as object is suspended"
 PROVIDERS_AVAILABLE = "all the metrics providers are available!"
@@ -77,7 +79,9 @@ def advance_iteration(n: str, iteration: int, of: int) -> str:
     return f"Advance {n} canary iteration {iteration}/{of}"
 
 
-def copying(target: str, namespace: str) -> str:
+def copying(kind: str, target: str, namespace: str) -> str:
+    if kind == STATEFUL_SET:
+        return f"Updating all pods of {target}.{namespace}"
     return f"Copying {target}.{namespace} template spec to {target}-primary.{namespace}"
 
 
@@ -127,6 +131,8 @@ def not_ready(kind: str, t: str, text: str) -> str:
 
 
 def primary_not_ready(kind: str, target: str, namespace: str, text: str) -> str:
+    if kind == STATEFUL_SET:
+        return f"statefulset {target}.{namespace} not ready: {text}"
     lead = "primary daemonset " if kind == "DaemonSet" else ""
     return f"{lead}{target}-primary.{namespace} not ready: {text}"
 

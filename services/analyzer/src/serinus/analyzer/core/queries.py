@@ -13,7 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from serinus.analyzer.core.observers import OBSERVERS, Matcher, Row
-from serinus.events.canary import CanarySpec, ObjectRef, ingress_of, service_name
+from serinus.events import WorkloadSeen
+from serinus.events.canary import (
+    STATEFUL_SET,
+    CanarySpec,
+    ObjectRef,
+    ingress_of,
+    service_name,
+)
 
 SUCCESS_RATE: Final = "request-success-rate"
 DURATION: Final = "request-duration"
@@ -31,6 +38,7 @@ class Names(Struct, frozen=True, kw_only=True):
     service   base name of the Services
     revision  latest revision of a Knative service, "" elsewhere
     side      whose numbers are asked for; `target` is the workload of that side
+    ordinals  of the canary's pods in a StatefulSet
     """
 
     namespace: str
@@ -42,12 +50,27 @@ class Names(Struct, frozen=True, kw_only=True):
     route: str
     revision: str = ""
     side: Side = "canary"
+    ordinals: range = range(0)
 
     def of(self, side: Side) -> Names:
         """The canary's names as they are on another side."""
         if side == "canary":
             return self
         return replace(self, target=f"{self.target}-{side}", side=side)
+
+    @property
+    def pods(self) -> str:
+        """An expression for the names of this side's pods.
+
+        Pods of a Deployment are called target-hash-id, those of a DaemonSet target-id. With one
+        expression for both, the checks of a DaemonSet measure its primary (whose pods are called
+        target-primary-id) and never the canary: a known defect of Flagger, not repeated here.
+        Pods of a StatefulSet are called target-ordinal, whatever they run.
+        """
+        if self.kind == STATEFUL_SET:
+            return f"{self.target}-({'|'.join(map(str, self.ordinals))})"
+        segment = "[0-9a-zA-Z]+"
+        return f"{self.target}-{segment}" + ("" if self.kind == "DaemonSet" else f"(-{segment})")
 
     def words(self, interval: str) -> Mapping[str, str]:
         """The functions of the template language by name (reference 5.3), and `side`."""
@@ -60,12 +83,16 @@ class Names(Struct, frozen=True, kw_only=True):
             "route": self.revision or self.route,
             "interval": interval,
             "side": self.side,
+            "pods": self.pods,
         }
 
 
-def names_of(namespace: str, name: str, spec: CanarySpec, revision: str = "") -> Names:
-    """The names of one canary. `revision` is Knative's latest created revision."""
-    target = spec.target_ref.name
+def names_of(
+    namespace: str, name: str, spec: CanarySpec, seen: WorkloadSeen | None = None
+) -> Names:
+    """The names of one canary, with what is known of its target now."""
+    target, seen = spec.target_ref.name, seen or WorkloadSeen()
+    first = seen.ordinal or 0
     ingress = ingress_of(spec)
     return Names(
         namespace=namespace,
@@ -75,7 +102,8 @@ def names_of(namespace: str, name: str, spec: CanarySpec, revision: str = "") ->
         service=service_name(spec),
         ingress=(ingress.name if ingress else "") or target,
         route=(spec.route_ref.name if spec.route_ref else "") or target,
-        revision=revision,
+        revision=seen.latest,
+        ordinals=range(first, first + (seen.replicas or 0)),
     )
 
 
@@ -193,14 +221,8 @@ def _filled(matchers: tuple[Matcher, ...], words: Mapping[str, str]) -> tuple[Ma
 
 
 def _words(names: Names) -> Mapping[str, str]:
-    """What the rows' texts may name.
-
-    Pods of a Deployment are called target-hash-id, those of a DaemonSet target-id. With one
-    expression for both, the checks of a DaemonSet measure its primary (whose pods are called
-    target-primary-id) and never the canary: a known defect of Flagger, not repeated here.
-    """
+    """What the rows' texts may name."""
     daemonset = names.kind == "DaemonSet"
-    segment = "[0-9a-zA-Z]+"
     plain = {
         key: re.sub(r"\W", "_", value)
         for key, value in (("n", names.namespace), ("i", names.ingress), ("s", names.service))
@@ -215,7 +237,7 @@ def _words(names: Names) -> Mapping[str, str]:
         "revision": names.revision,
         "kind": "DaemonSet" if daemonset else "Deployment",
         "workload": "daemonset" if daemonset else "deployment",
-        "pods": f"{names.target}-{segment}" + ("" if daemonset else f"(-{segment})"),
+        "pods": names.pods,
         "skipper": skipper,
     }
 
@@ -237,8 +259,10 @@ class Selection(Struct, frozen=True, kw_only=True):
 
 
 # Observers that tell workloads or pods apart, and those that tell S-primary from S-canary. Pods of
-# a baseline are behind S-primary, so only the first know them from the primary's.
-BY_WORKLOAD = frozenset({"istio", "appmesh", "http", "linkerd", "osm"})
+# a baseline are behind S-primary, so only the first know them from the primary's. Of a StatefulSet
+# the canary's pods are known, and nothing else of these.
+BY_POD = frozenset({"appmesh", "http"})
+BY_WORKLOAD = BY_POD | {"istio", "linkerd", "osm"}
 COMPARABLE = BY_WORKLOAD | {"contour", "gloo", "kuma", "nginx", "traefik"}
 
 

@@ -63,7 +63,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
 def questions(m: Moment) -> Iterator[Question]:
     """Every question of one round, in order."""
-    names = names_of(m.namespace, m.seen.canary.name, m.spec, m.seen.target.latest)
+    names = names_of(m.namespace, m.seen.canary.name, m.spec, m.seen.target)
     for index, metric in enumerate(m.analysis.metrics):
         if metric.name in (SUCCESS_RATE, DURATION):
             yield _builtin(m, names, index, metric)

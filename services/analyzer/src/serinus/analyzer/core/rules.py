@@ -51,7 +51,7 @@ from serinus.events import (
     RolloutTerminating,
     RolloutWarned,
 )
-from serinus.events.canary import FINALIZER
+from serinus.events.canary import FINALIZER, STATEFUL_SET
 
 Rule = Callable[[Moment], Decision | None]
 
@@ -145,7 +145,9 @@ def canary_not_ready(m: Moment) -> Decision | None:
     if m.status.phase not in UNDER_ANALYSIS:
         return None
     readiness = m.seen.target.readiness
-    started = m.seen.target.replicas != 0
+    # A StatefulSet that runs nothing else has no pods of its own for the canary.
+    is_all = m.kind == STATEFUL_SET and is_copied(m)
+    started = m.seen.target.replicas != 0 or is_all
     if readiness.state == "ready" and started:
         return None
     if not started or not readiness.text:
@@ -197,7 +199,7 @@ def promoting(m: Moment) -> Decision | None:
         return None
     stuck_at = m.seen.primary.readiness.stuck_at
     if _primary_is_lost(m):
-        return fail_promotion(m)
+        return _lost_primary(m)
     if m.settled:
         return finish(m) if m.skips_analysis else shift_to_primary(m)
     return m.stand_still("promoting", *_troubles(m), due_at=_next_word(m, stuck_at))
@@ -206,7 +208,21 @@ def promoting(m: Moment) -> Decision | None:
 def _primary_is_lost(m: Moment) -> bool:
     """The primary has the new revision and will not come up with it."""
     readiness = m.seen.primary.readiness
-    return is_copied(m) and (readiness.state == "stuck" or _expired(m, readiness.stuck_at))
+    if not is_copied(m) and m.kind != STATEFUL_SET:
+        return False
+    return readiness.state == "stuck" or _expired(m, readiness.stuck_at)
+
+
+def _lost_primary(m: Moment) -> Decision:
+    """What promoted is left where it is; a StatefulSet that got stuck in the middle goes back: pods
+    of the old revision are still there, and where they are not they can be made."""
+    if m.kind != STATEFUL_SET:
+        return fail_promotion(m)
+    why = say.primary_not_ready(m.kind, m.target, m.namespace, m.seen.primary.readiness.text)
+    alert = f"Promotion failed, primary not ready: {why}"
+    return roll_back(
+        m, "promotion_failed", say.promotion_failed(m.t, why), alert=alert, say_why=True
+    )
 
 
 def undoing(m: Moment) -> Decision | None:
@@ -230,7 +246,7 @@ def finalising(m: Moment) -> Decision | None:
     """All traffic is on the primary: done as soon as that is true and the primary still works."""
     if m.status.phase != "Finalising":
         return None
-    if _primary_is_lost(m):
+    if m.kind != STATEFUL_SET and _primary_is_lost(m):
         return fail_promotion(m)
     if m.settled:
         return finish(m)

@@ -18,7 +18,14 @@ from serinus.analyzer.core.judging import (
     is_scored,
     judged_query,
 )
-from serinus.analyzer.core.queries import DEFAULT_INTERVAL, names_of
+from serinus.analyzer.core.queries import (
+    BY_POD,
+    BY_WORKLOAD,
+    DEFAULT_INTERVAL,
+    metrics_provider,
+    names_of,
+    observer_of,
+)
 from serinus.analyzer.core.requests import skips_analysis
 from serinus.analyzer.core.rollout import Rollout
 from serinus.analyzer.core.template import TemplateError, render
@@ -26,6 +33,7 @@ from serinus.analyzer.judge.score import FULL
 from serinus.events import Problem
 from serinus.events.canary import (
     KNATIVE_SERVICE,
+    STATEFUL_SET,
     Analysis,
     CanarySpec,
     Metric,
@@ -77,6 +85,9 @@ def _target(rollout: Rollout) -> Iterator[Problem]:
     kind = spec.target_ref.kind
     if not name or not kind:
         yield Problem("spec.targetRef", "kind and name are needed", "name the workload to release")
+    elif seen.target.error and seen.target.selector and kind == STATEFUL_SET:
+        cure = "change the StatefulSet, or spec.service.name where that is named"
+        yield Problem("spec.targetRef", seen.target.error, cure)
     elif seen.target.error and seen.target.found:
         label = "add one of these labels to its selector and pod template"
         yield Problem("spec.targetRef", f"getSelectorLabel failed: {seen.target.error}", label)
@@ -87,6 +98,7 @@ def _target(rollout: Rollout) -> Iterator[Problem]:
         why = f'{kind.lower()} {name}.{namespace} get query error: {plural}.apps "{name}" not found'
         yield Problem("spec.targetRef", why, f"create the {kind} or correct the name")
     yield from _knative(rollout)
+    yield from _stateful_set(rollout)
     if seen.rivals:
         others = ", ".join(seen.rivals)
         why = f"{kind} {name}.{namespace} is released by canary {others} already"
@@ -119,9 +131,35 @@ def _knative(rollout: Rollout) -> Iterator[Problem]:
         yield Problem("spec.autoscalerRef", why, "leave it out: Knative scales by itself")
 
 
+def _stateful_set(rollout: Rollout) -> Iterator[Problem]:
+    """Both versions are in one workload: what tells them apart by workload cannot."""
+    spec = rollout.spec
+    if spec.target_ref.kind != STATEFUL_SET:
+        return
+    if spec.autoscaler_ref is not None:
+        why = "can't use autoscaler with StatefulSet: there is no second one to scale"
+        yield Problem("spec.autoscalerRef", why, "leave it out: the autoscaler goes on as it is")
+    parts = (rollout.seen.target.replicas, rollout.seen.primary.replicas)
+    size = sum(part or 0 for part in parts)
+    # One that shrinks in the middle of a rollout is not left alone with its share.
+    if rollout.seen.target.found and size < 2 and rollout.status.phase not in RUNNING_PHASES:
+        name, namespace = spec.target_ref.name, rollout.seen.canary.namespace
+        why = f"statefulset {name}.{namespace} must have 2 replicas at least but has {size}"
+        cure = "scale it up: some pods keep the promoted revision while others show the new one"
+        yield Problem("spec.targetRef", why, cure)
+    observer = observer_of(metrics_provider(spec.provider, rollout.policy.mesh, spec.target_ref))
+    for index, metric in enumerate(analysis_of(spec).metrics):
+        if observer in BY_WORKLOAD - BY_POD and metric.name in BUILTIN_METRICS and not metric.query:
+            why = (
+                f"{metric.name} of {observer} is about whole workloads, not about some pods of one"
+            )
+            cure = "use a templateRef that selects pods by {{ pods }}, with a name of its own"
+            yield Problem(f"spec.analysis.metrics[{index}]", why, cure)
+
+
 def _service(rollout: Rollout) -> Iterator[Problem]:
     spec = rollout.spec
-    if spec.service is None and spec.target_ref.kind in ("Deployment", "DaemonSet"):
+    if spec.service is None and spec.target_ref.kind in ("Deployment", "DaemonSet", STATEFUL_SET):
         yield Problem("spec.service.port", "is missing", "name the port the service listens on")
     elif spec.service is not None and not 1 <= spec.service.port <= 65535:
         yield Problem("spec.service.port", f"{spec.service.port} is no port", "use 1 to 65535")

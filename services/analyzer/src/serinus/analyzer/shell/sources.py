@@ -80,7 +80,7 @@ class Sources:
             since=ask.since,
             check="" if ask.template else ask.metric,
             observer=observer_of(own),
-            names=names_of(canary.namespace, canary.name, rollout.spec, rollout.seen.target.latest),
+            names=names_of(canary.namespace, canary.name, rollout.spec, rollout.seen.target),
         )
         found = await provider.value(question)
         if ask.samples_query and isinstance(found, Value) and found.samples is None:
@@ -134,7 +134,7 @@ class Sources:
         self._tools.scraper.warm(
             address.removeprefix(SCRAPE),
             observer_of(provider),
-            names_of(canary.namespace, canary.name, rollout.spec, rollout.seen.target.latest),
+            names_of(canary.namespace, canary.name, rollout.spec, rollout.seen.target),
             for_s=3 * interval_s(rollout.spec, rollout.policy.min_interval_s),
             sides=SIDES if analysis_of(rollout.spec).verify_traffic else SIDES[:1],
         )

@@ -29,7 +29,8 @@ from msgspec import Struct
 from serinus.events import Intent
 from serinus.kube.refs import Obj, Ref, is_owned_by, owner_reference, ref_of
 from serinus.router import services
-from serinus.router.core import promotion, releasing
+from serinus.router.core import inplace, promotion, releasing
+from serinus.router.core.backends import backends, opened, patched, service_write
 from serinus.router.core.objects import (
     PROMOTED_REVISION,
     NotYet,
@@ -39,11 +40,10 @@ from serinus.router.core.objects import (
     is_leftover,
 )
 from serinus.router.core.routes import exposes, is_off
-from serinus.router.core.scene import Scene, canary_of
+from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Next, Read, Settled, Wait, World, Write, after
 from serinus.router.core.takeover import notes_of
 from serinus.router.workloads import baseline, deployment
-from serinus.router.workloads import service as target_service
 
 Rule = Callable[[Scene], Write | Read | Wait | None]
 MAX_STEPS = 100
@@ -71,7 +71,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def next_step(scene: Scene) -> Next:
     """The next thing to do. Raises Refusal where the intent cannot be carried out."""
-    rules = releasing.RULES if scene.intent.release else RULES
+    rules = _rules(scene)
     for rule in rules:
         found = rule(scene)
         if found is None:
@@ -84,6 +84,12 @@ def next_step(scene: Scene) -> Next:
 
 def _makes(found: Next) -> bool:
     return isinstance(found, Write) and found.live is None and found.verb != "copy"
+
+
+def _rules(scene: Scene) -> Sequence[Rule]:
+    if scene.is_parted:
+        return RELEASING_IN_PLACE if scene.intent.release else IN_PLACE
+    return releasing.RULES if scene.intent.release else RULES
 
 
 def plan(intent: Intent, world: World) -> Plan:
@@ -147,18 +153,6 @@ def target_is_releasable(scene: Scene) -> Wait | None:
     return Wait(why, error=True) if why else None
 
 
-def backends(scene: Scene) -> Write | None:
-    """S-primary and S-canary; naming pods harms nobody."""
-    if scene.is_own_primary:
-        return None
-    if not scene.has_pods:
-        return _copied_target(scene)
-    if not scene.makes_services:
-        return None
-    roles: tuple[services.Role, ...] = ("canary", "primary")
-    return next(filter(None, (_service(scene, role) for role in roles)), None)
-
-
 def canary_up(scene: Scene) -> Write | None:
     """The canary has pods on the way before it gets any share.
 
@@ -168,9 +162,9 @@ def canary_up(scene: Scene) -> Write | None:
         return None
     awake = scene.scaler_awake
     if awake is not None and awake != scene.scaler:
-        return _patched(scene.scaler, awake, "autoscaler resumed")
+        return patched(scene.scaler, awake, "autoscaler resumed")
     wanted = scene.kind.running(scene.target, scene.primary, scene.scaler_minimum)
-    return _patched(scene.target, wanted, "canary up")
+    return patched(scene.target, wanted, "canary up")
 
 
 def baseline_up(scene: Scene) -> Write | None:
@@ -187,7 +181,7 @@ def baseline_up(scene: Scene) -> Write | None:
         replicas=max(1, deployment.replicas(target)),
         linger_s=scene.settle_s,
     )
-    return _patched(scene.baseline, whole, "baseline up")
+    return patched(scene.baseline, whole, "baseline up")
 
 
 def baseline_down(scene: Scene) -> Write | None:
@@ -205,10 +199,12 @@ def apex(scene: Scene) -> Write | Wait | None:
     that proxies know its pods."""
     if not scene.makes_services:
         return None
-    found = _service(scene, "apex")
+    found = service_write(scene, "apex")
     if found is None or scene.apex_is_on_primary:
         return found
     is_new = found.live is None
+    if scene.parts is not None and not is_new:
+        return found  # the pods are those that it had
     return _unready_primary(scene) or (None if is_new else _unknown_primary(scene)) or found
 
 
@@ -287,8 +283,8 @@ def canary_down(scene: Scene) -> Write | Wait | None:
     if left_s > 0:
         return Wait("the canary is kept until proxies have followed the routes", after_s=left_s)
     if asleep is not None and is_held:
-        return _patched(scene.scaler, asleep, "autoscaler paused")
-    return _patched(scene.target, scene.kind.parked(scene.target), "canary down")
+        return patched(scene.scaler, asleep, "autoscaler paused")
+    return patched(scene.target, scene.kind.parked(scene.target), "canary down")
 
 
 def everything_was_there(scene: Scene) -> Wait | None:
@@ -323,33 +319,35 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _service(scene: Scene, role: services.Role) -> Write | None:
-    ref = services.ref_for(scene.exposure, role)
-    live = scene.world.live.get(ref)
-    whole = services.wanted(live, scene.exposure, role, scene.selector, scene.canary)
-    return _patched(live, whole, f"{role} service")
+# Nothing is copied: one workload, and a border that moves (`core/inplace.py`).
+IN_PLACE: tuple[Rule, ...] = (
+    nothing_in_the_way,
+    target_is_releasable,
+    inplace.stopped,
+    backends,
+    inplace.known,
+    apex,
+    inplace.canary_up,
+    inplace.who_serves,
+    routes,
+    routes_are_true,
+    inplace.promoted,
+    promotion.undone,
+    inplace.canary_down,
+    inplace.made_one,
+    inplace.canary_grows,
+    inplace.share_is_reached,
+    everything_was_there,
+)
 
 
-def _copied_target(scene: Scene) -> Write | None:
-    """The canary's copy of a target without pods; what was not judged gets no share by it."""
-    if scene.target is None:
-        return None
-    ref = canary_of(scene.target_ref)
-    live = scene.world.live.get(ref)
-    whole = target_service.canary(scene.target, live, scene.canary)
-    serves = scene.seen is not None and not is_off(scene.seen)
-    is_judged = scene.routes.canary > 0 and scene.intent.revision == scene.target_revision
-    if live is not None and whole != live and serves and not is_judged:
-        return None  # the share goes first
-    return _patched(live, whole, "canary service")
-
-
-def _patched(live: Obj | None, whole: Obj, why: str) -> Write | None:
-    if live is None:
-        return Write(verb="create", ref=ref_of(whole), why=why, whole=whole)
-    if live == whole:
-        return None
-    return Write(verb="patch", ref=ref_of(whole), why=why, whole=whole, live=live)
+RELEASING_IN_PLACE: tuple[Rule, ...] = (
+    opened,
+    releasing.apex_back,
+    releasing.routes_back,
+    releasing.proxies_follow,
+    releasing.target_up,
+)
 
 
 def _unready_primary(scene: Scene) -> Wait | None:

@@ -33,7 +33,7 @@ def primary_exists(scene: Scene) -> Write | Read | Wait | None:
     if not scene.intent.workload.initialise:
         # What the target runs was not judged yet, or was found bad.
         return Wait(f"{scene.primary_text} not found", error=True)
-    _same_revision(scene)
+    same_revision(scene)
     tracked = _all_configs(scene, scene.target)
     if not isinstance(tracked, dict):
         return tracked
@@ -102,7 +102,7 @@ def promoted(scene: Scene) -> Write | Read | Wait | None:
         return None
     if target is None:
         return Wait(f"{scene.target_text} not found", error=True)
-    _same_revision(scene)
+    same_revision(scene)
     tracked = _analysed_configs(scene, target, scene.intent.configs, "Diverged")
     if not isinstance(tracked, dict):
         return tracked
@@ -196,7 +196,7 @@ def making(scene: Scene, tracked: dict[str, str]) -> Making:
     )
 
 
-def _same_revision(scene: Scene) -> None:
+def same_revision(scene: Scene) -> None:
     """Raises Refusal when the target runs something else than was decided about."""
     runs = scene.target_revision
     if scene.intent.revision and runs != scene.intent.revision:

@@ -9,11 +9,21 @@ import msgspec
 
 from serinus.events import Exposure, Intent, Readiness, Routes, Selector
 from serinus.events.canary import Undo, workload_kind
+from serinus.kube.partition import Part, Parts, parts, selects_all
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import NoSelectorLabel, Obj, Ref, selector_of
 from serinus.kube.revision import revised, template_hash
 from serinus.router import services
 from serinus.router.core.objects import NotYet, Refusal, annotations_of
+from serinus.router.core.parted import (
+    canary_selects,
+    eased,
+    is_ready,
+    pods_by_ordinal,
+    pods_key,
+    primary_selects,
+    runs,
+)
 from serinus.router.core.routes import checked
 from serinus.router.core.steps import World
 from serinus.router.meshes import catalog as meshes
@@ -85,7 +95,7 @@ class Scene:
         self.kind, self.has_pods = row.workload, row.has_pods
         self.earlier_kind = row.earlier
         self.is_own_primary = row.is_own_primary
-        self.routes = checked(intent.routes)
+        self.asked = checked(intent.routes)
         if not intent.release:
             meshes.check_abilities(self.mesh, (*intent.exposure.needs, *_asked(intent.routes)))
             if intent.workload.autoscaler is not None:
@@ -101,6 +111,18 @@ class Scene:
         self.primary = world.live.get(self.primary_ref)
         self.baseline_ref = baseline_of(self.target_ref)
         self.baseline = world.live.get(self.baseline_ref)
+        self.is_parted = row.is_parted
+        self.parts: Parts | None = parts(self.target) if row.is_parted and self.target else None
+
+    @cached_property
+    def routes(self) -> Routes:
+        """What the routes shall say now: what is asked for, where pods are there for it."""
+        if self.parts is None:
+            return self.asked
+        if self.intent.revision not in ("", self.target_revision):
+            # The controller replaces the canary's pods at once: nobody is sent to the new ones.
+            return msgspec.structs.replace(self.asked, primary=100, canary=0, mirror=False)
+        return eased(self.asked, self.parts, self.seen)
 
     @cached_property
     def known_selector(self) -> Selector | None:
@@ -137,7 +159,7 @@ class Scene:
 
     @cached_property
     def observed(self) -> Routes | NotYet:
-        return self.mesh.mesh.observe(self.exposure, self.routes, self.world.live)
+        return self.mesh.mesh.observe(self.exposure, self.asked, self.world.live)
 
     @property
     def seen(self) -> Routes | None:
@@ -158,7 +180,22 @@ class Scene:
         if not self.makes_services:
             return True
         apex, selector = self.service("apex"), self.known_selector
-        return bool(apex and selector and services.selects_primary(apex, selector))
+        if apex is None or selector is None:
+            return False
+        return (apex["spec"].get("selector") or {}) == self.selects("apex")
+
+    def selects(self, role: services.Role) -> dict[str, str]:
+        """What the Service that plays this role shall select. Raises Refusal without a label."""
+        if self.parts is None or self.target is None:
+            return services.selects(role, self.selector)
+        live = self.service(role)
+        held = (live["spec"].get("selector") or {}) if live else {}
+        if role == "canary":
+            return dict(canary_selects(self.target, self.parts, held, self.seen))
+        if self.intent.release:
+            return selects_all(self.target)
+        promote = self.intent.workload.promote
+        return dict(primary_selects(self.target, self.parts, held, promote=promote))
 
     @property
     def signature(self) -> Hashable:
@@ -175,18 +212,24 @@ class Scene:
     @cached_property
     def primary_readiness(self) -> Readiness:
         threshold = self.intent.workload.primary_ready_threshold
-        return self._readiness(self.primary, threshold)
+        return self._readiness(self.primary, threshold, "primary")
 
     @cached_property
     def target_readiness(self) -> Readiness:
         threshold = self.intent.workload.canary_ready_threshold
-        return self._readiness(self.target, threshold)
+        return self._readiness(self.target, threshold, "canary")
 
-    def _readiness(self, workload: Obj | None, threshold: int) -> Readiness:
+    def _readiness(self, workload: Obj | None, threshold: int, part: Part) -> Readiness:
         if workload is None:
             return Readiness("waiting", "it does not exist")
         deadline_s = self.intent.workload.progress_deadline_s
-        return readiness(workload, threshold=threshold, deadline_s=deadline_s)
+        return readiness(workload, threshold=threshold, deadline_s=deadline_s, part=part)
+
+    @cached_property
+    def pods(self) -> dict[int, Obj] | None:
+        """A StatefulSet's pods by ordinal; None where they were not looked at."""
+        listed = self.world.contents.get(pods_key(self.target)) if self.target else None
+        return pods_by_ordinal(self.target, listed) if self.target and listed else None
 
     @property
     def is_parked(self) -> bool:
@@ -195,10 +238,19 @@ class Scene:
     @property
     def primary_serves(self) -> bool:
         """Whether a single primary pod could take a request."""
+        if self.parts is not None and self.makes_services:
+            service = self.service("primary")
+            held = (service["spec"].get("selector") or {}) if service else {}
+            if held != selects_all(self.target or {}):
+                current = self.parts.current
+                exact = [p for p in (self.pods or {}).values() if runs(p, current) and is_ready(p)]
+                return self.parts.primary_available > 0 or bool(exact)
         return self.primary is not None and self.kind.available(self.primary) > 0
 
     @property
     def target_serves(self) -> bool:
+        if self.parts is not None:
+            return self.parts.canary_available > 0
         return self.target is not None and self.kind.available(self.target) > 0
 
     @cached_property
@@ -258,6 +310,8 @@ class Scene:
 
     @property
     def primary_text(self) -> str:
+        if self.parts is not None:
+            return self.target_text
         name = f"{self.primary_ref.name}.{self.canary.namespace}"
         if self.primary_ref.kind == "DaemonSet":
             return f"primary daemonset {name}"

@@ -37,7 +37,8 @@ class Write(Struct, frozen=True, kw_only=True):
 
 
 class Read(Struct, frozen=True):
-    """The contents of these configs (`configmap/<name>`) are needed before anything else.
+    """The contents of these configs (`configmap/<name>`), or these pods (`pods/<labels>`), are
+    needed before anything else.
 
     earlier  objects in which the primary's own controller keeps what it ran before are needed, too
     """
@@ -86,7 +87,8 @@ class World(Struct, frozen=True, kw_only=True):
 
     unchanged_s  for how long traffic has been seen to go where it goes now
     serving_s    for how long the primary has been seen to serve; a plan alone knows no haste
-    contents     configs as read, by `configmap/<name>`; None: it does not exist
+    contents     configs as read, by `configmap/<name>`; None: it does not exist. Pods, by
+                 `pods/<labels>`, as a list
     earlier      what the controller of the primary keeps of what it ran; None: not read
     copied       checksums that the copies are known to hold
     was_parked   this very intent has seen the canary parked before: whoever scales it up again
@@ -108,6 +110,17 @@ def after(world: World, step: Write) -> World:
     if step.verb == "copy":
         key = f"{step.ref.kind.lower()}/{step.ref.name.removesuffix(SUFFIX)}"
         return msgspec.structs.replace(world, copied={**world.copied, key: step.checksum})
+    contents = world.contents
+    if step.ref.kind == "Pod":
+        gone = step.whole["metadata"].get("uid")
+        contents = {key: _without(found, gone) for key, found in contents.items()}
     # Any write may have moved traffic; only looking tells, and plans must not assume.
     live = world.live.with_(step.ref, None if step.verb == "delete" else step.whole)
-    return msgspec.structs.replace(world, live=live, unchanged_s=0.0)
+    return msgspec.structs.replace(world, live=live, contents=contents, unchanged_s=0.0)
+
+
+def _without(found: Obj | None, uid: str) -> Obj | None:
+    """A list of pods without one of them; anything else as it is."""
+    if found is None or "items" not in found:
+        return found
+    return {"items": [pod for pod in found["items"] if pod["metadata"].get("uid") != uid]}

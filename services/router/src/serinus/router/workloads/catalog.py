@@ -7,10 +7,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from serinus.events.canary import KNATIVE_GROUP, KNATIVE_SERVICE
+from serinus.events.canary import KNATIVE_GROUP, KNATIVE_SERVICE, STATEFUL_SET
 from serinus.kube.refs import Obj
 from serinus.router.core.objects import Refusal
-from serinus.router.workloads import daemonset, deployment, knative, service
+from serinus.router.workloads import daemonset, deployment, knative, service, statefulset
 from serinus.router.workloads.primary import Making
 
 
@@ -56,6 +56,7 @@ class Row(Struct, frozen=True):
     has_pods  False: there is nothing to start, to select or to wait for, and no Services are made
     is_own_primary  the live version is kept in the target itself
     earlier         the kind in which its controller keeps what it ran; "": nobody does
+    is_parted  and it has pods of both versions, told apart by ordinals
     """
 
     kind: str
@@ -63,12 +64,14 @@ class Row(Struct, frozen=True):
     workload: WorkloadKind
     has_pods: bool = True
     is_own_primary: bool = False
+    is_parted: bool = False
     earlier: str = ""
 
 
 WORKLOADS: Mapping[str, Row] = {
     "Deployment": Row("Deployment", "apps/v1", deployment, earlier="ReplicaSet"),
     "DaemonSet": Row("DaemonSet", "apps/v1", daemonset, earlier="ControllerRevision"),
+    STATEFUL_SET: Row(STATEFUL_SET, "apps/v1", statefulset, is_own_primary=True, is_parted=True),
     "Service": Row("Service", "v1", service, has_pods=False),
     KNATIVE_SERVICE: Row(
         "Service", f"{KNATIVE_GROUP}/v1", knative, has_pods=False, is_own_primary=True

@@ -25,14 +25,17 @@ from serinus.events import (
     WorkloadSeen,
 )
 from serinus.events.canary import (
-    KNATIVE_SERVICE,
+    IN_PLACE,
+    STATEFUL_SET,
     analysis_of,
     canary_ready_threshold,
     primary_ready_threshold,
+    service_name,
     workload_kind,
 )
 from serinus.kube.configs import KINDS as CONFIG_KINDS
 from serinus.kube.configs import ConfigSeen, Tracking, references, track
+from serinus.kube.partition import Part
 from serinus.kube.refs import Obj, Ref
 from serinus.kube.revision import same_template
 from serinus.watcher.core.decode import decode_spec, decode_status
@@ -45,8 +48,9 @@ from serinus.watcher.core.index import (
 )
 from serinus.watcher.core.trim import ANNOTATED_BY
 from serinus.watcher.core.workloads import (
-    WITH_PODS,
+    WITH_COPIES,
     Policy,
+    governs,
     template_of,
     timing,
     unreleasable,
@@ -179,8 +183,9 @@ def _workloads(
     since = _unix_s(status.last_transition_time)
     primary_name = _primary_of(kind, name) if name else ""
 
-    def seen(which: str, threshold: int, error: str) -> WorkloadSeen:
+    def seen(which: str, threshold: int, part: Part) -> WorkloadSeen:
         found = None if refusal or not which else view.workload(namespace, kind, which)
+        error = "" if part == "primary" else refusal or governs(found, service_name(spec))
         return workload_seen(
             which,
             kind,
@@ -188,24 +193,25 @@ def _workloads(
             pods=view.pods(namespace, kind, which) if found else (),
             timing=timing(spec, threshold, since),
             policy=policy,
+            part=part,
             error=error,
         )
 
     return (
-        seen(name, canary_ready_threshold(spec), refusal),
-        seen(primary_name, primary_ready_threshold(spec), ""),
+        seen(name, canary_ready_threshold(spec), "canary"),
+        seen(primary_name, primary_ready_threshold(spec), "primary"),
     )
 
 
 def _primary_of(kind: str, target: str) -> str:
-    """Knative's primary is a revision of the target itself."""
-    return target if kind == KNATIVE_SERVICE else f"{target}-primary"
+    """Where it is no workload of its own, the primary is a revision of the target."""
+    return target if kind in IN_PLACE else f"{target}-primary"
 
 
 def _tracking(
     namespace: str, spec: CanarySpec, target: Obj | None, view: View, policy: Policy
 ) -> Tracking | None:
-    if not policy.config_tracking or spec.target_ref.kind not in WITH_PODS:
+    if not policy.config_tracking or spec.target_ref.kind not in WITH_COPIES:
         return None
     return track(template_of(target), lambda key: view.config_seen(namespace, key))
 
@@ -214,6 +220,8 @@ def _same(
     target_obj: Obj | None, primary_obj: Obj | None, target: WorkloadSeen, policy: Policy
 ) -> bool | None:
     if target_obj is None or primary_obj is None or target.selector is None:
+        return None
+    if target.kind == STATEFUL_SET:
         return None
     return same_template(
         template_of(target_obj),

@@ -10,9 +10,11 @@ from serinus.events import CanarySpec, ObjectRef, Readiness, Selector, WorkloadS
 from serinus.events.canary import (
     KNATIVE_GROUP,
     KNATIVE_SERVICE,
+    STATEFUL_SET,
     progress_deadline_s,
     workload_kind,
 )
+from serinus.kube.partition import Part, parts
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, NoSelectorLabel, Obj, selector_of
 from serinus.kube.revision import revised, template_hash
@@ -24,10 +26,13 @@ SIDECARS = frozenset({"istio-proxy", "envoy"})
 RELEASABLE = {
     "Deployment": "apps/v1",
     "DaemonSet": "apps/v1",
+    STATEFUL_SET: "apps/v1",
     "Service": "v1",
     KNATIVE_SERVICE: f"{KNATIVE_GROUP}/v1",
 }
-WITH_PODS = frozenset({"Deployment", "DaemonSet"})
+WITH_PODS = frozenset({"Deployment", "DaemonSet", STATEFUL_SET})
+# Kinds whose primary is another workload, which can have configs of its own.
+WITH_COPIES = WITH_PODS - {STATEFUL_SET}
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -69,9 +74,10 @@ def workload_seen(
     pods: Sequence[Obj],
     timing: Timing,
     policy: Policy,
+    part: Part = "canary",
     error: str = "",
 ) -> WorkloadSeen:
-    """One workload; `found` is None where it does not exist."""
+    """One workload; `found` is None where it does not exist. `part` is of a StatefulSet."""
     api_version = RELEASABLE.get(kind, "")
     if found is None:
         return WorkloadSeen(
@@ -92,7 +98,8 @@ def workload_seen(
         resource_version=meta.get("resourceVersion", ""),
         revision=template_hash(revised(found), kind=found["kind"]),
         promoted=(meta.get("annotations") or {}).get(PROMOTED, ""),
-        replicas=spec.get("replicas", 1) if kind == "Deployment" else None,
+        replicas=_replicas(found, part),
+        ordinal=_first_ordinal(found) if kind == STATEFUL_SET and part == "canary" else None,
         images=_images(spec),
         selector=selector,
         ports=_ports(spec),
@@ -102,6 +109,7 @@ def workload_seen(
             deadline_s=timing.deadline_s,
             pods=pods,
             since=timing.since,
+            part=part,
         ),
         latest=(found.get("status") or {}).get("latestCreatedRevisionName", ""),
         origin=origin(found),
@@ -124,10 +132,36 @@ def _selector(found: Obj, policy: Policy) -> tuple[Selector | None, str]:
     except NoSelectorLabel as error:
         return None, str(error)
     strategy = ((found["spec"].get("updateStrategy")) or {}).get("type", "RollingUpdate")
-    if kind == "DaemonSet" and strategy != "RollingUpdate":
-        what = f"daemonset {meta['name']}.{meta.get('namespace', '')}"
+    if kind in ("DaemonSet", STATEFUL_SET) and strategy != "RollingUpdate":
+        what = f"{kind.lower()} {meta['name']}.{meta.get('namespace', '')}"
         return selector, f"{what} must have RollingUpdate strategy but have {strategy}"
     return selector, ""
+
+
+def governs(found: Obj | None, service: str) -> str:
+    """Why S must have another name than the Service that names a StatefulSet's pods; "" where it
+    has: members find each other by that one, whatever they run."""
+    if found is None or found["kind"] != STATEFUL_SET:
+        return ""
+    own = str((found.get("spec") or {}).get("serviceName") or "")
+    if own not in (service, f"{service}-primary", f"{service}-canary"):
+        return ""
+    what = f"statefulset {found['metadata']['name']}.{found['metadata'].get('namespace', '')}"
+    return f"{what} names its pods by service {own}, which the canary would point elsewhere"
+
+
+def _replicas(found: Obj, part: Part) -> int | None:
+    kind = found["kind"]
+    if kind == STATEFUL_SET:
+        seen = parts(found)
+        return seen.canary_wanted if part == "canary" else seen.primary_wanted
+    return (found.get("spec") or {}).get("replicas", 1) if kind == "Deployment" else None
+
+
+def _first_ordinal(found: Obj) -> int:
+    """The first of the pods that run the newest revision because of the partition."""
+    start = int(((found.get("spec") or {}).get("ordinals") or {}).get("start") or 0)
+    return start + parts(found).partition
 
 
 def _images(spec: Obj) -> dict[str, str]:
