@@ -71,7 +71,7 @@ faults: setup ## five processes on real servers, of which one after the other is
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(PYTEST) tests/faults -q
 
-planes: setup ## real Skipper, Contour, Envoy and Traefik with real requests (root; builds some once)
+planes: setup ## real Istio, Contour, Envoy, Skipper and Traefik with real requests (root; builds some once)
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(BIN)/python -m tests.tools.build --planes >/dev/null
 	@$(PYTEST) tests/planes -q

@@ -24,7 +24,7 @@ NUMBERS = itertools.count(1)
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """As in the integration tests; with it everything that is started is in that network."""
-    files = [file for mesh in ("contour",) for file in crds.of_mesh(mesh)]
+    files = [file for mesh in ("contour", "istio") for file in crds.of_mesh(mesh)]
     folder = tmp_path_factory.mktemp("control-plane")
     with own_network(), running_control_plane(folder, crds=files) as plane:
         yield plane

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import msgspec
 from aiohttp import web
-from msgspec import Struct
 from tests.integration.test_router import Bench, running
 from tests.planes.catalog import Plane
+from tests.planes.conditions import ANYTHING, Ask
 from tests.servers.control_plane import ControlPlane
 from tests.servers.kube import Kube
 from tests.servers.waiting import eventually
@@ -25,16 +25,6 @@ AT_ONCE = 16
 NAMES = {"web": "canary", "web-primary": "primary"}
 Answer = tuple[int, str]
 PRIMARY, CANARY = (200, "primary"), (200, "canary")
-
-
-class Ask(Struct, frozen=True):
-    """What a client asks for."""
-
-    path: str = "/"
-    headers: dict[str, str] = {}
-
-
-ANYTHING = Ask()
 
 
 class Pods:

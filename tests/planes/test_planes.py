@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 from tests.planes.catalog import that_can
-from tests.planes.site import CANARY, PRIMARY, Answer, Ask, Site, a_client
+from tests.planes.conditions import Ask
+from tests.planes.site import CANARY, PRIMARY, Answer, Site, a_client
 from tests.servers.waiting import eventually
 
 from serinus.events import Cookies, Routes
-from serinus.events.canary import HttpMatch, SessionAffinity, StringMatch
+from serinus.events.canary import SessionAffinity
 from serinus.router.meshes.catalog import Ability
 
 pytestmark = pytest.mark.timeout(300)
@@ -63,41 +64,15 @@ async def test_no_request_fails_while_weights_change(site: Site) -> None:
     assert pace.answers.total() >= CHANGES * PER_CHANGE
 
 
-INSIDER = HttpMatch(
-    headers={"X-Canary": StringMatch(exact="insider"), "X-Beta": StringMatch(regex="1[.].*")}
-)
-KNOWN = HttpMatch(headers={"Cookie": StringMatch(regex="^(.*?;)?( ?tester=yes)(;.*)?$")})
-TESTER = HttpMatch(query_params={"beta": StringMatch(regex="yes|ja")})
-# A/B conditions with requests that meet them, and requests that meet none.
-MATCHING: Sequence[tuple[HttpMatch, Sequence[Ask]]] = (
-    (INSIDER, [Ask(headers={"X-Canary": "insider", "X-Beta": "1.7"})]),
-    (KNOWN, [Ask(headers={"Cookie": f"{others}tester=yes"}) for others in ("", "a=b; ")]),
-    (TESTER, [Ask("/?beta=ja"), Ask("/?a=b&beta=yes")]),
-)
-OTHERS = (
-    Ask(),
-    Ask(headers={"X-Canary": "insider"}),
-    Ask(headers={"X-Canary": "insiders", "X-Beta": "1.7"}),
-    Ask(headers={"X-Canary": "insider", "X-Beta": "2.1"}),
-    Ask(headers={"Cookie": "tester=no"}),
-    Ask("/?beta=no"),
-    Ask("/beta=yes"),
-)
-
-
 @planes(Ability.MATCH)
 async def test_requests_that_match_reach_the_canary_and_no_others_do(site: Site) -> None:
-    known = [row for row in MATCHING if site.plane.has_queries or not row[0].query_params]
-    for chosen in [known] if site.plane.has_alternatives else [[row] for row in known]:
-        match = tuple(condition for condition, _ in chosen)
-        await site.route(Routes(primary=0, canary=100, match=match))
-        meant = [one for _, several in chosen for one in several]
-        await site.until([CANARY], meant[0])
-        for one in meant:
-            assert {CANARY: 100} == await site.answers(100, one)
-        for one in (*OTHERS, *(one for _, several in MATCHING for one in several)):
-            if one not in meant:
-                assert {PRIMARY: 100} == await site.answers(100, one)
+    for conditions in site.plane.conditions:
+        await site.route(Routes(primary=0, canary=100, match=conditions.match))
+        await site.until([CANARY], conditions.meets[0])
+        for ask in conditions.meets:
+            assert {CANARY: 100} == await site.answers(100, ask)
+        for ask in conditions.misses:
+            assert {PRIMARY: 100} == await site.answers(100, ask)
 
 
 @planes(Ability.MIRROR)

@@ -8,8 +8,10 @@ from pathlib import Path
 from tests.servers.process import Child, ServerError, answers
 
 
-def envoy(folder: Path, bootstrap: Path, ready: str) -> Child:
+def envoy(folder: Path, bootstrap: Path, ready: str, node: str = "tests") -> Child:
     """An Envoy that began with this bootstrap, when `ready` (a URL) is answered.
+
+    node  how it names itself to its control plane
 
     Raises ServerError.
     """
@@ -19,11 +21,15 @@ def envoy(folder: Path, bootstrap: Path, ready: str) -> Child:
         *("--concurrency", "1"),
         *("--log-level", "warning"),
         *("--service-cluster", "tests"),
-        *("--service-node", "tests"),
+        *("--service-node", node),
         "--disable-hot-restart",
     ]
     child = Child("envoy", argv, folder / "envoy.log", {"HOME": str(folder)})
-    child.wait_until(answers(ready), f"{ready} is answered")
+    try:
+        child.wait_until(answers(ready), f"{ready} is answered")
+    except ServerError:
+        child.kill()
+        raise
     return child
 
 

@@ -16,6 +16,8 @@ CRDS = (
     "--providers.kubernetescrd=true",
     "--providers.kubernetescrd.allowexternalnameservices=true",
     "--providers.kubernetescrd.throttleduration=100ms",
+    "--providers.kubernetesingress=true",
+    "--providers.kubernetesingress.throttleduration=100ms",
 )
 GATEWAY = (
     "--providers.kubernetesgateway=true",

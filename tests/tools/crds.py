@@ -5,8 +5,6 @@ Versions and sums are pinned by mesh-crds/go.mod and go.sum; nothing of these mo
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 from tests.servers.process import ServerError
@@ -41,20 +39,8 @@ def files(mesh: str) -> list[Path]:
     Raises ServerError.
     """
     module, pattern = SOURCES[mesh]
-    done = subprocess.run(
-        [build.go(), "mod", "download", "-json", module],
-        cwd=MODULE,
-        env=build.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    found = json.loads(done.stdout) if done.stdout.startswith("{") else {}
-    if "Dir" not in found:
-        why = found.get("Error") or done.stderr.strip()
-        raise ServerError(f"the CRDs of {mesh}: cannot download {module}: {why}")
-    listed = sorted(Path(found["Dir"]).glob(pattern))
+    folder = build.source(MODULE, module)
+    listed = sorted(folder.glob(pattern))
     if not listed:
-        raise ServerError(f"the CRDs of {mesh}: no {pattern} in {found['Dir']}")
+        raise ServerError(f"the CRDs of {mesh}: no {pattern} in {folder}")
     return listed
