@@ -205,13 +205,13 @@ async def test_a_rollback_reaches_slack_with_the_reason(
         "danger",
         "Failed checks threshold reached 5",
     )
-    assert attachment["fields"] == [
-        {
-            "title": "Failed check request-success-rate",
-            "value": "91.5 %, must be &gt;= 99, over 1m",
-            "short": False,
-        }
-    ]
+    [check, advice] = attachment["fields"]
+    assert check == {
+        "title": "Failed check request-success-rate",
+        "value": "91.5 %, must be &gt;= 99, over 1m",
+        "short": False,
+    }
+    assert advice["title"] == "What next"
     assert told.provider == f"slack.{namespace}"
 
 

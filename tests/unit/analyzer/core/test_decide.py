@@ -323,6 +323,8 @@ def test_a_failing_pre_rollout_hook_counts_and_rolls_back_before_any_traffic():
     assert [0] == story.weights
     assert "Halt web.test advancement pre-rollout check smoke failed not good" in story.texts
     assert "Failed" == story.status.phase
+    errors = [message for severity, message in story.alerts if severity == "error"]
+    assert ["Failed checks threshold reached 2"] == errors
 
 
 def test_a_pre_rollout_hook_that_passed_is_not_asked_again_while_a_gate_holds():
