@@ -23,7 +23,7 @@ from tests.servers.process import Child, ServerError, free_ports, of_the_environ
 from tests.tools import build
 
 SERVICES = ("watcher", "analyzer", "router", "notifier", "loadtester")
-USERS = ("admin", "kubelet", "controller-manager", *SERVICES)
+USERS = ("admin", "kubelet", "controller-manager", "flagger", *SERVICES)
 # Only what the tests need: each further controller costs start-up time and requests.
 CONTROLLERS = (
     "deployment-controller",

@@ -178,6 +178,13 @@ class Kube:
                 raise
         return await self.patch(api_version, kind, where, meta["name"], dict(manifest))
 
+    async def server_side_apply(self, manifest: Obj, namespace: str, manager: str) -> Obj:
+        """As GitOps tools do it: with force, as this field manager."""
+        meta = manifest["metadata"]
+        path = await self.path(manifest["apiVersion"], manifest["kind"], namespace, meta["name"])
+        asked = f"{path}?fieldManager={manager}&force=true"
+        return await self.request("PATCH", asked, manifest, "application/apply-patch+yaml")
+
     async def patch(
         self,
         api_version: str,
