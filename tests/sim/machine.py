@@ -10,6 +10,7 @@ Safety, after every write of the router:
   e  the canary's share never goes back by one step: only on, or to nothing
   f  beyond its first step a revision gets a larger share only once it was judged
   g  while nothing is to be changed (suspended, held) nothing is written
+  h  the primary gets no larger share than the pods bear that it has, whatever its autoscaler thinks
 And of every decision (`ring.Analyzer`): no step while paused, none before its time, no request
 acted upon twice, no status decided on an old version.
 Liveness: when the faults stop every run ends, all traffic on the primary, the canary parked, the
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.sim.manifests import GATE, ROLLBACK, manifests
 from tests.sim.ring import Analyzer, Bus, Router, Watcher
-from tests.sim.world import PRIMARY, TARGET, World
+from tests.sim.world import PRIMARY, SCALERS, TARGET, World, pods_for
 
 from serinus.analyzer.core.desired import failed_promotion
 from serinus.analyzer.core.weights import next_weight
@@ -52,10 +53,12 @@ def reachable(spec: CanarySpec) -> list[int]:
 class RingMachine(RuleBasedStateMachine):
     """One canary, its ring, its user, and bad luck."""
 
-    @initialize(manifest=manifests(), settled=st.booleans())
-    def begin(self, manifest: tuple[str, Analysis], settled: bool) -> None:
+    @initialize(manifest=manifests(), settled=st.booleans(), is_scaled=st.booleans())
+    def begin(self, manifest: tuple[str, Analysis], settled: bool, is_scaled: bool) -> None:
         mesh, self.analysis = manifest
-        self.world = World(mesh, self.analysis)
+        self.world = World(mesh, self.analysis, is_scaled=is_scaled)
+        self.primary_share = 0
+        self.somebody_in_routes = False
         self.bus = Bus()
         self.watcher = Watcher(self.world, self.bus)
         self.analyzer = Analyzer(self.world, self.bus, is_bad)
@@ -112,7 +115,7 @@ class RingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.rules())
     @rule(weight=st.sampled_from([1, 33, 100]), gone=st.booleans())
     def somebody_edits_the_route(self, weight: int, gone: bool) -> None:
-        self.interfered = True
+        self.interfered = self.somebody_in_routes = True
         if gone:
             self.world.delete_route()
         else:
@@ -181,6 +184,10 @@ class RingMachine(RuleBasedStateMachine):
         ref = PRIMARY if primary else TARGET
         if ref in self.world.objects:
             (self.world.ready_pods if ready else self.world.start_pods)(ref)
+
+    @rule()
+    def autoscalers_act(self) -> None:
+        self.world.autoscale()
 
     # --- stories that random steps seldom find ---------------------------------------------------
 
@@ -296,6 +303,7 @@ class RingMachine(RuleBasedStateMachine):
             if self.analysis.match and not found.is_matched:
                 assert not found.canary or self.lets_everybody_in(), "an experiment on everybody"
         self.check_share()
+        self.check_capacity()
 
     def lets_everybody_in(self) -> bool:
         """Only a failed promotion sends everybody to the canary of an A/B analysis."""
@@ -338,6 +346,14 @@ class RingMachine(RuleBasedStateMachine):
                 "a failed run goes on"
             )
 
+    def check_capacity(self) -> None:
+        share, before = self.world.shares()[0], self.primary_share
+        self.primary_share = share
+        if share > before and SCALERS[PRIMARY] in self.world.objects:
+            size = self.world.objects[PRIMARY]["spec"]["replicas"]
+            # Autoscalers believe what somebody writes into routes, too.
+            assert size >= pods_for(share) or self.somebody_in_routes, "too few for what they get"
+
     @property
     def were_live(self) -> set[str]:
         return {status.last_promoted_spec for status in self.analyzer.decided}
@@ -370,6 +386,7 @@ class RingMachine(RuleBasedStateMachine):
         for ref in (TARGET, PRIMARY):
             if ref in self.world.objects:
                 self.world.ready_pods(ref)
+        self.world.autoscale()
         self.watcher.observe()
         self.analyzer.hear(self.bus.snapshots[-1])
         self.analyzer.handle()

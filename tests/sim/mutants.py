@@ -303,6 +303,35 @@ def copy_that_was_too_fast_unnoticed(patch: Patch) -> None:
     _without(patch, rules.copied_after_all)
 
 
+def primary_at_the_mercy_of_its_autoscaler(patch: Patch) -> None:
+    """It is as small as its share when everybody comes back."""
+    patch.setattr(promotion, "_least_size", lambda found, live, scaler: 0)
+
+
+def size_given_up_too_soon(patch: Patch) -> None:
+    """What was kept for everybody is let go with the first step of the canary."""
+    patch.setattr(plan, "RULES", (promotion.autoscaler_freed, *plan.RULES))
+    patch.setattr(promotion.floors, "KEPT_S", 0.0)
+    held = promotion._held_scaler
+
+    def always(found: scene.Scene) -> object:
+        workload = replace(found.intent.workload, canary="parked")
+        intent = replace(found.intent, workload=workload)
+        return held(scene.Scene(intent, found.world)) if found.intent.routes.canary else None
+
+    patch.setattr(promotion, "_held_scaler", always)
+    patch.setattr(promotion, "_least_size", _once(promotion._least_size))
+
+
+def _once(right: Callable[..., int]) -> Callable[..., int]:
+    """Only before the canary has a share."""
+
+    def size(found: scene.Scene, live: Any, scaler: Any) -> int:
+        return 0 if found.intent.routes.canary else right(found, live, scaler)
+
+    return size
+
+
 # --- news ----------------------------------------------------------------------------------------
 
 
@@ -420,6 +449,8 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     fix_behind_the_broken_primary,
     promoted_before_the_primary_is_ready,
     live_revision_mistaken,
+    primary_at_the_mercy_of_its_autoscaler,
+    size_given_up_too_soon,
     copy_that_was_too_fast_unnoticed,
     old_news_believed,
     reports_of_other_intents_believed,

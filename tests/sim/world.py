@@ -15,7 +15,13 @@ from tests.builders import NAME, NAMESPACE, a_canary, a_canary_spec, a_deploymen
 
 from serinus.analyzer.core.times import rfc3339
 from serinus.events import CanaryStatus
-from serinus.events.canary import API_VERSION, Analysis, Metric, ThresholdRange
+from serinus.events.canary import (
+    API_VERSION,
+    Analysis,
+    AutoscalerRef,
+    Metric,
+    ThresholdRange,
+)
 from serinus.kube.configs import ConfigSeen
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.revision import template_hash
@@ -27,12 +33,18 @@ ROUTES = {
     "traefik": Ref("traefik.io/v1alpha1", "TraefikService", NAMESPACE, NAME),
     "istio": Ref("networking.istio.io/v1beta1", "VirtualService", NAMESPACE, NAME),
 }
+SCALERS = {
+    ref: Ref("autoscaling/v2", "HorizontalPodAutoscaler", NAMESPACE, ref.name)
+    for ref in (TARGET, PRIMARY)
+}
 APEX = Ref("v1", "Service", NAMESPACE, NAME)
 GOOD = "example.test/web:good-1"
 CANARY = Ref(API_VERSION, "Canary", NAMESPACE, NAME)
 
 
 DEADLINE_S = 60
+# Pods that bear all requests.
+EVERYBODY = 6
 RATE = Metric(name="request-success-rate", threshold_range=ThresholdRange(min=99))
 
 
@@ -56,7 +68,7 @@ class World:
     ready on the target and never on the primary.
     """
 
-    def __init__(self, mesh: str, analysis: Analysis) -> None:
+    def __init__(self, mesh: str, analysis: Analysis, *, is_scaled: bool = False) -> None:
         self.route = ROUTES[mesh]
         self.objects: dict[Ref, Obj] = {}
         self.version = 0
@@ -66,8 +78,17 @@ class World:
         # ReplicaSets of the primary, the newest first.
         self.kept: list[Obj] = []
         analysis = msgspec.structs.replace(analysis, metrics=(RATE,))
-        spec = a_canary_spec(provider=mesh, analysis=analysis, progress_deadline_seconds=DEADLINE_S)
-        self.put(a_deployment(image=GOOD))
+        scaler = AutoscalerRef(kind="HorizontalPodAutoscaler", name=NAME) if is_scaled else None
+        spec = a_canary_spec(
+            provider=mesh,
+            analysis=analysis,
+            progress_deadline_seconds=DEADLINE_S,
+            autoscaler_ref=scaler,
+        )
+        size = EVERYBODY if is_scaled else 2
+        self.put(a_deployment(image=GOOD, replicas=size, ready=size))
+        if is_scaled:
+            self.put(_an_autoscaler())
         self._note_image()
         self.put(a_canary(spec=spec))
 
@@ -189,6 +210,20 @@ class World:
             status["conditions"][1]["reason"] = "ProgressDeadlineExceeded"
         self.put(obj)
 
+    def autoscale(self) -> None:
+        """Autoscalers give each side the pods that its share needs, and what they must."""
+        shares = self.shares()
+        for ref, share in ((PRIMARY, shares[0]), (TARGET, shares[1])):
+            scaler, workload = self.objects.get(SCALERS[ref]), self.objects.get(ref)
+            if scaler is None or workload is None or not workload["spec"]["replicas"]:
+                continue
+            size = max(scaler["spec"]["minReplicas"], pods_for(share))
+            if size != workload["spec"]["replicas"]:
+                obj = copy.deepcopy(workload)
+                obj["spec"]["replicas"] = size
+                self.put(obj)
+                self.start_pods(ref)
+
     # --- what the user does ---------------------------------------------------------------------
 
     def push(self, image: str) -> None:
@@ -266,6 +301,12 @@ class World:
         rule = rules[0] if self.canary["spec"]["analysis"].get("match") else rules[-1]
         return rule.primary, rule.canary
 
+    def shares(self) -> tuple[int, int]:
+        """Percent of all requests for primary and canary. An A/B audience is anybody's guess: it is
+        taken for everybody on its own side, and for nobody on the other."""
+        primary, canary = self.weights() or (100, 0)
+        return (100 if self.canary["spec"]["analysis"].get("match") else primary), canary
+
     @property
     def canary(self) -> Obj:
         return self.objects[CANARY]
@@ -273,6 +314,25 @@ class World:
     @property
     def status(self) -> CanaryStatus:
         return msgspec.convert(self.canary.get("status") or {}, CanaryStatus)
+
+
+def pods_for(share: int) -> int:
+    """How many pods bear this part of all requests."""
+    return -(-EVERYBODY * share // 100)
+
+
+def _an_autoscaler() -> Obj:
+    ref = SCALERS[TARGET]
+    return {
+        "apiVersion": ref.api_version,
+        "kind": ref.kind,
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME},
+            "minReplicas": 1,
+            "maxReplicas": 3 * EVERYBODY,
+        },
+    }
 
 
 class View:

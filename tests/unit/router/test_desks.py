@@ -27,14 +27,16 @@ from tests.unit.router.core.scenes import (
 )
 
 from serinus.events import CanaryRef
-from serinus.events.canary import Undo
+from serinus.events.canary import AutoscalerRef, Undo
 from serinus.kube.configs import checksum
 from serinus.kube.errors import Denied, Invalid, Unreachable
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.revision import template_hash
+from serinus.router.core import floors
 from serinus.router.core.plan import next_step
 from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Next
+from serinus.router.scalers import hpa
 from serinus.router.workloads import deployment
 from serinus.router.workloads.primary import Making
 
@@ -173,6 +175,32 @@ async def test_the_canary_is_kept_as_long_as_proxies_take_to_follow() -> None:
         await asyncio.sleep(0.2)
 
         assert (0, True) == (replicas(router), router.last.settled)
+
+
+async def test_what_is_tidied_up_later_keeps_nobody_waiting() -> None:
+    """The primary's autoscaler is held for two minutes more, and the canary is settled all the
+    same."""
+    reference = AutoscalerRef(kind="HorizontalPodAutoscaler", name="web")
+    source = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {
+            "scaleTargetRef": {"kind": "Deployment", "name": "web"},
+            "minReplicas": 1,
+            "maxReplicas": 9,
+        },
+    }
+    twin = floors.held(hpa.primary(source, reference, REF), 2, hpa)
+    ref = ref_of(twin)
+    async with a_router(*in_release(0), source, twin) as router:
+        await router.take(wish(0, canary="parked", autoscaler=reference), for_s=5.0)
+        assert router.last.settled
+        assert 2 == hpa.least(router.cluster.objects[ref])
+
+        await asyncio.sleep(120.0)
+
+        assert 1 == hpa.least(router.cluster.objects[ref])
 
 
 async def test_after_a_restart_proxies_are_given_their_time_again() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.builders import APP, REF, a_config_map
 from tests.unit.router.core.scenes import (
@@ -26,12 +27,13 @@ from tests.unit.router.core.scenes import (
 from serinus.events import Intent
 from serinus.events.canary import AutoscalerRef, Undo
 from serinus.kube.configs import checksum
-from serinus.kube.refs import Obj
+from serinus.kube.refs import Obj, ref_of
 from serinus.kube.revision import template_hash
+from serinus.router.core import floors
 from serinus.router.core.objects import PROMOTED_CONFIGS, PROMOTED_REVISION, STALE_CONFIGS, Refusal
 from serinus.router.core.promotion import undone
 from serinus.router.core.scene import Scene
-from serinus.router.core.steps import Options, Read, Settled, Wait, World
+from serinus.router.core.steps import Options, Read, Settled, Wait, World, Write, after
 from serinus.router.scalers import hpa
 from serinus.router.workloads import deployment
 from serinus.router.workloads import primary as workloads
@@ -273,6 +275,17 @@ def test_a_promotion_of_configs_only_restarts_the_primary() -> None:
     assert before != after
 
 
+def test_a_template_pushed_meanwhile_is_told_before_its_pods_are_waited_for() -> None:
+    """It may never become ready, and somebody took its share away: nobody would hear of it."""
+    pushed = a_target(image="example.test/web:3", ready=0)
+    edited = world(pushed, a_primary(), a_route(20), *the_services())
+
+    with pytest.raises(Refusal) as refused:
+        planned(wish(60, promote=True), edited)
+
+    assert "Diverged" == refused.value.reason
+
+
 # --- the autoscaler ------------------------------------------------------------------------------
 
 REFERENCE = AutoscalerRef(kind="HorizontalPodAutoscaler", name="web")
@@ -301,14 +314,94 @@ def test_the_primary_gets_an_autoscaler_that_follows_at_promotions_only() -> Non
     )
 
 
-def test_with_an_autoscaler_a_promotion_does_not_resize_the_primary() -> None:
-    objects = [a_target(replicas=7, ready=7), a_primary(replicas=3, ready=3), a_route(60)]
-    found = world(*objects, *the_services(), a_scaler())
+def scaled(size: int, canary: int, *, share: int = 60, maximum: int = 20, held: int = 0) -> World:
+    """In mid-release: so many pods on both sides, `held` of them kept on the primary's."""
+    twin = floors.held(hpa.primary(a_scaler(maximum), REFERENCE, REF), held, hpa)
+    target = a_target(replicas=canary, ready=canary)
+    primary = a_primary(replicas=size, ready=size)
+    return world(target, primary, a_route(share), *the_services(), a_scaler(maximum), twin)
+
+
+def least(step: Write) -> tuple[int, str]:
+    annotations = step.whole["metadata"].get("annotations", {})
+    return step.whole["spec"]["minReplicas"], annotations.get(floors.LEAST, "")
+
+
+def test_the_primary_keeps_its_size_from_the_canarys_first_pod_on() -> None:
+    """It would lose pods with every step, and need them all at once on a rollback."""
+    steps = planned(wish(0, autoscaler=REFERENCE), scaled(8, 0, share=0)).steps
+
+    assert ["canary up", "autoscaler"] == [step.why for step in steps]
+    assert (8, "2") == least(steps[1])
+
+
+def test_a_primary_at_its_least_size_has_nothing_to_keep() -> None:
+    assert ["canary up"] == whys(wish(0, autoscaler=REFERENCE), scaled(2, 0, share=0))
+
+
+def test_the_size_that_is_kept_is_the_one_that_served_everybody() -> None:
+    assert [] == whys(wish(60, autoscaler=REFERENCE), scaled(9, 4, held=8))
+    assert [] == whys(wish(60, autoscaler=REFERENCE), scaled(5, 4, held=8))
+
+
+def test_the_primary_has_room_for_everybody_before_it_is_promoted() -> None:
+    """More people came meanwhile: of 12 pods the canary's 9 bear 60 percent."""
+    found = scaled(6, 9, held=6)
+
+    plan = planned(wish(60, promote=True, autoscaler=REFERENCE), found)
+
+    assert ["autoscaler", "promotion"] == [step.why for step in plan.steps]
+    assert (15, "2") == least(plan.steps[0])
+    assert 15 == plan.steps[1].whole["spec"]["replicas"]
+    assert isinstance(plan.then, Wait)
+
+
+def test_a_promotion_is_not_done_while_the_primary_is_smaller_than_it_is_kept() -> None:
+    found = scaled(6, 9, held=6)
+    intent = wish(60, promote=True, autoscaler=REFERENCE)
+    for step in planned(intent, found).steps:
+        found = after(found, step)
+    small = found.live.get(PRIMARY)
+    assert small is not None
+    small = {**small, "spec": {**small["spec"], "replicas": 9}}
+    found = msgspec.structs.replace(found, live=found.live.with_(PRIMARY, small))
+
+    plan = planned(intent, found)
+
+    assert Wait("web-primary.shop is scaled up to 15 for everybody") == plan.then
+
+
+def test_the_primary_is_not_given_more_than_its_autoscaler_may() -> None:
+    found = scaled(3, 7, maximum=4)
 
     steps = planned(wish(60, promote=True, autoscaler=REFERENCE), found).steps
 
     assert ["autoscaler", "promotion"] == [step.why for step in steps]
-    assert 3 == steps[1].whole["spec"]["replicas"]
+    assert (4, 4) == (least(steps[0])[0], steps[1].whole["spec"]["replicas"])
+
+
+def test_what_the_target_says_of_its_sizes_is_what_the_primary_goes_back_to() -> None:
+    found = scaled(8, 4, held=8)
+    changed = a_scaler(20)
+    changed["spec"]["minReplicas"] = 3
+    found = msgspec.structs.replace(found, live=found.live.with_(ref_of(changed), changed))
+
+    steps = planned(wish(60, promote=True, autoscaler=REFERENCE), found).steps
+
+    assert (8, "3") == least(steps[0])
+
+
+def test_the_primary_is_let_go_when_everybodys_load_has_been_measured() -> None:
+    intent = wish(0, canary="parked", autoscaler=REFERENCE)
+    resting = scaled(8, 0, share=0, held=8)
+
+    soon = planned(intent, msgspec.structs.replace(resting, unchanged_s=100.0))
+    later = planned(intent, msgspec.structs.replace(resting, unchanged_s=120.0))
+
+    assert ((), Settled(after_s=20.0)) == (soon.steps, soon.then)
+    assert ["autoscaler freed"] == [step.why for step in later.steps]
+    assert (2, "") == least(later.steps[0])
+    assert later.then == Settled()
 
 
 def test_a_missing_autoscaler_is_told_and_keeps_no_request_waiting() -> None:

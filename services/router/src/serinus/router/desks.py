@@ -26,7 +26,7 @@ from serinus.router.core.objects import Refusal, merge_patch
 from serinus.router.core.plan import Report, next_step, report
 from serinus.router.core.releasing import orphans
 from serinus.router.core.scene import Scene, needs
-from serinus.router.core.steps import Next, Options, Read, Wait, World, Write
+from serinus.router.core.steps import Next, Options, Read, Settled, Wait, World, Write
 from serinus.router.executor import Executor
 from serinus.runtime.bus import Bus
 from serinus.runtime.clock import Clock
@@ -389,4 +389,4 @@ def _outdated(intent: Intent, known: Intent) -> bool:
 
 
 def _again_s(found: Next) -> float | None:
-    return found.after_s if isinstance(found, Wait) else None
+    return found.after_s if isinstance(found, Wait | Settled) else None

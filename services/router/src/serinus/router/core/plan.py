@@ -9,7 +9,7 @@ event. The order of the rules is the safety argument:
     canary_up     capacity for the canary before it gets a share
     baseline_up   pods like the primary's, when that is there to be copied
     primary       configs first, then the workload; adopted where somebody else made it
-    autoscaler
+    autoscaler    and nothing of a promotion whose target has changed meanwhile
     apex          S selects the primary only when that is ready
     routes        the canary's share rises only to ready pods; requests move only where pods serve
     read back     what proxies have accepted, not what was written
@@ -17,7 +17,7 @@ event. The order of the rules is the safety argument:
     undone        or exactly one that was promoted before
     baseline_down its pods serve until proxies know that they are gone
     canary_down   when no request has reached it for as long as proxies take to follow
-    pruned        copies of configs that nobody uses any more
+    pruned        copies of configs that nobody uses any more, and the size that was kept
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def next_step(scene: Scene) -> Next:
         if scene.intent.hold and not isinstance(found, Wait):
             return Wait("on hold: nothing is changed", lacks=_makes(found))
         return found
-    return Settled()
+    return Settled(promotion.freed_in_s(scene))
 
 
 def _makes(found: Next) -> bool:
@@ -306,6 +306,7 @@ RULES: tuple[Rule, ...] = (
     promotion.primary_is_known,
     promotion.autoscaler_exists,
     baseline_up,
+    promotion.undiverged,
     apex,
     routes,
     routes_are_true,
@@ -315,6 +316,7 @@ RULES: tuple[Rule, ...] = (
     baseline_down,
     canary_down,
     promotion.pruned,
+    promotion.autoscaler_freed,
     everything_was_there,
 )
 

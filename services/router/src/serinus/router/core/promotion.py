@@ -12,12 +12,15 @@ from serinus.kube.configs import checksum, is_tracked, is_unchanged, references
 from serinus.kube.refs import Obj, ref_of
 from serinus.kube.revision import revised, same_template
 from serinus.router import configs
+from serinus.router.core import floors
 from serinus.router.core.objects import PROMOTED_REVISION, Refusal
 from serinus.router.core.scene import Scene, primary_of, scaler_ref
 from serinus.router.core.steps import Read, Wait, Write
 from serinus.router.scalers import catalog as scalers
+from serinus.router.scalers.catalog import Scaler
 from serinus.router.workloads import knative, service
 from serinus.router.workloads import primary as workloads
+from serinus.router.workloads.deployment import replicas
 from serinus.router.workloads.primary import Making
 
 # How long a missing config is waited for before another look.
@@ -75,7 +78,8 @@ def _runs_the_same(scene: Scene, target: Obj, primary: Obj) -> bool:
 
 
 def autoscaler_exists(scene: Scene) -> Write | None:
-    """The primary has an autoscaler of its own; it follows the target's at promotions only."""
+    """The primary has an autoscaler of its own; it follows the target's at promotions only, and
+    keeps the primary large enough for everybody while the canary runs."""
     reference, source = scene.intent.workload.autoscaler, scene.scaler
     ref = scaler_ref(scene.intent)
     if reference is None or source is None or ref is None or scene.primary is None:
@@ -84,11 +88,63 @@ def autoscaler_exists(scene: Scene) -> Write | None:
     live = scene.world.live.get(primary_of(ref))
     if live is None:
         whole = scaler.primary(source, reference, scene.canary)
+        whole = floors.held(whole, _least_size(scene, whole, scaler), scaler)
         return Write(verb="create", ref=ref_of(whole), why="autoscaler", whole=whole)
-    whole = scaler.updated(live, source, reference)
-    if not scene.intent.workload.promote or whole == live:
+    size = _least_size(scene, live, scaler)
+    whole = live
+    if scene.intent.workload.promote:
+        whole = scaler.updated(floors.freed(live, scaler), source, reference)
+    whole = floors.held(whole, size, scaler)
+    if whole == live:
         return None
     return Write(verb="patch", ref=ref_of(whole), why="autoscaler", whole=whole, live=live)
+
+
+def _least_size(scene: Scene, live: Obj, scaler: Scaler) -> int:
+    """What the primary must not fall below; 0: nothing is known against it."""
+    kept = floors.floor(live, scaler)
+    if scene.intent.workload.canary != "running" or scene.primary is None:
+        return kept
+    size = replicas(scene.primary)
+    # It has served everybody until now: later it will have fewer, and they are no measure.
+    kept = kept or size
+    if not scene.intent.workload.promote or scene.target is None or is_promoted(scene):
+        return kept
+    share = scene.seen.canary if scene.seen else 0
+    return max(kept, floors.for_everybody(size, replicas(scene.target), share))
+
+
+def autoscaler_freed(scene: Scene) -> Write | None:
+    """The primary's autoscaler is its own again, when what it measures is everybody's load."""
+    found = _held_scaler(scene)
+    if found is None or scene.world.unchanged_s < floors.KEPT_S:
+        return None
+    live, scaler = found
+    whole = floors.freed(live, scaler)
+    return Write(verb="patch", ref=ref_of(live), why="autoscaler freed", whole=whole, live=live)
+
+
+def freed_in_s(scene: Scene) -> float | None:
+    """In how many seconds that will be; None: there is nothing to wait for."""
+    if _held_scaler(scene) is None:
+        return None
+    return max(0.0, floors.KEPT_S - scene.world.unchanged_s)
+
+
+def _held_scaler(scene: Scene) -> tuple[Obj, Scaler] | None:
+    """The primary's autoscaler and its kind, where it is held and no canary needs that."""
+    reference, ref = scene.intent.workload.autoscaler, scaler_ref(scene.intent)
+    if reference is None or ref is None or scene.intent.workload.canary != "parked":
+        return None
+    live, scaler = scene.world.live.get(primary_of(ref)), scalers.row_of(reference.kind).scaler
+    return (live, scaler) if live is not None and floors.floor(live, scaler) else None
+
+
+def undiverged(scene: Scene) -> None:
+    """What will not be promoted is told before anything is waited for: pods of a template that was
+    pushed meanwhile may never become ready. Raises Refusal."""
+    if scene.intent.workload.promote and scene.target is not None and not is_promoted(scene):
+        same_revision(scene)
 
 
 def promoted(scene: Scene) -> Write | Read | Wait | None:
@@ -144,9 +200,23 @@ def undone(scene: Scene) -> Write | Read | Wait | None:
 def rolled_out(scene: Scene) -> Wait | None:
     """A promotion is done when the primary's pods run it, and so is its undoing."""
     workload = scene.intent.workload
-    if not (workload.promote or workload.undo) or scene.primary_readiness.state == "ready":
+    if not (workload.promote or workload.undo):
+        return None
+    least = _kept_at(scene)
+    if scene.primary is not None and replicas(scene.primary) < least:
+        return Wait(f"{scene.primary_text} is scaled up to {least} for everybody")
+    if scene.primary_readiness.state == "ready":
         return None
     return Wait(f"{scene.primary_text} not ready: {scene.primary_readiness.text}")
+
+
+def _kept_at(scene: Scene) -> int:
+    """What the primary's autoscaler keeps it at because of us, 0 where it does not."""
+    reference, ref = scene.intent.workload.autoscaler, scaler_ref(scene.intent)
+    live = scene.world.live.get(primary_of(ref)) if ref else None
+    if reference is None or live is None:
+        return 0
+    return floors.floor(live, scalers.row_of(reference.kind).scaler)
 
 
 def pruned(scene: Scene) -> Write | None:
@@ -193,6 +263,7 @@ def making(scene: Scene, tracked: dict[str, str]) -> Making:
         label_prefixes=options.label_prefixes,
         selector_labels=options.selector_labels,
         has_autoscaler=scene.intent.workload.autoscaler is not None,
+        least=_kept_at(scene),
     )
 
 

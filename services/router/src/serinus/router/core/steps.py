@@ -62,7 +62,12 @@ class Wait(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """Everything that the intent asks for is true."""
+    """Everything that the intent asks for is true.
+
+    after_s  in how many seconds there will be something to tidy up; None: never
+    """
+
+    after_s: float | None = None
 
 
 Next = Write | Read | Wait | Settled

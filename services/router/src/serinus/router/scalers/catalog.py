@@ -29,6 +29,18 @@ class Scaler(Protocol):
         """How many replicas the autoscaler starts with."""
         ...
 
+    def least(self, live: Obj) -> int:
+        """The replicas below which it does not go."""
+        ...
+
+    def most(self, live: Obj) -> int:
+        """The replicas above which it does not go."""
+        ...
+
+    def with_least(self, whole: Obj, number: int) -> Obj:
+        """The same object, changed in place."""
+        ...
+
     def paused(self, source: Obj) -> Obj:
         """The target's autoscaler as it must be while its target is parked."""
         ...

@@ -36,6 +36,19 @@ def minimum(source: Obj) -> int:
     return int(source["spec"].get("minReplicas") or 1)
 
 
+def least(live: Obj) -> int:
+    return minimum(live)
+
+
+def most(live: Obj) -> int:
+    return int(live["spec"]["maxReplicas"])
+
+
+def with_least(whole: Obj, number: int) -> Obj:
+    whole["spec"]["minReplicas"] = number
+    return whole
+
+
 def paused(source: Obj) -> Obj:
     return source
 

@@ -16,6 +16,7 @@ from serinus.kube.refs import Obj
 from serinus.router.core.objects import annotations_of, overlaid
 from serinus.router.core.twins import metadata, twin
 
+MOST = 100  # KEDA's own default
 PAUSED = "autoscaling.keda.sh/paused-replicas"
 
 
@@ -35,6 +36,19 @@ def updated(live: Obj, source: Obj, reference: AutoscalerRef) -> Obj:
 def minimum(source: Obj) -> int:
     """How many replicas the target is woken with."""
     return max(int(source["spec"].get("minReplicaCount") or 0), 1)
+
+
+def least(live: Obj) -> int:
+    return int(live["spec"].get("minReplicaCount") or 0)
+
+
+def most(live: Obj) -> int:
+    return int(live["spec"].get("maxReplicaCount") or MOST)
+
+
+def with_least(whole: Obj, number: int) -> Obj:
+    whole["spec"]["minReplicaCount"] = number
+    return whole
 
 
 def paused(source: Obj) -> Obj:

@@ -26,11 +26,13 @@ def promoted(primary_now: Obj, target: Obj, making: Making) -> Obj:
     """The primary with the target's template.
 
     The number of replicas follows the target only where no autoscaler minds it, and never to 0:
-    the target may be parked.
+    the target may be parked. An autoscaler that has raised its least number is not waited for.
     """
     spec = _spec(target, making)
     if not making.has_autoscaler and replicas(target) > 0:
         spec["replicas"] = replicas(target)
+    elif making.has_autoscaler and replicas(primary_now) < making.least:
+        spec["replicas"] = making.least
     return common.promoted(primary_now, target, making, spec)
 
 

@@ -44,6 +44,7 @@ class Making(Struct, frozen=True, kw_only=True):
     configs          checksums of the configs that have copies, by `configmap/<name>`
     label_prefixes   of labels and annotations that are copied to the primary; `*`: all
     has_autoscaler   the number of replicas is the autoscaler's
+    least            it is this at least
     """
 
     canary: CanaryRef
@@ -53,6 +54,7 @@ class Making(Struct, frozen=True, kw_only=True):
     label_prefixes: Sequence[str] = ()
     selector_labels: Sequence[str] = DEFAULT_SELECTOR_LABELS
     has_autoscaler: bool = False
+    least: int = 0
 
 
 def selects_primary(selector: Selector | None) -> dict[str, str]:
