@@ -141,6 +141,8 @@ _ANALYSIS = {
     "MoreAnalysis.stepWeightPromotion": "With maxMirrorWeight the percent by which mirroring "
     "grows; else as `stepWeightPromotion` above.",
     "MoreAnalysis.maxMirrorWeight": "As `maxMirrorWeight` above.",
+    "MoreAnalysis.templateVariables": "Not used; see primaryPods.",
+    "Analysis.templateVariables": "Not used; see primaryPods.",
     "Analysis.primaryReadyThreshold": "Percent of primary pods that must be available; "
     "default 100.",
     "Analysis.canaryReadyThreshold": "Percent of canary pods that must be available; default 100.",
@@ -256,6 +258,15 @@ _CANARY = {
     "CanarySpec.routeRef": "Route of yours that leads to the service; its shares are set there.",
     "CanarySpec.upstreamRef": "Upstream whose settings are copied (gloo).",
     "CanarySpec.service": "How the workload is exposed.",
+    "CanarySpec.primaryPods": "Where the primary's pods run, instead of where the manifest says "
+    "(the canary's pods are the manifest's own). In force from the next promotion on.",
+    "Placement.nodeSelector": "Stands instead of the pod template's; {} for any node.",
+    "Placement.tolerations": "Stand instead of the pod template's; [] for none.",
+    "Toleration.key": "Key of the taint; every taint without it.",
+    "Toleration.operator": "Exists, or Equal (default).",
+    "Toleration.value": "Value of the taint.",
+    "Toleration.effect": "NoSchedule, PreferNoSchedule or NoExecute; each of them without it.",
+    "Toleration.tolerationSeconds": "With NoExecute: for how long the taint is tolerated.",
     "CanarySpec.skipAnalysis": "Promote new revisions without analysis.",
     "CanarySpec.revertOnDeletion": "Put everything back as it was when the Canary is deleted.",
     "CanarySpec.suspend": "Change nothing until this is false again.",

@@ -159,6 +159,17 @@ def test_a_primary_whose_configs_were_not_tracked_runs_the_same_too() -> None:
     assert is_same(target, primary)
 
 
+def test_where_the_primary_runs_may_be_its_own() -> None:
+    """spec.primaryPods: neither side of what it names counts, everything else does."""
+    target, primary = a_template(), primary_of(a_template())
+    target["spec"]["nodeSelector"] = {"node-type": "spot"}
+    primary["spec"]["tolerations"] = [{"key": "a"}]
+
+    assert not is_same(target, primary)
+    assert is_same(target, primary, placed={"nodeSelector", "tolerations"})
+    assert not is_same(target, primary, placed={"nodeSelector"})
+
+
 @pytest.mark.parametrize(
     "change",
     [

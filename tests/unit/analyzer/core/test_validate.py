@@ -26,6 +26,7 @@ from serinus.events.canary import (
     AutoscalerRef,
     MetricProvider,
     ObjectRef,
+    Placement,
     ProviderRef,
     SessionAffinity,
     TemplateRef,
@@ -293,3 +294,14 @@ def test_checks_by_workload_cannot_tell_the_versions_of_one_workload_apart(
     found = paths(of_a_set(provider=provider, analysis=analysis))
 
     assert found == (["spec.analysis.metrics[0]"] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_told"), [("Deployment", False), ("DaemonSet", False), ("StatefulSet", True)]
+)
+def test_only_a_primary_with_pods_of_its_own_can_run_elsewhere(kind: str, is_told: bool) -> None:
+    target = ObjectRef(api_version="apps/v1", kind=kind, name="web")
+    spec = a_canary_spec(target_ref=target, primary_pods=Placement(node_selector={}))
+    seen = {"primary": a_primary_seen(replicas=3)}
+
+    assert paths(a_rollout(spec=spec, seen=seen)) == (["spec.primaryPods"] if is_told else [])

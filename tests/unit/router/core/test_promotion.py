@@ -25,7 +25,7 @@ from tests.unit.router.core.scenes import (
 )
 
 from serinus.events import Intent
-from serinus.events.canary import AutoscalerRef, Undo
+from serinus.events.canary import AutoscalerRef, Placement, Undo
 from serinus.kube.configs import checksum
 from serinus.kube.refs import Obj, ref_of
 from serinus.kube.revision import template_hash
@@ -284,6 +284,18 @@ def test_a_template_pushed_meanwhile_is_told_before_its_pods_are_waited_for() ->
         planned(wish(60, promote=True), edited)
 
     assert "Diverged" == refused.value.reason
+
+
+def test_a_promoted_primary_runs_where_it_is_told_to() -> None:
+    placement = Placement(node_selector={"node-type": "on-demand"})
+    intent = wish(60, promote=True, primary_pods=placement)
+
+    (step,) = planned(intent, at_work(60)).steps
+
+    pods = step.whole["spec"]["template"]["spec"]
+    assert {"node-type": "on-demand"} == pods["nodeSelector"]
+    assert "tolerations" not in pods
+    assert NEW == step.whole["metadata"]["annotations"][PROMOTED_REVISION]
 
 
 # --- the autoscaler ------------------------------------------------------------------------------

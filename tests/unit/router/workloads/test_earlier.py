@@ -9,6 +9,7 @@ import pytest
 from tests.builders import APP, REF, a_deployment
 from tests.unit.router.workloads.test_daemonset import a_daemon_set
 
+from serinus.events.canary import Placement
 from serinus.kube.refs import DEFAULT_SELECTOR_LABELS, Obj
 from serinus.kube.revision import template_hash
 from serinus.router.workloads import daemonset, deployment, earlier
@@ -104,3 +105,19 @@ def test_what_somebody_changed_by_hand_is_another_revision(field: str) -> None:
     found = earlier.target(a_deployment(), kept, APP, CONFIGS, DEFAULT_SELECTOR_LABELS)
 
     assert template_hash(TEMPLATE) != template_hash(found["spec"]["template"])
+
+
+@pytest.mark.parametrize("selector", [None, {"node-type": "spot"}])
+def test_where_the_primary_ran_is_not_what_the_target_said(selector: Any) -> None:
+    """Of what spec.primaryPods names the target's is not kept: it is taken for what it is now."""
+    now = a_deployment()
+    if selector:
+        now["spec"]["template"]["spec"]["nodeSelector"] = selector
+    wanted = template_hash(now["spec"]["template"])
+    placement = Placement(node_selector={"node-type": "on-demand"})
+    making = Making(canary=REF, selector=APP, revision=wanted, placement=placement)
+    kept = kept_by_a_deployment(deployment.primary(now, making)["spec"]["template"])
+
+    found = earlier.target(now, kept, APP, (), DEFAULT_SELECTOR_LABELS, {"nodeSelector"})
+
+    assert template_hash(found["spec"]["template"]) == wanted

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.builders import APP, REF, a_deployment
 
+from serinus.events.canary import Placement, Toleration
 from serinus.kube.revision import template_hash
 from serinus.router.core.objects import PROMOTED_CONFIGS, PROMOTED_REVISION
 from serinus.router.workloads import primary
@@ -37,6 +38,24 @@ def test_annotations_of_flux_stay_with_the_target() -> None:
     found = primary.template(target, making())["metadata"]["annotations"]
 
     assert {"mine", "flagger-id"} == set(found)
+
+
+def test_the_primary_runs_where_it_is_told_to_and_the_canary_where_the_manifest_says() -> None:
+    """What is given stands instead of the manifest's, not beside it."""
+    pods = {"nodeSelector": {"node-type": "spot", "zone": "a"}, "tolerations": [{"key": "spot"}]}
+    target = a_deployment(spec={"template": {"spec": pods}})
+    on_demand = Placement(node_selector={"node-type": "on-demand"})
+    nowhere_else = Placement(node_selector={}, tolerations=())
+    tolerant = Placement(tolerations=(Toleration(key="a", operator="Exists"),))
+
+    def placed(placement: Placement) -> Any:
+        spec = primary.template(target, making(placement=placement))["spec"]
+        return spec["nodeSelector"], spec["tolerations"]
+
+    assert placed(on_demand) == ({"node-type": "on-demand"}, [{"key": "spot"}])
+    assert placed(nowhere_else) == ({}, [])
+    assert placed(tolerant)[1] == [{"key": "a", "operator": "Exists"}]
+    assert target["spec"]["template"]["spec"]["nodeSelector"] == pods["nodeSelector"]
 
 
 def test_references_to_copied_configs_are_renamed() -> None:

@@ -157,6 +157,23 @@ class AutoscalerRef(_Part, frozen=True, kw_only=True):
     primary_scaler_replicas: ScalerReplicas | None = None
 
 
+class Toleration(_Part, frozen=True, kw_only=True):
+    """A pod's toleration, in Kubernetes' words."""
+
+    key: str = ""
+    operator: Literal["", "Exists", "Equal"] = ""
+    value: str = ""
+    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+    toleration_seconds: int | None = None
+
+
+class Placement(_Part, frozen=True, kw_only=True):
+    """Where pods run; what is given stands instead of the manifest's, what is not stays."""
+
+    node_selector: dict[str, str] | None = None
+    tolerations: tuple[Toleration, ...] | None = None
+
+
 class StringMatch(_Part, frozen=True, kw_only=True):
     """Exactly one of the forms; which of them a mesh can do is the mesh's answer."""
 
@@ -417,6 +434,7 @@ class MoreAnalysis(_Part, frozen=True, kw_only=True):
     iterations: Annotated[int, Meta(ge=0)] = 0
     step_weight_promotion: Percent = 0
     max_mirror_weight: Percent = 0
+    template_variables: Placement | None = None
 
 
 class Analysis(_Part, frozen=True, kw_only=True):
@@ -448,6 +466,7 @@ class Analysis(_Part, frozen=True, kw_only=True):
     session_affinity: SessionAffinity | None = None
     verify_traffic: VerifyTraffic | None = None
     canary_analysis: MoreAnalysis | None = None
+    template_variables: Placement | None = None
 
 
 class CanarySpec(_Part, frozen=True, kw_only=True):
@@ -462,6 +481,7 @@ class CanarySpec(_Part, frozen=True, kw_only=True):
     route_ref: ObjectRef | None = None
     upstream_ref: ObjectRef | None = None
     service: ServiceSpec | None = None
+    primary_pods: Placement | None = None
     skip_analysis: bool = False
     revert_on_deletion: bool = False
     suspend: bool = False
@@ -646,6 +666,14 @@ def analysis_of(spec: CanarySpec) -> Analysis:
         or (0 if mirrors else more.step_weight_promotion),
         canary_analysis=None,
     )
+
+
+def placed_fields(placement: Placement | None) -> frozenset[str]:
+    """The fields of a pod's spec that a placement replaces."""
+    if placement is None:
+        return frozenset()
+    given = {"nodeSelector": placement.node_selector, "tolerations": placement.tolerations}
+    return frozenset(field for field, value in given.items() if value is not None)
 
 
 def workload_kind(target: ObjectRef) -> str:

@@ -16,6 +16,7 @@ from serinus.events.canary import (
     AutoscalerRef,
     HttpMatch,
     ObjectRef,
+    Placement,
     ServiceSpec,
     SessionAffinity,
     Undo,
@@ -57,6 +58,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     undo       the primary shall run this revision again, which it was given once before
     canary     running: at the primary's size at least; parked: scaled to zero;
                as-is: left alone
+    primary_pods  where the primary's pods run, if not where the manifest says
     initialise the primary is to be created from the target where it is missing
     baseline   `<name>-baseline` runs what the primary runs, as many pods as the canary; else it is
                not there
@@ -66,6 +68,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     target: ObjectRef
     selector: Selector | None = None
     autoscaler: AutoscalerRef | None = None
+    primary_pods: Placement | None = None
     initialise: bool = True
     promote: bool = False
     undo: Undo | None = None

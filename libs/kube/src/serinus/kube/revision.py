@@ -65,11 +65,13 @@ def same_template(
     selector: Selector,
     selector_labels: Sequence[str] = DEFAULT_SELECTOR_LABELS,
     kind: str = "Deployment",
+    placed: Collection[str] = (),
 ) -> bool:
     """Whether the primary's pod template is the target's once what we change is undone.
 
     target, primary  pod templates of live objects, so that the API server's defaults are in both
     name             the target's name, which affinity rules are rewritten for
+    placed           fields of the pod spec that are the primary's own (spec.primaryPods)
     What we change: -primary suffixes of the configs that the target refers to, the selector
     label's value, `flagger-id`, annotations of the Flux toolkit, anti-affinity and topology spread.
     """
@@ -81,7 +83,9 @@ def same_template(
     if labels.get(selector.key) != f"{selector.value}-primary":
         return False
     labels[selector.key] = selector.value
-    theirs = {"labels": labels, "annotations": _own(primary), "spec": _pod_spec(found, kind)}
+    given = {k: v for k, v in _pod_spec(found, kind).items() if k not in placed}
+    expected = {k: v for k, v in expected.items() if k not in placed}
+    theirs = {"labels": labels, "annotations": _own(primary), "spec": given}
     ours = {"labels": _meta(target, "labels"), "annotations": _own(target), "spec": expected}
     return bool(_canonical(theirs, kind) == _canonical(ours, kind))
 

@@ -155,6 +155,7 @@ def _workload(rollout: Rollout) -> Workload:
         target=spec.target_ref,
         selector=seen.target.selector,
         autoscaler=spec.autoscaler_ref,
+        primary_pods=spec.primary_pods,
         initialise=status.phase in MAY_INITIALISE,
         promote=status.phase == "Promoting",
         undo=_undo(status),

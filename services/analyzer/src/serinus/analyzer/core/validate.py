@@ -99,6 +99,7 @@ def _target(rollout: Rollout) -> Iterator[Problem]:
         yield Problem("spec.targetRef", why, f"create the {kind} or correct the name")
     yield from _knative(rollout)
     yield from _stateful_set(rollout)
+    yield from _placement(rollout)
     if seen.rivals:
         others = ", ".join(seen.rivals)
         why = f"{kind} {name}.{namespace} is released by canary {others} already"
@@ -112,6 +113,13 @@ def _target(rollout: Rollout) -> Iterator[Problem]:
         )
         if rollout.status.phase in ("", "Initializing"):
             yield Problem("spec.targetRef", why, f"create {what} {config}, or mark it optional")
+
+
+def _placement(rollout: Rollout) -> Iterator[Problem]:
+    kind = workload_kind(rollout.spec.target_ref)
+    if rollout.spec.primary_pods is not None and kind not in ("Deployment", "DaemonSet"):
+        why = f"a {rollout.spec.target_ref.kind} has no primary with pods of its own"
+        yield Problem("spec.primaryPods", why, "leave it out")
 
 
 def _knative(rollout: Rollout) -> Iterator[Problem]:

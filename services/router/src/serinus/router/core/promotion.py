@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from serinus.events.canary import placed_fields
 from serinus.kube.configs import checksum, is_tracked, is_unchanged, references
 from serinus.kube.refs import Obj, ref_of
 from serinus.kube.revision import revised, same_template
@@ -74,6 +75,7 @@ def _runs_the_same(scene: Scene, target: Obj, primary: Obj) -> bool:
         selector=scene.selector,
         selector_labels=scene.world.options.selector_labels,
         kind=scene.target_ref.kind,
+        placed=placed_fields(scene.intent.workload.primary_pods),
     )
 
 
@@ -264,6 +266,7 @@ def making(scene: Scene, tracked: dict[str, str]) -> Making:
         selector_labels=options.selector_labels,
         has_autoscaler=scene.intent.workload.autoscaler is not None,
         least=_kept_at(scene),
+        placement=scene.intent.workload.primary_pods,
     )
 
 

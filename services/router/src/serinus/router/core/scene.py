@@ -8,7 +8,7 @@ from functools import cached_property
 import msgspec
 
 from serinus.events import Exposure, Intent, Readiness, Routes, Selector
-from serinus.events.canary import Undo, workload_kind
+from serinus.events.canary import Undo, placed_fields, workload_kind
 from serinus.kube.partition import Part, Parts, parts, selects_all
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import NoSelectorLabel, Obj, Ref, selector_of
@@ -264,8 +264,11 @@ class Scene:
         """The target as it was when the primary was given this revision; None: nobody knows."""
         assert self.target is not None
         labels = self.world.options.selector_labels
+        placed = placed_fields(self.intent.workload.primary_pods)
         for kept in self.world.earlier or ():
-            whole = earlier.target(self.target, kept, self.selector, undo.configs or {}, labels)
+            whole = earlier.target(
+                self.target, kept, self.selector, undo.configs or {}, labels, placed
+            )
             if template_hash(revised(whole), kind=self.target_ref.kind) == undo.revision:
                 return whole
         return None

@@ -24,12 +24,14 @@ def target(
     selector: Selector,
     configs: Collection[str],
     selector_labels: Sequence[str],
+    placed: Collection[str] = (),
 ) -> Obj:
     """The target as it was when `kept` was made of it, with nothing to say about its size.
 
     now      the target as it is
     kept     a ReplicaSet or ControllerRevision of the primary
     configs  that had copies, by `configmap/<name>`
+    placed   fields of the pod spec that are the primary's own: they are taken for the target's now
     """
     template = undo_rename(_template(kept), configs)
     meta = template["metadata"]
@@ -37,6 +39,7 @@ def target(
     meta["labels"] = {**labels, selector.key: selector.value}
     notes = meta.get("annotations") or {}
     meta["annotations"] = {k: v for k, v in notes.items() if k != FLAGGER_ID}
+    template["spec"] = with_fields_of(now["spec"]["template"]["spec"], template["spec"], placed)
     whole = copy.deepcopy(now)
     whole["spec"]["template"] = template
     if now["kind"] == "Deployment":
@@ -44,6 +47,12 @@ def target(
         template["spec"] = restore_affinity(template["spec"], name, selector_labels)
         whole["spec"]["replicas"] = 0
     return whole
+
+
+def with_fields_of(now: Obj, pods: Obj, placed: Collection[str]) -> Obj:
+    """A pod spec with these fields as they are in another one, missing ones included."""
+    kept = {field: value for field, value in pods.items() if field not in placed}
+    return kept | {field: now[field] for field in placed if field in now}
 
 
 def _template(kept: Obj) -> Obj:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from serinus.events import CanaryRef, Selector
+from serinus.events.canary import Placement, placed_fields
 from serinus.kube.configs import rename
 from serinus.kube.refs import (
     DEFAULT_SELECTOR_LABELS,
@@ -45,6 +46,7 @@ class Making(Struct, frozen=True, kw_only=True):
     label_prefixes   of labels and annotations that are copied to the primary; `*`: all
     has_autoscaler   the number of replicas is the autoscaler's
     least            it is this at least
+    placement        where its pods run, if not where the manifest says
     """
 
     canary: CanaryRef
@@ -55,6 +57,7 @@ class Making(Struct, frozen=True, kw_only=True):
     selector_labels: Sequence[str] = DEFAULT_SELECTOR_LABELS
     has_autoscaler: bool = False
     least: int = 0
+    placement: Placement | None = None
 
 
 def selects_primary(selector: Selector | None) -> dict[str, str]:
@@ -118,7 +121,7 @@ def template(target: Obj, making: Making) -> Obj:
     theirs = target["spec"]["template"]
     meta = theirs.get("metadata") or {}
     annotations = copied_annotations(meta.get("annotations") or {})
-    pods = rename(theirs, making.configs.keys())["spec"]
+    pods = {**rename(theirs, making.configs.keys())["spec"], **placed(making.placement)}
     return {
         "metadata": {
             "labels": {**(meta.get("labels") or {}), **selects_primary(making.selector)},
@@ -126,6 +129,18 @@ def template(target: Obj, making: Making) -> Obj:
         },
         "spec": pods,
     }
+
+
+def placed(placement: Placement | None) -> Obj:
+    """The fields of a pod spec that say where the primary's pods run."""
+    if placement is None:
+        return {}
+    fields: Obj = msgspec.json.decode(msgspec.json.encode(placement))
+    kept = {name: fields.get(name) or empty for name, empty in _EMPTY.items()}
+    return {name: kept[name] for name in placed_fields(placement)}
+
+
+_EMPTY: Mapping[str, object] = {"nodeSelector": {}, "tolerations": []}
 
 
 def spread(pod_spec: Obj, target: Obj, making: Making) -> Obj:

@@ -29,6 +29,7 @@ from serinus.events.canary import (
     STATEFUL_SET,
     analysis_of,
     canary_ready_threshold,
+    placed_fields,
     primary_ready_threshold,
     service_name,
     workload_kind,
@@ -123,7 +124,7 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
         status=status,
         target=target,
         primary=primary,
-        same_template=_same(target_obj, primary_obj, target, policy),
+        same_template=_same(target_obj, primary_obj, target, spec, policy),
         configs=None if tracking is None else tracking.checksums,
         missing_configs=() if tracking is None else tracking.missing,
         templates=templates.specs,
@@ -217,7 +218,11 @@ def _tracking(
 
 
 def _same(
-    target_obj: Obj | None, primary_obj: Obj | None, target: WorkloadSeen, policy: Policy
+    target_obj: Obj | None,
+    primary_obj: Obj | None,
+    target: WorkloadSeen,
+    spec: CanarySpec,
+    policy: Policy,
 ) -> bool | None:
     if target_obj is None or primary_obj is None or target.selector is None:
         return None
@@ -230,6 +235,7 @@ def _same(
         selector=target.selector,
         selector_labels=policy.selector_labels,
         kind=target.kind,
+        placed=placed_fields(spec.primary_pods),
     )
 
 
