@@ -54,6 +54,7 @@ contract: setup
 	@$(PYTEST) tests/contract -q
 
 chart: setup ## the Helm chart by helm lint, goldens and a scanner (helm is built once, two minutes)
+	@$(BIN)/python -m tests.tools.build --tools >/dev/null
 	@$(PYTEST) tests/chart -q
 
 audit: setup ## known holes of the locked packages (asks PyPI) and of the sources, of high severity
@@ -80,6 +81,7 @@ peer: setup ## Flagger's recorded runs through our ring (needs the recorded trac
 	@$(PYTEST) tests/peer -q --timeout=900
 
 e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG, see tests/e2e/README.md
+	@$(BIN)/python -m tests.tools.build --tools >/dev/null
 	@$(PYTEST) tests/e2e -q --timeout=1800
 
 bench: setup ## counts and ratios against a real control plane; SUITES="core small" names some

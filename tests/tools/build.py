@@ -1,8 +1,9 @@
 """Programs that are found, else built once from Go modules: the control plane's, helm, kube-score.
 
 Versions are pinned by go.mod and go.sum of the folders here. `python -m tests.tools.build` builds
-all of them by hand, with `--planes` those of data planes instead; `--pin v1.34.4 v3.6.4` rewrites
-the pins of the control plane (Kubernetes, etcd). The others' are changed by `go get -tool` there.
+the control plane's and the chart's by hand, with `--planes` those of data planes, with `--tools`
+the chart's alone; `--pin v1.34.4 v3.6.4` rewrites the pins of the control plane (Kubernetes, etcd).
+The others' are changed by `go get -tool` there.
 """
 
 from __future__ import annotations
@@ -246,12 +247,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pin", nargs=2, metavar=("KUBERNETES", "ETCD"))
     parser.add_argument("--planes", action="store_true", help="the programs of data planes only")
+    parser.add_argument("--tools", action="store_true", help="helm and kube-score only")
     options = parser.parse_args()
     if options.pin:
         pin(*options.pin)
     try:
-        if options.planes:
-            print(*map(tool, PLANES), sep="\n")
+        if options.planes or options.tools:
+            print(*map(tool, PLANES if options.planes else TOOLS), sep="\n")
             return
         for path in (built() if options.pin else programs()).values():
             print(path)
