@@ -12,6 +12,7 @@ from serinus.loadtester.core.callers import Rule
 from serinus.loadtester.core.payload import Payload
 from serinus.loadtester.core.tasks import Task, task
 from serinus.loadtester.crew import REMEMBERED, Crew, Full, Run
+from serinus.loadtester.kin import Kin
 from serinus.loadtester.tasks.catalog import workshop
 from serinus.runtime.clock import SystemClock
 from serinus.runtime.http import HttpClient
@@ -50,7 +51,7 @@ async def crew(told: Told) -> AsyncIterator[Crew]:
     made = Crew(
         clock=SystemClock(),
         metrics=PrometheusMetrics(),
-        work=workshop(HttpClient(), SystemClock(), timeout_s=20, output_limit=10_000),
+        work=workshop(HttpClient(), SystemClock(), Kin(100), timeout_s=20, output_limit=10_000),
         at_once=2,
         started=told.started,
         finished=told.finished,
@@ -138,7 +139,7 @@ async def test_draining_ends_what_runs_and_takes_no_more(crew: Crew, told: Told)
     assert run.ended is not None
     assert (run.ended.status, run.ended.output) == (3, "up\nbye\n")
     assert crew.start(a_task("true")) == Full(closing=True)
-    assert told.lines[-1].endswith("failed")
+    assert told.lines[-1].endswith("stopped")
 
 
 async def test_what_does_not_listen_is_killed_at_the_end_of_the_drain(crew: Crew) -> None:
@@ -151,7 +152,7 @@ async def test_what_does_not_listen_is_killed_at_the_end_of_the_drain(crew: Crew
 
     assert run.ended is not None
     assert run.ended.error == "signal: killed"
-    assert run.state == "failed"
+    assert run.state == "stopped"
 
 
 async def test_draining_an_idle_crew_is_nothing(crew: Crew) -> None:

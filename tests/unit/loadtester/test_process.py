@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from serinus.loadtester.kin import Kin
 from serinus.loadtester.process import Ended, Output, Program, clean
 
 
 def program(*argv: str, timeout_s: float = 20.0, limit: int = 10_000) -> Program:
-    return Program(argv, timeout_s=timeout_s, output_limit=limit)
+    return Program(argv, kin=Kin(100), timeout_s=timeout_s, output_limit=limit)
 
 
 def shell(text: str, **more: float) -> Program:

@@ -11,6 +11,7 @@ from serinus.loadtester.core.callers import Rule
 from serinus.loadtester.core.payload import Payload
 from serinus.loadtester.core.tasks import Task, task
 from serinus.loadtester.crew import Run
+from serinus.loadtester.kin import Kin
 from serinus.loadtester.process import Ended, Program
 from serinus.loadtester.scribe import LINGER_S, Scribe
 from serinus.runtime.clock import LoopClock
@@ -19,6 +20,7 @@ from serinus.runtime.telemetry import PrometheusMetrics
 
 pytestmark = pytest.mark.looptime
 
+KIN = Kin(9)
 WEB = CanaryRef("prod", "web")
 
 
@@ -28,7 +30,7 @@ def a_run(name: str = "web", **metadata: str) -> Run:
         (Rule(shell=True),),
     )
     assert isinstance(wanted, Task)
-    run = Run(wanted, 1000.0, Program(wanted.argv, timeout_s=1, output_limit=100))
+    run = Run(wanted, 1000.0, Program(wanted.argv, kin=KIN, timeout_s=1, output_limit=100))
     run.ended, run.seconds = Ended(1, "x" * 3000, "exit status 1"), 2.5
     run.numbers = {"requests_per_s": 12.5}
     return run
@@ -106,6 +108,20 @@ async def test_nobody_waits_for_a_bus_that_is_away() -> None:
         assert asyncio.get_running_loop().time() == pytest.approx(0, abs=0.1)
 
     assert asyncio.get_running_loop().time() <= LINGER_S + 0.1
+
+
+async def test_what_the_bus_does_not_take_waits_and_is_told_in_order() -> None:
+    broker = MemoryBroker(LoopClock())
+    broker.disconnect()
+
+    async with scribe(broker) as one:
+        one.started(a_run())
+        one.finished(a_run())
+        await asyncio.sleep(600)
+        assert broker.messages() == []
+        broker.reconnect()
+        await asyncio.sleep(10)
+        assert [type(m) for m in broker.messages()] == [LoadStarted, LoadFinished]
 
 
 async def test_without_a_bus_everything_is_left_out() -> None:

@@ -16,6 +16,9 @@ from serinus.loadtester.core.callers import Caller, Callers, Rule
 from serinus.loadtester.core.payload import Namespaces, Payload
 from serinus.loadtester.crew import Crew, Run
 from serinus.loadtester.gates import BUCKET, Gates, Space
+from serinus.loadtester.kin import Kin
+from serinus.loadtester.results import BUCKET as RESULTS
+from serinus.loadtester.results import Results
 from serinus.loadtester.tasks.catalog import workshop
 from serinus.loadtester.web import MAX_BODY, Desk, app
 from serinus.runtime.clock import SystemClock
@@ -75,15 +78,21 @@ async def make() -> AsyncIterator[Make]:
         crew = Crew(
             clock=SystemClock(),
             metrics=metrics,
-            work=workshop(HttpClient(), SystemClock(), timeout_s=timeout_s, output_limit=10_000),
+            work=workshop(
+                HttpClient(), SystemClock(), Kin(100), timeout_s=timeout_s, output_limit=10_000
+            ),
             at_once=at_once,
             started=nothing,
             finished=nothing,
         )
-        gates = Gates(MemoryBus(broker, "loadtester").bucket(BUCKET), SystemClock())
+        bus = MemoryBus(broker, "loadtester")
+        gates = Gates(bus.bucket(BUCKET), SystemClock())
+        results = Results(crew, bus.bucket(RESULTS), lambda word: None)
         anybody = Callers((), is_open=True)
-        rules = (Rule(shell=True),)
-        plain = Desk(crew, gates, Namespaces(""), metrics.exposition, changed, anybody, rules)
+        rules, calls = (Rule(shell=True),), metrics.gauge("calls", "")
+        plain = Desk(
+            crew, results, gates, Namespaces(""), metrics.exposition, changed, anybody, rules, calls
+        )
         whole = replace(plain, **desk)
         client = TestClient(TestServer(app(whole)))
         await client.start_server()
@@ -312,9 +321,12 @@ async def test_tasks_are_listed(crowd: Crowd) -> None:
     [row] = await answer.json()
     assert row.pop("seconds") < 10
     assert row.pop("startedAt") > 0
-    assert len(row.pop("id")) == 16
+    assert row.pop("id").startswith(row["task"] + ":")
+    assert len(row.pop("task")) == 16
     assert row == {
         "canary": "web.prod",
+        "namespace": "prod",
+        "reported": False,
         "type": "bash",
         "command": "echo hi; exit 2",
         "state": "failed",
@@ -323,6 +335,62 @@ async def test_tasks_are_listed(crowd: Crowd) -> None:
         "output": "hi\n",
         "numbers": {},
     }
+
+
+async def test_an_answer_names_the_run_and_there_is_all_of_its_output(crowd: Crowd) -> None:
+    body = call(metadata={"type": "bash", "cmd": "seq 5000"})
+    name = (await crowd.raw("/", json=body)).headers["Serinus-Task"]
+
+    row = await (await crowd.raw(f"/tasks/{name}", "GET")).json()
+
+    assert (row["id"], row["state"]) == (name, "succeeded")
+    assert row["output"].endswith("4999\n5000\n")
+    assert len(row["output"]) == 10_000
+    assert (await crowd.ask("/tasks/other", "GET")) == (404, "no such task")
+
+
+async def test_gates_are_listed_with_who_and_when(make: Make) -> None:
+    known = (Caller(token="a", name="ci"), Caller(token="b", namespaces="stage"))
+    crowd = await make(callers=Callers(known))
+    for space in ("rollback", "gate"):
+        await crowd.ask(f"/{space}/open", json=call(), headers={"Authorization": "Bearer a"})
+
+    rows = await (await crowd.raw("/gates", "GET", headers={"Authorization": "Bearer a"})).json()
+
+    assert all(row.pop("at") > 0 for row in rows)
+    assert rows == [
+        {"namespace": "prod", "name": "web", "gate": space, "by": "ci"}
+        for space in ("gate", "rollback")
+    ]
+    assert await crowd.ask("/gates", "GET", headers={"Authorization": "Bearer b"}) == (200, "[]")
+
+
+async def test_too_many_calls_at_a_time_are_asked_to_come_back(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serinus.loadtester.web.CALLS_MAX", 1)
+    waiting = asyncio.create_task(crowd.task(type="bash", cmd="sleep 20"))
+    async with asyncio.timeout(10):
+        while not crowd.desk.crew.runs():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    answer = await crowd.raw("/", json=call(metadata={"cmd": "true"}))
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert await crowd.ask("/healthz", "GET") == (200, "OK")
+    waiting.cancel()
+
+
+async def test_who_sends_no_body_is_not_waited_for(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serinus.loadtester.web.BODY_S", 0.05)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(20)
+
+    assert (await crowd.ask("/", data=never()))[0] == 408
 
 
 # --- the token ---

@@ -7,6 +7,7 @@ import pytest
 from serinus.loadtester.core.callers import Rule
 from serinus.loadtester.core.payload import Payload
 from serinus.loadtester.core.tasks import CONCORD, NGRINDER, TASKS, Refused, Task, task
+from serinus.loadtester.kin import Kin
 from serinus.loadtester.process import Program
 from serinus.loadtester.tasks.catalog import REMOTE, workshop
 from serinus.runtime.clock import SystemClock
@@ -19,7 +20,7 @@ def a_task(kind: str, keys: tuple[str, ...]) -> Task | Refused:
 
 
 def test_every_type_is_a_program_or_another_servers_job() -> None:
-    make = workshop(HttpClient(), SystemClock(), timeout_s=1, output_limit=1024)
+    make = workshop(HttpClient(), SystemClock(), Kin(100), timeout_s=1, output_limit=1024)
     for kind, row in TASKS.items():
         found = a_task(kind, row.needs)
         assert isinstance(found, Task)

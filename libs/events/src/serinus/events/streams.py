@@ -43,6 +43,7 @@ BUCKETS: dict[str, tuple[ServiceName, int]] = {
     "serinus-told": ("notifier", 2 * DAY_S),
     "serinus-threads": ("notifier", 30 * DAY_S),
     "serinus-gates": ("loadtester", 0),
+    "serinus-load": ("loadtester", DAY_S),
 }
 
 

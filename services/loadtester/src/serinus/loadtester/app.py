@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from serinus.loadtester import access
-from serinus.loadtester.crew import Crew
+from serinus.loadtester.crew import Crew, Run
 from serinus.loadtester.gates import BUCKET, Gates
+from serinus.loadtester.kin import Kin, adopt_orphans, hide
+from serinus.loadtester.results import BUCKET as RESULTS
+from serinus.loadtester.results import Results
 from serinus.loadtester.scribe import Scribe
 from serinus.loadtester.settings import Settings
 from serinus.loadtester.tasks.catalog import workshop
@@ -28,32 +31,48 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
     settings = context.settings
     alone = not settings.nats_url
     scribe = Scribe(None if alone else context.bus, context.clock, context.metrics)
+    adopt_orphans()
+    hide()
+    kin = Kin(settings.max_processes)
+    context.spawn(kin.watch(context.clock), "kin")
+
+    def finished(run: Run) -> None:
+        scribe.finished(run)
+        results.keep(run)
+
     crew = Crew(
         clock=context.clock,
         metrics=context.metrics,
         work=workshop(
             context.http,
             context.clock,
+            kin,
             timeout_s=settings.timeout_s,
             output_limit=settings.output_bytes,
         ),
         at_once=settings.max_tasks,
         started=scribe.started,
-        finished=scribe.finished,
+        finished=finished,
     )
+    results = Results(crew, context.bus.bucket(RESULTS), scribe.later)
     desk = Desk(
         crew=crew,
+        results=results,
         gates=Gates(context.bus.bucket(BUCKET), context.clock),
         namespaces=access.namespaces(settings),
         metrics=_exposition(context),
         changed=scribe.gate,
         callers=access.callers(settings),
         rules=access.rules(settings),
+        calls=context.metrics.gauge("serinus_load_calls", "Calls that are being answered."),
     )
     tls = access.tls(settings)
     if tls is not None:
         context.spawn(access.renew(tls, settings, context.clock), "certificate")
-    runner = web.AppRunner(app(desk), access_log=None, shutdown_timeout=1.0)
+    # Whoever has gone away does not wait for a task's end; the task goes on.
+    runner = web.AppRunner(
+        app(desk), access_log=None, shutdown_timeout=1.0, handler_cancellation=True
+    )
     await runner.setup()
     try:
         host, port = _address(settings.web)

@@ -34,13 +34,22 @@ class Run:
     ended: Ended | None = None
     numbers: dict[str, float] = field(default_factory=dict)
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: bool = False
     reported: bool = False
 
     @property
-    def state(self) -> Literal["running", "succeeded", "failed"]:
+    def id(self) -> str:
+        """Of this run alone; its facts carry it, too."""
+        return f"{self.task.id}:{self.started_at:.3f}"
+
+    @property
+    def state(self) -> Literal["running", "succeeded", "failed", "stopped"]:
+        """`stopped`: it did not fail, it was asked to end because the load tester ended."""
         if self.ended is None:
             return "running"
-        return "succeeded" if self.ended.status == 0 else "failed"
+        if self.ended.status == 0:
+            return "succeeded"
+        return "stopped" if self.stopped else "failed"
 
 
 @dataclass(frozen=True)
@@ -103,13 +112,9 @@ class Crew:
         worker.add_done_callback(self._tasks.discard)
         return run
 
-    def last_failure(self, task: Task) -> Run | None:
-        """The newest run of this task if it failed and nobody was told; asking is being told."""
-        known = [run for (id_, _), run in self._past.items() if id_ == task.id]
-        if not known or known[-1].state != "failed" or known[-1].reported:
-            return None
-        known[-1].reported = True
-        return known[-1]
+    def last(self, task: str) -> Run | None:
+        """The newest run of this task that has ended here."""
+        return next((r for (id_, _), r in reversed(self._past.items()) if id_ == task), None)
 
     def runs(self) -> list[Run]:
         """What is running, then what ended, newest first."""
@@ -122,6 +127,7 @@ class Crew:
             return
         workers = tuple(self._tasks)
         for run in self._running.values():
+            run.stopped = True
             run.work.end(signal.SIGTERM)
         _, late = await asyncio.wait(workers, timeout=within_s)
         for run in self._running.values():
@@ -155,7 +161,7 @@ class Crew:
         extra = {"canary": run.task.canary, "task": run.task.id, "reason": ended.error}
         if run.task.logs:
             extra["output"] = ended.output
-        if ended.status == 0:
-            log.info("a task succeeded", extra=extra)
-        else:
+        if run.state == "failed":
             log.warning("a task failed", extra=extra)
+        else:
+            log.info(f"a task {run.state}", extra=extra)

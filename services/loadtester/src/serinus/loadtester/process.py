@@ -1,4 +1,4 @@
-"""Runs one program with its children as a group: bounded in time and in output."""
+"""Runs one program with all its children: bounded in time, in number and in output."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from serinus.loadtester.core.tasks import exit_text
+from serinus.loadtester.kin import LAST_WORDS_S, MARK, Kin
 
 CHUNK = 65536
-# After the group was killed its pipe closes at once, unless a child left the group with the pipe.
-LAST_WORDS_S = 2.0
 
 
 class Ended(Struct, frozen=True):
@@ -49,18 +48,31 @@ class Output:
 class Program:
     """One run of a program; `end` may be called at any time."""
 
-    def __init__(self, argv: Sequence[str], *, timeout_s: float, output_limit: int) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, kin: Kin, timeout_s: float, output_limit: int
+    ) -> None:
         self._argv = argv
+        self._kin = kin
         self._timeout_s = timeout_s
         self.output = Output(output_limit)
         self._process: asyncio.subprocess.Process | None = None
         self._early: signal.Signals | None = None
+        self._too_many = False
 
     async def run(self) -> Ended:
         """Waits until the program ended and nobody writes to its output any more.
 
-        After the timeout the whole group is killed. Never raises for what the program does.
+        What is left of it then is killed, and after the timeout all of it. Never raises for what
+        the program does.
         """
+        mark = self._kin.expect(self._overgrown)
+        try:
+            return await self._run(mark)
+        finally:
+            await self._kin.end(mark)
+            self._kin.leave(mark)
+
+    async def _run(self, mark: str) -> Ended:
         try:
             process = self._process = await asyncio.create_subprocess_exec(
                 *self._argv,
@@ -68,13 +80,14 @@ class Program:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
-                env=clean(os.environ),
+                env={**clean(os.environ), MARK: mark},
             )
         except FileNotFoundError:
             name = self._argv[0]
             return Ended(127, "", f'exec: "{name}": executable file not found in $PATH')
         except (OSError, ValueError) as error:
             return Ended(127, "", f"cannot start: {error}")
+        self._kin.join(mark, process.pid)
         if self._early is not None:
             self.end(self._early)
         try:
@@ -82,13 +95,21 @@ class Program:
                 await self._listen(process)
                 status = await process.wait()
         except TimeoutError:
-            status = await self._put_down(process)
+            status = await self._put_down(process, mark)
             late = f"{exit_text(status)} (after {self._timeout_s:g} s)"
             return Ended(status, self.output.text(), late)
         except BaseException:
-            await self._put_down(process)
+            await self._put_down(process, mark)
             raise
+        if self._too_many:
+            killed = -signal.SIGKILL
+            many = f"{exit_text(killed)} (more than {self._kin.most} processes)"
+            return Ended(killed, self.output.text(), many)
         return Ended(status, self.output.text(), "" if status == 0 else exit_text(status))
+
+    def _overgrown(self) -> None:
+        self._too_many = True
+        self.end(signal.SIGKILL)
 
     def end(self, number: signal.Signals) -> None:
         """Sends a signal to the program and all its children, once it has any."""
@@ -108,8 +129,9 @@ class Program:
         while chunk := await process.stdout.read(CHUNK):
             self.output.add(chunk)
 
-    async def _put_down(self, process: asyncio.subprocess.Process) -> int:
+    async def _put_down(self, process: asyncio.subprocess.Process, mark: str) -> int:
         self.end(signal.SIGKILL)
+        await self._kin.end(mark)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await self._listen(process)

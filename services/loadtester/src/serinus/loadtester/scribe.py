@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +15,13 @@ from serinus.loadtester.crew import Run
 from serinus.loadtester.gates import Space
 from serinus.runtime.bus import Bus
 from serinus.runtime.clock import Clock
-from serinus.runtime.errors import SerinusError
+from serinus.runtime.errors import Retry, SerinusError
 from serinus.runtime.service import Metrics
 
 log = logging.getLogger(__name__)
+
+Word = Callable[[], Awaitable[object]]
+"""Something to say to the bus: called again while that is away."""
 
 WAITING = 1000
 LINGER_S = 3.0
@@ -24,17 +29,22 @@ TAIL = 2000
 
 
 class Scribe:
-    """A bounded queue before the bus; what does not fit is counted and left out.
+    """A bounded queue before the bus, which may be away for a while.
 
-    A context manager: inside, facts are told; its end waits for the last ones, `LINGER_S` at most.
-    Without a bus everything is left out.
+    What does not fit is counted and left out. A context manager: inside, facts are told; its end
+    waits for the last ones, `LINGER_S` at most. Without a bus facts are left out.
     """
 
     def __init__(self, bus: Bus | None, clock: Clock, metrics: Metrics) -> None:
         self._bus = bus
         self._clock = clock
         self._writer: asyncio.Task[None] | None = None
-        self._queue: asyncio.Queue[Fact] = asyncio.Queue(WAITING)
+        self._queue: asyncio.Queue[Word] = asyncio.Queue(WAITING)
+        self._unsaid = metrics.gauge(
+            "serinus_load_unsaid", "Facts and results that the bus has not taken yet."
+        )
+        self._waiting = 0
+        self._unsaid.set(0)
         self._lost = metrics.counter(
             "serinus_load_facts_lost_total", "Facts that could not be told."
         )
@@ -44,7 +54,7 @@ class Scribe:
             self._tell(
                 LoadStarted(
                     canary=canary,
-                    id=f"load:{run.task.id}:{run.started_at:.3f}:started",
+                    id=f"load:{run.id}:started",
                     at=run.started_at,
                     task=run.task.id,
                     kind=run.task.kind,
@@ -56,18 +66,17 @@ class Scribe:
         canary, ended = _ref(run.task.about), run.ended
         if canary is None or ended is None:
             return
-        is_public = run.task.logs or run.task.shows
         self._tell(
             LoadFinished(
                 canary=canary,
-                id=f"load:{run.task.id}:{run.started_at:.3f}:finished",
+                id=f"load:{run.id}:finished",
                 at=run.started_at + run.seconds,
                 task=run.task.id,
                 kind=run.task.kind,
                 exit_status=ended.status,
                 seconds=run.seconds,
                 numbers=run.numbers,
-                output=ended.output[-TAIL:] if is_public else "",
+                output=ended.output[-TAIL:] if run.task.is_public else "",
             )
         )
 
@@ -105,23 +114,47 @@ class Scribe:
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
 
+    def later(self, word: Word) -> None:
+        """Says it to the bus as soon as that can be reached, after what was said before."""
+        try:
+            self._queue.put_nowait(word)
+        except asyncio.QueueFull:
+            self._lost.inc()
+        else:
+            self._count(1)
+
     async def _write(self) -> None:
         while True:
-            fact = await self._queue.get()
+            word = await self._queue.get()
             try:
-                if self._bus is not None:
-                    await self._bus.publish(fact)
+                await self._said(word)
             except SerinusError as error:
                 self._lost.inc()
                 log.warning("a fact could not be told", extra={"reason": str(error)})
             finally:
                 self._queue.task_done()
+                self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self._waiting += change
+        self._unsaid.set(self._waiting)
+
+    async def _said(self, word: Word) -> None:
+        is_new = True
+        while True:
+            try:
+                await word()
+            except Retry as error:
+                if is_new:
+                    log.warning("the bus is away, facts wait", extra={"reason": error.reason})
+                is_new = False
+                await self._clock.sleep(error.after_s)
+            else:
+                return
 
     def _tell(self, fact: Fact) -> None:
-        try:
-            self._queue.put_nowait(fact)
-        except asyncio.QueueFull:
-            self._lost.inc()
+        if self._bus is not None:
+            self.later(partial(self._bus.publish, fact))
 
 
 def _ref(about: tuple[str, str] | None) -> CanaryRef | None:

@@ -62,6 +62,9 @@ class Settings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields
     max_tasks: Annotated[
         int, Meta(ge=1, description="tasks that run at the same time; more are answered 429")
     ] = 64
+    max_processes: Annotated[
+        int, Meta(ge=1, description="processes that one task may have; with more it is killed")
+    ] = 512
     output_bytes: Annotated[
         int, Meta(ge=1024, description="how much of the end of a task's output is kept")
     ] = 262_144

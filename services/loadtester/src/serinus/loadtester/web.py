@@ -7,7 +7,9 @@ full or closing answers 429 or 503 with Retry-After (there it takes everything).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +21,19 @@ from serinus.loadtester.core.payload import Namespaces, Payload, payload
 from serinus.loadtester.core.tasks import Refused, Task, failure, task
 from serinus.loadtester.crew import RETRY_AFTER_S, Crew, Full, Run
 from serinus.loadtester.gates import Gates, Space, gate_key
+from serinus.loadtester.results import Results
 from serinus.runtime.errors import Retry
+from serinus.runtime.service import Gauge
 
 MAX_BODY = 1 << 20
-TAIL = 2000
+BODY_S = 30.0
+CALLS_MAX = 1000
+"""Calls that are answered at one time, those that wait for a task's end among them."""
+
+TASK = "Serinus-Task"
+"""Header of an answer: the id of the run that it is about, for /tasks/<id>."""
+
+STOPPING = "the load tester is stopping"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -35,15 +46,18 @@ class Desk:
     changed    called when a gate was opened or closed
     callers    who may come in
     rules      what may run
+    calls      how many are being answered
     """
 
     crew: Crew
+    results: Results
     gates: Gates
     namespaces: Namespaces
     metrics: Callable[[], bytes]
     changed: Callable[[Space, Payload, bool, str], None]
     callers: Callers
     rules: tuple[Rule, ...]
+    calls: Gauge
 
 
 def app(desk: Desk) -> web.Application:
@@ -51,6 +65,7 @@ def app(desk: Desk) -> web.Application:
     face = _Face(desk)
     found = web.Application(client_max_size=MAX_BODY, middlewares=[face.guard])
     found.router.add_get("/tasks", face.tasks)
+    found.router.add_get("/tasks/{id}", face.task)
     found.router.add_get("/gates", face.gates)
     for path, handler in (
         ("/healthz", face.healthz),
@@ -79,22 +94,37 @@ _OPEN_TO_ALL = frozenset({"/healthz", "/metrics", "/gate/approve", "/gate/halt"}
 class _Face:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._calls = 0
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Asks who it is; says 503 when a store cannot be reached."""
-        if request.path not in _OPEN_TO_ALL:
-            shown = request.headers.get("Authorization", "")
-            caller = self._desk.callers.of(shown, _certificate_names(request))
-            if caller is None:
-                return web.Response(
-                    status=401, text="Unauthorized", headers={"WWW-Authenticate": "Bearer"}
-                )
-            request[_CALLER] = caller
-        try:
+        """Asks who it is; says 503 when there is no room, or a store cannot be reached."""
+        if request.path in _OPEN_TO_ALL:
             return await handler(request)
-        except Retry as error:
-            return _later(503, error.reason)
+        shown = request.headers.get("Authorization", "")
+        caller = self._desk.callers.of(shown, _certificate_names(request))
+        if caller is None:
+            return web.Response(
+                status=401, text="Unauthorized", headers={"WWW-Authenticate": "Bearer"}
+            )
+        request[_CALLER] = caller
+        if self._calls >= CALLS_MAX:
+            return _later(503, "too many calls are waiting")
+        with self._counted():
+            try:
+                return await handler(request)
+            except Retry as error:
+                return _later(503, error.reason)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._calls += 1
+        self._desk.calls.set(self._calls)
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            self._desk.calls.set(self._calls)
 
     async def healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="OK")
@@ -142,37 +172,50 @@ class _Face:
         if isinstance(wanted, Refused):
             return web.Response(status=403 if wanted.forbidden else 400, text=wanted.why)
         if wanted.fails and not wanted.waits:
-            failed = self._desk.crew.last_failure(wanted)
+            failed = await self._desk.results.untold_failure(wanted)
             if failed is not None:
-                return _result(wanted, failed)
+                text = failure(wanted, failed.output, failed.error)
+                return web.Response(status=500, text=text, headers={TASK: failed.id})
         run = self._desk.crew.start(wanted)
         if isinstance(run, Full):
             if run.closing:
-                return _later(503, "the load tester is stopping")
+                return _later(503, STOPPING)
             return _later(429, "too many tasks are running")
-        if not wanted.waits:
-            return web.Response(status=202)
-        await run.over.wait()
-        return _result(wanted, run)
+        if wanted.waits:
+            await run.over.wait()
+            answer = _answer(wanted, run)
+        else:
+            answer = web.Response(status=202)
+        answer.headers[TASK] = run.id
+        return answer
 
     async def tasks(self, request: web.Request) -> web.Response:
         """What runs and what ran in the caller's namespaces, newest first, as JSON."""
         caller = request[_CALLER]
-        rows = [_row(r) for r in self._desk.crew.runs() if speaks_for(caller, r.task.namespace)]
-        return web.Response(body=msgspec.json.encode(rows), content_type="application/json")
+        return _json([r for r in await self._desk.results.all() if speaks_for(caller, r.namespace)])
+
+    async def task(self, request: web.Request) -> web.Response:
+        """One of them, by the id of the run or of its task, with all of its output."""
+        found = await self._desk.results.one(request.match_info["id"])
+        if found is None or not speaks_for(request[_CALLER], found.namespace):
+            return web.Response(status=404, text="no such task")
+        return _json(found)
 
     async def gates(self, request: web.Request) -> web.Response:
         """The open gates of the caller's namespaces, with who opened them and when, as JSON."""
         caller = request[_CALLER]
         rows = [g for g in await self._desk.gates.all() if speaks_for(caller, g.namespace)]
-        return web.Response(body=msgspec.json.encode(rows), content_type="application/json")
+        return _json(rows)
 
     async def _call(self, request: web.Request) -> Payload | web.Response:
         """The payload of a request that may come here, or the answer to one that may not."""
         try:
-            call = payload(await request.read())
+            async with asyncio.timeout(BODY_S):
+                call = payload(await request.read())
         except web.HTTPRequestEntityTooLarge:
             return web.Response(status=413, text=f"more than {MAX_BODY} bytes")
+        except TimeoutError:
+            return web.Response(status=408, text=f"no body within {BODY_S:g} s")
         if call is None:
             return web.Response(status=400)
         namespace = call.namespace or ""
@@ -205,27 +248,16 @@ def _later(status: int, why: str) -> web.Response:
     return web.Response(status=status, text=why, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-def _result(wanted: Task, run: Run) -> web.Response:
+def _json(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
+
+
+def _answer(wanted: Task, run: Run) -> web.Response:
     """The answer to a caller who waited."""
     assert run.ended is not None
-    if run.ended.status != 0 or run.ended.error:
+    if run.state == "stopped":
+        return _later(503, STOPPING)
+    if run.state == "failed":
         text = failure(wanted, run.ended.output, run.ended.error)
         return web.Response(status=500, text=text)
     return web.Response(text=run.ended.output if wanted.shows else "")
-
-
-def _row(run: Run) -> dict[str, object]:
-    ended = run.ended
-    return {
-        "id": run.task.id,
-        "canary": run.task.canary,
-        "type": run.task.kind,
-        "command": run.task.command,
-        "state": run.state,
-        "startedAt": run.started_at,
-        "seconds": run.seconds,
-        "exit": ended.status if ended else None,
-        "error": ended.error if ended else "",
-        "output": (ended.output if ended else run.work.output.text())[-TAIL:],
-        "numbers": run.numbers,
-    }

@@ -6,8 +6,12 @@ responses and of requests that got none. A tool that is not recognised gives not
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+
+NUMBERS_MAX = 64
+"""A report has some twenty; what only looks like one may have any number."""
 
 _UNIT_S = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "secs": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
@@ -19,7 +23,7 @@ _HEY = {
     "average_s": re.compile(r"^\s*Average:\s+(\S+) secs", re.M),
     "requests_per_s": re.compile(r"^\s*Requests/sec:\s+(\S+)", re.M),
 }
-_HEY_QUANTILE = re.compile(r"^\s*(\d+)%+ in (\S+) secs", re.M)
+_HEY_QUANTILE = re.compile(r"^\s*(\d{1,3})%+ in (\S+) secs", re.M)
 _HEY_STATUS = re.compile(r"^\s*\[(\d{3})\]\s+(\d+) responses", re.M)
 _HEY_ERRORS = re.compile(r"^\s*\[(\d+)\]\s+(?!\d+ responses)\S", re.M)
 
@@ -28,13 +32,13 @@ _WRK = {
     "requests": re.compile(r"^\s*(\d+) requests in ", re.M),
     "not_ok": re.compile(r"Non-2xx or 3xx responses:\s+(\d+)"),
 }
-_WRK_QUANTILE = re.compile(r"^\s*(\d+)%\s+(\S+)$", re.M)
+_WRK_QUANTILE = re.compile(r"^\s*(\d{1,3})%\s+(\S+)$", re.M)
 _WRK_ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
 
 _K6_LINE = re.compile(r"^\s*(http_reqs|http_req_failed|http_req_duration)\.*:\s*(.+)$", re.M)
 _K6_RATE = re.compile(r"(\d+)\s+(\d+(?:\.\d+)?)/s")
 _K6_SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
-_K6_PART = re.compile(r"(avg|min|med|max|p\((\d+(?:\.\d+)?)\))=(\S+)")
+_K6_PART = re.compile(r"(avg|min|med|max|p\((\d{1,3}(?:\.\d{1,3})?)\))=(\S+)")
 _K6_NAMES = {"avg": "average_s", "min": "fastest_s", "med": "p50_s", "max": "slowest_s"}
 
 
@@ -48,7 +52,8 @@ def numbers(output: str) -> dict[str, float]:
         found = _k6(output)
     else:
         found = {}
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    finite = {name: value for name, value in found.items() if math.isfinite(value)}
+    return dict(itertools.islice(finite.items(), NUMBERS_MAX))
 
 
 def _hey(output: str) -> dict[str, float]:

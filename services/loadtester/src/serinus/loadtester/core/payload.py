@@ -51,7 +51,7 @@ def payload(body: bytes) -> Payload | None:
     """The payload in a request's body, or None where there is none that can be read."""
     try:
         return _decoder.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 

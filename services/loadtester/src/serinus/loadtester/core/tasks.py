@@ -50,6 +50,11 @@ class Task(Struct, frozen=True, kw_only=True):
     logs: bool = False
     fails: bool = False
 
+    @property
+    def is_public(self) -> bool:
+        """Whether somebody asked to see the output; else it goes nowhere, it may hold secrets."""
+        return self.shows or self.logs
+
 
 class Refused(Struct, frozen=True):
     """Why there is no task, in the reference's words; the answer is 400, or 403 if forbidden."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from serinus.loadtester.core.tasks import Task
+from serinus.loadtester.kin import Kin
 from serinus.loadtester.process import Program
 from serinus.loadtester.tasks.concord import Concord
 from serinus.loadtester.tasks.ngrinder import NGrinder
@@ -16,14 +17,14 @@ REMOTE: Mapping[str, type[Job]] = {"ngrinder": NGrinder, "concord": Concord}
 
 
 def workshop(
-    http: Http, clock: Clock, *, timeout_s: float, output_limit: int
+    http: Http, clock: Clock, kin: Kin, *, timeout_s: float, output_limit: int
 ) -> Callable[[Task], Work]:
     """Makes the work of a task, with these bounds."""
 
     def make(task: Task) -> Work:
         remote = REMOTE.get(task.kind)
         if remote is None:
-            return Program(task.argv, timeout_s=timeout_s, output_limit=output_limit)
+            return Program(task.argv, kin=kin, timeout_s=timeout_s, output_limit=output_limit)
         return remote(
             task.metadata,
             poll_s=_seconds(task.metadata.get("pollInterval", ""), remote.POLL_S),
