@@ -22,6 +22,9 @@ PACKAGES = {
     "carbon-cache": "graphite-carbon",
     "graphite-manage": "graphite-web",
     "hey": "hey",
+    "wrk": "wrk",
+    "curl": "curl",
+    "jq": "jq",
     "openssl": "openssl",
     "ip": "iproute2",
 }

@@ -28,11 +28,32 @@ log = logging.getLogger(__name__)
 @asynccontextmanager
 async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
     """Listens for hooks; at the end running tasks are asked to stop and must within the drain."""
-    settings = context.settings
-    alone = not settings.nats_url
-    scribe = Scribe(None if alone else context.bus, context.clock, context.metrics)
     adopt_orphans()
     hide()
+    scribe = Scribe(
+        context.bus if context.settings.nats_url else None, context.clock, context.metrics
+    )
+    desk = _desk(context, scribe)
+    # Whoever has gone away does not wait for a task's end; the task goes on.
+    runner = web.AppRunner(
+        app(desk), access_log=None, shutdown_timeout=1.0, handler_cancellation=True
+    )
+    await runner.setup()
+    try:
+        await _site(runner, context).start()
+        log.info("listening for hooks", extra={"address": str(runner.addresses[0])})
+        async with scribe:
+            try:
+                yield desk
+            finally:
+                # While the door is still there: callers that wait get their answer.
+                await desk.crew.drain(context.settings.drain_s / 2)
+    finally:
+        await runner.cleanup()
+
+
+def _desk(context: Context[Settings], scribe: Scribe) -> Desk:
+    settings = context.settings
     kin = Kin(settings.max_processes)
     context.spawn(kin.watch(context.clock), "kin")
 
@@ -55,7 +76,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
         finished=finished,
     )
     results = Results(crew, context.bus.bucket(RESULTS), scribe.later)
-    desk = Desk(
+    return Desk(
         crew=crew,
         results=results,
         gates=Gates(context.bus.bucket(BUCKET), context.clock),
@@ -66,27 +87,14 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
         rules=access.rules(settings),
         calls=context.metrics.gauge("serinus_load_calls", "Calls that are being answered."),
     )
-    tls = access.tls(settings)
+
+
+def _site(runner: web.AppRunner, context: Context[Settings]) -> web.TCPSite:
+    host, port = _address(context.settings.web)
+    tls = access.tls(context.settings)
     if tls is not None:
-        context.spawn(access.renew(tls, settings, context.clock), "certificate")
-    # Whoever has gone away does not wait for a task's end; the task goes on.
-    runner = web.AppRunner(
-        app(desk), access_log=None, shutdown_timeout=1.0, handler_cancellation=True
-    )
-    await runner.setup()
-    try:
-        host, port = _address(settings.web)
-        site = web.TCPSite(runner, host, port, reuse_address=True, ssl_context=tls)
-        await site.start()
-        log.info("listening for hooks", extra={"address": str(runner.addresses[0])})
-        async with scribe:
-            try:
-                yield desk
-            finally:
-                # While the door is still there: callers that wait get their answer.
-                await crew.drain(settings.drain_s / 2)
-    finally:
-        await runner.cleanup()
+        context.spawn(access.renew(tls, context.settings, context.clock), "certificate")
+    return web.TCPSite(runner, host, port, reuse_address=True, ssl_context=tls)
 
 
 def _address(listen: str) -> tuple[str, int]:

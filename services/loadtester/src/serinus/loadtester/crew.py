@@ -145,6 +145,7 @@ class Crew:
                 run.ended = Ended(-signal.SIGKILL, run.work.output.text(), "signal: killed")
             run.seconds = self._clock.monotonic() - since
             run.numbers = numbers(run.ended.output)
+            run.work.output.clear()
             del self._running[run.task.id]
             self._past[(run.task.id, run.started_at)] = run
             while len(self._past) > REMEMBERED:

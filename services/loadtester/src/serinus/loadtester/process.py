@@ -41,6 +41,10 @@ class Output:
         if len(self._kept) > 2 * self._limit:
             del self._kept[: -self._limit]
 
+    def clear(self) -> None:
+        """Once the end is known it is kept there, and need not be twice."""
+        self._kept = bytearray()
+
     def text(self) -> str:
         return self._kept[-self._limit :].decode("utf-8", "replace")
 

@@ -26,6 +26,7 @@ from serinus.runtime.errors import Retry
 from serinus.runtime.service import Gauge
 
 MAX_BODY = 1 << 20
+NAME_MAX = 253
 BODY_S = 30.0
 CALLS_MAX = 1000
 """Calls that are answered at one time, those that wait for a task's end among them."""
@@ -218,6 +219,8 @@ class _Face:
             return web.Response(status=408, text=f"no body within {BODY_S:g} s")
         if call is None:
             return web.Response(status=400)
+        if max(len(call.name or ""), len(call.namespace or "")) > NAME_MAX:
+            return web.Response(status=400, text=f"a name is longer than {NAME_MAX} characters")
         namespace = call.namespace or ""
         if not self._desk.namespaces.allow(call) or not speaks_for(request[_CALLER], namespace):
             return web.Response(status=403, text=_FORBIDDEN)
@@ -237,7 +240,7 @@ def _certificate_names(request: web.Request) -> list[str]:
 def _who(caller: Caller, said: str) -> str:
     """Who it is as far as we know, and who it says it is for."""
     known = caller.name or caller.certificate or "a token"
-    return f"{said} via {known}" if said else known
+    return f"{said[:NAME_MAX]} via {known}" if said else known
 
 
 def _key(space: Space, call: Payload) -> str:

@@ -20,6 +20,8 @@ DEFAULT_TYPE = "cmd"
 NGRINDER = ("server", "clone", "username", "passwd")
 CONCORD = ("server", "org", "project", "repo", "entrypoint", "apiKeyPath", "endpoint")
 SHELLS = frozenset({"cmd", "bash"})
+COMMAND_MAX = 100_000
+"""Characters; the kernel takes little more as one argument."""
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -106,6 +108,8 @@ def task(call: Payload, rules: Sequence[Rule]) -> Task | Refused:
     if missing:
         return Refused(f"{missing} not found in metadata")
     command = call.word("cmd") or call.word("server")
+    if len(command) > COMMAND_MAX:
+        return Refused(f"cmd is longer than {COMMAND_MAX} characters")
     able = covering(rules, call, kind, command)
     if not able:
         return Refused(f"no rule lets {call.canary} run this {kind}", forbidden=True)
