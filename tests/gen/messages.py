@@ -27,6 +27,7 @@ from serinus.events import (
 )
 from serinus.notifier.core.alerts import Notice, notice
 from serinus.notifier.core.audience import Target
+from serinus.notifier.core.groups import grouped
 from serinus.notifier.core.wording import dressed
 from serinus.notifier.senders import apprise, email, slackbot
 from serinus.notifier.senders.catalog import SENDERS
@@ -116,6 +117,8 @@ TARGETS: Mapping[str, Target] = {
 
 def told(occasion: str) -> Notice:
     """The notice of an occasion, as the voice makes it."""
+    if occasion == "crowd":
+        return grouped([_of(number) for number in range(50)], "image registry.test/shop/web:2.0.1")
     fact = FACTS[occasion.removeprefix("worded-")]
     found = notice(
         fact,
@@ -130,6 +133,12 @@ def told(occasion: str) -> Notice:
     return dressed(found, message=message, body="").notice
 
 
+def _of(number: int) -> Notice:
+    """The start of one of many canaries."""
+    ref = CanaryRef("shop", f"web-{number:02}", f"uid-{number}")
+    return msgspec.structs.replace(told("started"), id=f"fact-{number}", canary=ref)
+
+
 class _Plain(yaml.SafeDumper):
     """Without anchors: every message by itself."""
 
@@ -137,7 +146,7 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-OCCASIONS = (*FACTS, "worded-condemned")
+OCCASIONS = (*FACTS, "worded-condemned", "crowd")
 
 
 def files() -> dict[str, str]:
@@ -160,7 +169,7 @@ def rendered(kind: str, said: Notice) -> Any:
     """What goes out, as plain data; None where this kind has no word for it."""
     target = TARGETS[kind]
     row = SENDERS[target.type]
-    if not row.hears(said):
+    if not row.hears(said) or (said.among and not row.groups):
         return None
     if kind == "slackbot":
         return slackbot.message(said)

@@ -13,7 +13,6 @@ import pytest
 from tests.gen.messages import OCCASIONS, TARGETS, rendered, request, told
 from tests.servers.vendors import complaints
 
-from serinus.events import CanaryRef
 from serinus.notifier.core.alerts import Field, Notice
 from serinus.notifier.senders import slackbot
 from serinus.notifier.senders.catalog import SENDERS
@@ -57,6 +56,15 @@ def test_a_rollback_says_why_wherever_it_is_told(kind: str) -> None:
     assert {} == {what: text for what, text in REASONS.items() if text not in shown}
 
 
+@pytest.mark.parametrize("kind", [kind for kind in TARGETS if SENDERS[TARGETS[kind].type].groups])
+def test_a_crowd_is_counted_and_listed_wherever_people_read(kind: str) -> None:
+    shown = json.dumps(rendered(kind, told("crowd")))
+
+    assert "50 canaries" in shown
+    assert "image registry.test/shop/web:2.0.1" in shown
+    assert [] == [n for n in range(50) if f"web-{n:02}" not in shown]
+
+
 def hostile() -> Notice:
     """Longer than any service takes, in letters that take more bytes than one."""
     fields = tuple(Field(f"field {n}" * 60, "ä<&>" * 3000) for n in range(300))
@@ -65,15 +73,9 @@ def hostile() -> Notice:
     )
 
 
-def crowd() -> Notice:
-    many = tuple(CanaryRef("shop", f"web-{n}") for n in range(50))
-    return msgspec.structs.replace(told("started"), among=many)
-
-
 NOTICES: dict[str, Notice] = {
     **{occasion: told(occasion) for occasion in OCCASIONS},
     "hostile": hostile(),
-    "crowd": crowd(),
 }
 
 

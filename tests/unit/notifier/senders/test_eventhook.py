@@ -76,3 +76,10 @@ def test_the_time_is_milliseconds_in_a_string() -> None:
     body = json.loads(render(fact, Webhook(name="h", url="http://h/")).body)
 
     assert body["metadata"]["timestamp"] == "1767225600042"
+
+
+def test_a_repeat_carries_the_same_key() -> None:
+    hook = Webhook(name="e", url="http://h.test/", type="event")
+    found = {render(a_fact("fact-3", "x"), hook).headers["Idempotency-Key"] for _ in range(2)}
+
+    assert {"fact-3"} == found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from serinus.events import CanarySpec, Fact, Webhook
+from serinus.events import CanarySpec, Fact, Webhook, message_id
 from serinus.events.canary import duration_s, hooks
 from serinus.runtime.http import HttpRequest
 
@@ -21,7 +21,10 @@ def event_hooks(spec: CanarySpec | None, global_url: str) -> tuple[Webhook, ...]
 
 
 def render(fact: Fact, hook: Webhook) -> HttpRequest:
-    """The request for one sentence; the hook's own metadata never hides what happened."""
+    """The request for one sentence; the hook's own metadata never hides what happened.
+
+    The body is Flagger's; the header `Idempotency-Key` is the same for every repeat.
+    """
     event = {
         "eventMessage": fact.text,
         "eventType": fact.severity,
@@ -37,7 +40,7 @@ def render(fact: Fact, hook: Webhook) -> HttpRequest:
     return HttpRequest(
         url=hook.url,
         method="POST",
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", "Idempotency-Key": message_id(fact)},
         body=msgspec.json.encode(body),
         timeout_s=duration_s(hook.timeout) or DEFAULT_TIMEOUT_S,
         verify_tls=not hook.disable_tls,
