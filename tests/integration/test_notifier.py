@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -291,6 +292,72 @@ async def test_it_says_that_it_is_well(
         await writer.wait_closed()
 
     assert b" 200 " in status
+
+
+def handled(running: Running, kind: str) -> int:
+    """How many messages of a kind the service has handled."""
+    found = re.findall(
+        rf'^serinus_handler_seconds_count{{.*kind="{kind}".*}} (\d+)',
+        running.metrics.exposition(),
+        re.M,
+    )
+    return sum(map(int, found))
+
+
+async def test_a_config_that_starts_many_canaries_is_one_message_to_people(
+    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str, stub: Stub
+) -> None:
+    """Each of them is told of once, as a fact of its own says."""
+    provider = {"type": "rocket", "address": f"{stub.url('chat', namespace)}/people"}
+    await kube.apply(
+        {
+            "apiVersion": "flagger.app/v1beta1",
+            "kind": "AlertProvider",
+            "metadata": {"name": "people"},
+            "spec": provider,
+        },
+        namespace,
+    )
+    spec = msgspec.convert(
+        {
+            "targetRef": TARGET,
+            "analysis": {"alerts": [{"name": "p", "providerRef": {"name": "people"}}]},
+        },
+        CanarySpec,
+    )
+    refs = [CanaryRef(namespace, f"web-{n:02}", f"uid-{n}") for n in range(50)]
+    kind = "snapshot.canary.v1"
+    async with analyzer(nats) as bus, speaking(control_plane, nats) as running:
+        for version in "12":
+            before = handled(running, kind)
+            for ref in refs:
+                await bus.publish(
+                    CanaryObserved(
+                        canary=ref,
+                        resource_version=version,
+                        spec=spec,
+                        configs={"configmap/settings": version},
+                    )
+                )
+
+            async def seen(before: int = before) -> bool:
+                return handled(running, kind) >= before + len(refs)
+
+            await eventually(seen, "all snapshots are handled", BOUND_S)
+        for ref in refs:
+            await bus.publish(RolloutStarted(canary=ref, id=f"start-{ref}", at=T0, alert=STARTED))
+
+        async def recorded() -> bool:
+            return all([await bus.latest(AlertSent, ref) is not None for ref in refs])
+
+        await eventually(recorded, "everybody was told", BOUND_S)
+
+    [call] = stub.of(namespace, "chat")
+    [attachment] = call.body["attachments"]
+    fields = {field["title"]: field["value"] for field in attachment["fields"]}
+    assert attachment["author_name"] == "50 canaries"
+    assert fields["Shared change"] == f"configmap/settings in {namespace}"
+    assert fields[f"{namespace} (50)"].split(", ") == [ref.name for ref in refs]
 
 
 def about_events(plane: ControlPlane) -> list[Request]:
