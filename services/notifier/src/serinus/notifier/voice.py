@@ -33,7 +33,7 @@ from serinus.notifier.core.crowds import Crowds
 from serinus.notifier.core.groups import grouped, may_wait
 from serinus.notifier.core.outcomes import Again, Known, Outcome, Refused, Sent, outcome
 from serinus.notifier.core.standing import DELIVERED, in_our_words, undeliverable
-from serinus.notifier.core.wording import Dressed, dressed
+from serinus.notifier.core.wording import dressed
 from serinus.notifier.events import EventWriter
 from serinus.notifier.senders import eventhook
 from serinus.notifier.senders.catalog import SENDERS, Tools
@@ -259,8 +259,8 @@ class Voice:
         whom = str(to)
 
         async def record(ended: Outcome) -> None:
-            if isinstance(to, ProviderKey) and isinstance(ended, Refused):
-                await self._standings.report(to, undeliverable(ended.why))
+            if isinstance(to, ProviderKey):
+                await self._report(to, ended)
             fact = receipt(said, whom, ended, self._clock.now())
             if fact is not None:
                 await self._bus.publish(fact)
@@ -276,6 +276,15 @@ class Voice:
             company=company,
         )
 
+    async def _report(self, key: ProviderKey, ended: Outcome) -> None:
+        match ended:
+            case Sent(problem=problem) if problem:
+                await self._standings.report(key, in_our_words(problem))
+            case Sent():
+                await self._standings.report(key, DELIVERED)
+            case Refused(why=why):
+                await self._standings.report(key, undeliverable(why))
+
     def _to_provider(
         self, said: Notice, key: ProviderKey, *, only_to_resolve: bool = False
     ) -> Callable[[], Awaitable[Outcome]]:
@@ -289,11 +298,7 @@ class Voice:
                 return Known() if only_to_resolve else found
             if only_to_resolve and not SENDERS[found.type].resolves:
                 return Known()
-            told = await self._to_target(said, found)
-            if isinstance(told, Sent):
-                problem = _dressed(said, found).problem
-                await self._standings.report(key, in_our_words(problem) if problem else DELIVERED)
-            return told
+            return await self._to_target(said, found)
 
         return send
 
@@ -310,7 +315,9 @@ class Voice:
         row = SENDERS[target.type]
         if not row.hears(said):
             return Known()
-        return await self._outcome(row.send(self._tools, _dressed(said, target).notice, target))
+        found = dressed(said, message=target.message_template, body=target.body_template)
+        ended = await self._outcome(row.send(self._tools, found.notice, target))
+        return Sent(found.problem) if isinstance(ended, Sent) else ended
 
     def _posting(self, request: HttpRequest) -> Callable[[], Awaitable[Outcome]]:
         return lambda: self._outcome(self._tools.http.send(request))
@@ -323,10 +330,6 @@ class Voice:
         except Retry as error:
             return Again(error.reason, error.after_s)
         return outcome(answer.status, answer.headers, answer.text, self._clock.now())
-
-
-def _dressed(said: Notice, target: Target) -> Dressed:
-    return dressed(said, message=target.message_template, body=target.body_template)
 
 
 def receipt(said: Notice, whom: str, ended: Outcome, at: float) -> Fact | None:

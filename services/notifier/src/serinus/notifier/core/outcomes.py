@@ -15,7 +15,9 @@ _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Sent(Struct, frozen=True):
-    """The other side took it."""
+    """The other side took it. `problem` is what was not as the manifest asks, "" where all was."""
+
+    problem: str = ""
 
 
 class Again(Struct, frozen=True):
