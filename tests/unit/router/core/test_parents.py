@@ -10,7 +10,7 @@ from tests.builders import an_exposure
 from serinus.events.canary import GatewayRef, ServiceSpec
 from serinus.kube.refs import Obj
 from serinus.router.core.objects import Refusal
-from serinus.router.core.parents import by_port, check_ports, not_accepted, written
+from serinus.router.core.parents import by_port, check_ports, not_accepted, unresolved, written
 
 GATEWAY = GatewayRef(name="public", namespace="ingress", section_name="https")
 ADMIN = GatewayRef(name="public", section_name="admin", backend_port=9090)
@@ -84,3 +84,19 @@ def test_a_parent_that_reports_must_have_accepted_this_generation(
 
     assert said in found
     assert bool(said) == bool(found)
+
+
+def test_a_parent_that_cannot_reach_a_backend_says_so() -> None:
+    missing = {"type": "ResolvedRefs", "status": "False", "message": "service web-canary is away"}
+    route: Obj = {
+        "kind": "HTTPRoute",
+        "metadata": {"name": "web", "generation": 3},
+        "status": {"parents": [{"parentRef": {"name": "public"}, "conditions": [missing]}]},
+    }
+    assert "" == unresolved(route, "shop")  # of an older generation
+
+    missing["observedGeneration"] = 3
+    said = "HTTPRoute web.shop parent public cannot reach its backends: service web-canary is away"
+    assert said == unresolved(route, "shop")
+    missing["status"] = "True"
+    assert "" == unresolved(route, "shop")

@@ -156,3 +156,20 @@ def test_the_canary_route_goes_before_the_canary_does() -> None:
     found = rendered(HALF)
 
     assert (Gone(ref_of(found), shadows=True),) == apisix.release(EXPOSURE, live(found))
+
+
+def test_a_mirror_is_one_plugin_more() -> None:
+    source = a_route(a_rule("web"))
+    source["spec"]["http"][0]["plugins"] = [{"name": "prometheus", "enable": True}]
+
+    found = rendered(Routes(mirror=True, mirror_weight=40), source)
+
+    theirs, ours = found["spec"]["http"][0]["plugins"]
+    assert ("prometheus", "proxy-mirror") == (theirs["name"], ours["name"])
+    host = "http://web-canary.shop.svc.cluster.local:80"
+    assert {"host": host, "sample_ratio": 0.4} == ours["config"]
+    assert ours["enable"]
+
+    source["spec"]["http"][0]["plugins"] = [ours]
+    with pytest.raises(Refusal, match="has a mirror of its own"):
+        rendered(Routes(mirror=True), source)

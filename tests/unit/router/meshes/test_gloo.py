@@ -170,3 +170,17 @@ def test_everything_of_ours_is_left_to_the_end() -> None:
     made = rendered(Routes())
 
     assert [Gone(ref_of(obj)) for obj in made] == gloo.release(EXPOSURE, live(*made))
+
+
+def test_a_mirror_is_a_shadow_with_the_clients_host() -> None:
+    *_, table = rendered(Routes(mirror=True, mirror_weight=40))
+
+    (route,) = table["spec"]["routes"]
+    shadow = route["options"]["shadowing"]
+    assert ("shop-web-canaryupstream-80", 40) == (
+        shadow["upstream"]["name"],
+        shadow["percentage"],
+    )
+    assert shadow["disableShadowHostSuffixAppend"]
+    *_, plain = rendered(Routes(), table)
+    assert "options" not in plain["spec"]["routes"][0]

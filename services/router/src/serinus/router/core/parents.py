@@ -72,6 +72,25 @@ def not_accepted(route: Obj, namespace: str) -> str:
     return ""
 
 
+def unresolved(route: Obj, namespace: str) -> str:
+    """Why a parent answers requests of this generation with errors, or "".
+
+    It says so in `ResolvedRefs` when a Service is missing or may not be used, though it has
+    accepted the route.
+    """
+    generation = route["metadata"].get("generation", 0)
+    for parent in (route.get("status") or {}).get("parents") or ():
+        for condition in parent.get("conditions") or ():
+            is_current = condition.get("observedGeneration", 0) >= generation
+            is_bad = (condition.get("type"), condition.get("status")) == ("ResolvedRefs", "False")
+            if is_current and is_bad:
+                name = f"{route['kind']} {route['metadata']['name']}.{namespace}"
+                whose = (parent.get("parentRef") or {}).get("name", "")
+                said = condition.get("message") or condition.get("reason", "")
+                return f"{name} parent {whose} cannot reach its backends: {said}"
+    return ""
+
+
 def _identity(parent: Obj, namespace: str) -> tuple[object, ...]:
     return (
         parent.get("group", GROUP),

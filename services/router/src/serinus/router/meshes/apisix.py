@@ -1,7 +1,7 @@
 """APISIX: an ApisixRoute `R-S-canary` beside the user's R, with a higher priority (reference 4.12).
 
 It holds the rules of R that lead to S, with both Services as backends. A/B conditions narrow its
-rules; what does not match is left to R, whose S selects the primary.
+rules; what does not match is left to R, whose S selects the primary. A mirror is one plugin more.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from serinus.router.core.takeover import original_of, remembering
 API_VERSION = "apisix.apache.org/v2"
 KIND = "ApisixRoute"
 PRIORITY = 10000
+MIRROR = "proxy-mirror"
 # What APISIX's controller takes a backend without a weight for.
 DEFAULT_WEIGHT = 100
 _OPERATORS = {"exact": "Equal", "regex": "RegexMatch"}
@@ -56,7 +57,10 @@ def render(exposure: Exposure, routes: Routes, live: Live) -> Sequence[Obj]:
                 f"ApisixRoute {source['metadata']['name']} rule {rule.get('name', '')} must have "
                 f"{exposure.name} as its only backend",
             )
-        rules += _narrowed(_split(exposure, rule, routes), routes)
+        split = _split(exposure, rule, routes)
+        if routes.mirror:
+            split = _mirrored(exposure, split, routes)
+        rules += _narrowed(split, routes)
     if not rules:
         name = source["metadata"]["name"]
         raise Refusal("Route", f"backend {exposure.name} not found in ApisixRoute {name}")
@@ -89,12 +93,14 @@ def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
             for backend in rule.get("backends") or ()
         }
         if weights.keys() >= {exposure.primary, exposure.canary}:
+            mirror = _mirror_of(exposure, rule)
             break
     else:
         return NotYet(
             f"{ref_of(found)} does not contain backends {exposure.primary} and {exposure.canary}"
         )
-    now = seen(routes, primary=weights[exposure.primary], canary=weights[exposure.canary])
+    primary, canary = weights[exposure.primary], weights[exposure.canary]
+    now = seen(routes, primary=primary, canary=canary, mirror=mirror)
     why = not_taken(found, types=("Accepted", "ResourcesAvailable"))
     return NotYet(why, now) if why else now
 
@@ -149,6 +155,28 @@ def _split(exposure: Exposure, rule: Obj, routes: Routes) -> Obj:
         "websocket": rule.get("websocket", False),
         "backends": [{**backend, "serviceName": name, "weight": share} for name, share in shares],
     }
+
+
+def _mirrored(exposure: Exposure, rule: Obj, routes: Routes) -> Obj:
+    """The rule with copies for the canary. Raises Refusal where it has a mirror already."""
+    plugins = rule.get("plugins") or []
+    if any(plugin.get("name") == MIRROR for plugin in plugins):
+        raise Refusal("Route", f"the rule {rule.get('name', '')} has a mirror of its own")
+    port = rule["backends"][0].get("servicePort")
+    if not isinstance(port, int):
+        port = exposure.service.port if exposure.service else 80
+    host = f"http://{exposure.canary}.{exposure.namespace}.svc.cluster.local:{port}"
+    config: Obj = {"host": host}
+    if routes.mirror_weight:
+        config["sample_ratio"] = routes.mirror_weight / 100
+    return {**rule, "plugins": [*plugins, {"name": MIRROR, "enable": True, "config": config}]}
+
+
+def _mirror_of(exposure: Exposure, rule: Obj) -> bool:
+    """Whether a rule of ours mirrors to the canary."""
+    address = f"http://{exposure.canary}.{exposure.namespace}."
+    plugins = (p for p in rule.get("plugins") or () if p.get("name") == MIRROR)
+    return any((p.get("config") or {}).get("host", "").startswith(address) for p in plugins)
 
 
 def _narrowed(rule: Obj, routes: Routes) -> list[Obj]:

@@ -109,6 +109,7 @@ def rows(*found: Row) -> Mapping[str, Row]:
 ALL = frozenset(Ability)
 WEIGHTS = frozenset({WEIGHT})
 SPLIT_AND_MATCH = frozenset({WEIGHT, MATCH})
+SPLIT_MATCH_AND_MIRROR = SPLIT_AND_MATCH | {MIRROR}
 
 MESHES: Mapping[str, Row] = rows(
     Row(
@@ -116,7 +117,7 @@ MESHES: Mapping[str, Row] = rows(
         apisix,
         apisix.API_VERSION,
         (apisix.KIND,),
-        SPLIT_AND_MATCH,
+        SPLIT_MATCH_AND_MIRROR,
         3.0,
         reads="route",
         deletes=True,
@@ -142,7 +143,7 @@ MESHES: Mapping[str, Row] = rows(
         contour,
         contour.API_VERSION,
         (contour.KIND,),
-        SPLIT_AND_MATCH | {MIRROR},
+        SPLIT_MATCH_AND_MIRROR,
         3.0,
     ),
     Row("gatewayapi:v1", gatewayapi.V1, gatewayapi.V1.api_version, gatewayapi.V1.kinds, ALL, 3.0),
@@ -159,7 +160,7 @@ MESHES: Mapping[str, Row] = rows(
         gloo,
         gloo.API_VERSION,
         (gloo.KIND,),
-        SPLIT_AND_MATCH,
+        SPLIT_MATCH_AND_MIRROR,
         3.0,
         more=((gloo.UPSTREAM_API_VERSION, gloo.UPSTREAM),),
         reads="upstream",

@@ -133,6 +133,9 @@ class GatewayApi:
         if isinstance(now, NotYet) or found is None or not self._is_v1:
             return now
         why = parents.not_accepted(found, exposure.namespace)
+        if not why and exposure.route is None:
+            # Of a route of the user's other backends may be away, and that is not about us.
+            why = parents.unresolved(found, exposure.namespace)
         return NotYet(why, now) if why else now
 
     def release(self, exposure: Exposure, live: Live) -> Sequence[Obj | Gone]:

@@ -1,8 +1,9 @@
 """Gloo: two Upstreams and one RouteTable S, to which the user's VirtualService delegates
 (reference 4.9).
 
-    plain  one route, both Upstreams
-    A/B    a route with the alternatives as matchers, then one for the rest
+    plain   one route, both Upstreams
+    A/B     a route with the alternatives as matchers, then one for the rest
+    mirror  a shadow of the route at the canary's Upstream
 
 What `upstreamRef` names lends its connection settings to both Upstreams. The list of routes is ours
 as a whole. A weight of 0 is left out, as Gloo reads it the same.
@@ -96,7 +97,10 @@ def observe(exposure: Exposure, routes: Routes, live: Live) -> Routes | NotYet:
             break
     else:
         return NotYet(f"{ref} does not contain routes for {primary} and {canary}")
-    now = seen(routes, primary=weights[primary] or 0, canary=weights[canary] or 0)
+    shadow = (route.get("options") or {}).get("shadowing") or {}
+    is_mirrored = (shadow.get("upstream") or {}).get("name") == canary
+    shares = weights[primary] or 0, weights[canary] or 0
+    now = seen(routes, primary=shares[0], canary=shares[1], mirror=is_mirrored)
     why = _rejected(ref, found)
     return NotYet(why, now) if why else now
 
@@ -170,8 +174,21 @@ def _routes(exposure: Exposure, routes: Routes) -> list[Obj]:
     matchers = _matchers(routes.match or exposure.match)
     split = _route(exposure, routes.primary, routes.canary)
     if not matchers:
-        return [split]
+        return [split | _shadow(exposure, routes)]
     return [{**split, "matchers": matchers}, _route(exposure, ALL_TO_PRIMARY.primary, 0)]
+
+
+def _shadow(exposure: Exposure, routes: Routes) -> Obj:
+    """Copies for the canary, with the host that the client asked for."""
+    if not routes.mirror:
+        return {}
+    _, canary = _upstream_refs(exposure)
+    shadow = {
+        "upstream": {"name": canary.name, "namespace": canary.namespace},
+        "percentage": routes.mirror_weight or 100,
+        "disableShadowHostSuffixAppend": True,
+    }
+    return {"options": {"shadowing": shadow}}
 
 
 def _matchers(match: Sequence[HttpMatch]) -> list[Obj]:
