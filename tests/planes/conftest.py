@@ -32,11 +32,12 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 
 class Running:
-    """A row and where it takes traffic."""
+    """A row, where it takes traffic, and where its counters are, if it has some."""
 
-    def __init__(self, row: Plane, url: str) -> None:
+    def __init__(self, row: Plane, url: str, metrics: str) -> None:
         self.row = row
         self.url = url
+        self.metrics = metrics
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +49,7 @@ def plane(
     """The data plane of the test's parameter."""
     row: Plane = request.param
     with row.runs(tmp_path_factory.mktemp(row.name), control_plane) as server:
-        yield Running(row, server.url)
+        yield Running(row, server.url, getattr(server, "metrics", ""))
 
 
 @pytest.fixture

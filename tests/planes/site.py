@@ -18,7 +18,8 @@ from tests.servers.control_plane import ControlPlane
 from tests.servers.kube import Kube
 from tests.servers.waiting import eventually
 
-from serinus.events import Routes
+from serinus.analyzer.core.queries import Names, names_of
+from serinus.events import CanarySpec, ObjectRef, Routes
 
 TARGET_PORT = 8080
 AT_ONCE = 16
@@ -60,6 +61,12 @@ class Site:
         self._url = url
         self._bench = bench
         self._host = host_of(bench.namespace)
+
+    @property
+    def names(self) -> Names:
+        """What metric queries know the canary by."""
+        spec = CanarySpec(target_ref=ObjectRef(kind="Deployment", name="web"))
+        return names_of(self._bench.namespace, "web", spec)
 
     async def route(self, routes: Routes) -> None:
         """The routes as an intent of the analyzer's; returns when the router saw them settle."""

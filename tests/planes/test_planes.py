@@ -14,12 +14,19 @@ import aiohttp
 import pytest
 from tests.planes.catalog import that_can
 from tests.planes.conditions import Ask
+from tests.planes.conftest import Running
 from tests.planes.site import CANARY, PRIMARY, Answer, Site, a_client
 from tests.servers.waiting import eventually
 
+from serinus.analyzer.core.queries import SHARE, share_queries
+from serinus.analyzer.core.rollout import Value
+from serinus.analyzer.providers.scrape import SCRAPED, Scraper
+from serinus.analyzer.providers.source import Question
 from serinus.events import Cookies, Routes
 from serinus.events.canary import SessionAffinity
 from serinus.router.meshes.catalog import Ability
+from serinus.runtime.clock import SystemClock
+from serinus.runtime.http import HttpClient
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -127,6 +134,41 @@ async def test_a_client_stays_with_the_canary_for_one_rollout(site: Site) -> Non
         async with a_client(jar) as client:
             assert PRIMARY == await site.ask(client)
             assert not len(jar) or not site.plane.takes_back
+
+
+COUNTED = [row for row in that_can(Ability.WEIGHT) if row.mesh in SCRAPED]
+
+
+@pytest.mark.parametrize("plane", COUNTED, indirect=True, ids=[row.name for row in COUNTED])
+async def test_the_proxys_own_counters_show_the_share(site: Site, plane: Running) -> None:
+    """What `analysis.verifyTraffic` goes by."""
+    await site.route(Routes(primary=80, canary=20))
+    await site.until([PRIMARY, CANARY])
+    query, _ = share_queries("traefik", site.names, "60s")
+    question = Question(
+        query=query, at=0, window_s=60, check=SHARE, observer="traefik", names=site.names
+    )
+    address = f"http://{plane.metrics}/metrics"
+    http, tasks = HttpClient(), set[asyncio.Task[None]]()
+    scraper = Scraper(http, SystemClock(), lambda work, _: tasks.add(asyncio.create_task(work)))
+    try:
+        await scraper.value(address, question)
+        found = await site.answers(REQUESTS)
+
+        async def is_counted() -> bool:
+            share = await scraper.value(address, question)
+            return isinstance(share, Value) and share.samples == REQUESTS
+
+        await eventually(is_counted, "all requests are counted")
+        share = await scraper.value(address, question)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await http.close()
+
+    assert isinstance(share, Value)
+    assert share.value == pytest.approx(found[CANARY] / REQUESTS * 100)
 
 
 class Pace:
