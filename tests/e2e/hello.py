@@ -15,6 +15,8 @@ from tests.e2e.stage import Stage, manifest, status
 from tests.servers.kube import Kube, Obj
 from tests.servers.waiting import eventually
 
+from serinus.analyzer.providers.exposition import samples
+
 APPS = "apps/v1"
 CANARY = "flagger.app/v1beta1"
 TRAEFIK = "traefik.io/v1alpha1"
@@ -33,13 +35,18 @@ class Hello:
         self._stage = stage
         self._news = asyncio.Event()
 
-    async def deploy(self, version: str = "1.0", *, from_config: bool = False) -> None:
-        """The workload and its route. `from_config`: its ConfigMap says which version it is."""
+    async def deploy(
+        self, version: str = "1.0", *, from_config: bool = False, drain_s: int = 5
+    ) -> None:
+        """The workload and its route. `from_config`: its ConfigMap says which version it is.
+
+        drain_s  for how long pods serve that were told to end
+        """
         source: Obj = {"value": version}
         if from_config:
             source = {"valueFrom": {"configMapKeyRef": {"name": NAME, "key": "version"}}}
         # Proxies learn late that a pod ends: like any service behind one it drains first.
-        env = [{"name": "VERSION", **source}, {"name": "DRAIN_S", "value": "5"}]
+        env = [{"name": "VERSION", **source}, {"name": "DRAIN_S", "value": str(drain_s)}]
         values = {
             "hello": self._stage.references["hello"],
             "host": self.host,
@@ -55,6 +62,7 @@ class Hello:
         most: int = 60,
         threshold: int = 2,
         webhooks: Sequence[Obj] = (),
+        baseline: bool = False,
         **spec: Any,
     ) -> None:
         """An ordinary Canary; `spec` is put over it."""
@@ -76,6 +84,7 @@ class Hello:
                 },
             ],
             "webhooks": list(webhooks),
+            "baseline": baseline,
         }
         whole = {
             "provider": "traefik",
@@ -114,6 +123,18 @@ class Hello:
         ):
             obj = {"apiVersion": api_version, "kind": kind, "metadata": meta, "spec": spec}
             await self.kube.apply(obj, self.namespace)
+
+    async def answered_by(self, workload: str) -> dict[str, int]:
+        """How many requests each pod of a workload has answered, by its own account."""
+        found = {}
+        for pod in await self.kube.list("v1", "Pod", self.namespace):
+            name = pod["metadata"]["name"]
+            if name.startswith(f"{workload}-"):
+                path = f"/api/v1/namespaces/{self.namespace}/pods/{name}:9898/proxy/metrics"
+                page = await self.kube.text(path)
+                counted = samples(page, ("http_request_duration_seconds_count",))
+                found[name] = int(sum(value for _, _, value in counted))
+        return found
 
     async def serving(self) -> None:
         """Returns when requests to its host are answered."""

@@ -124,6 +124,29 @@ async def test_a_release_whose_pods_crash_under_load_is_rolled_back(
     assert any("CrashLoopBackOff" in text for text in told), told
 
 
+async def test_a_baseline_serves_beside_the_primary_and_goes_without_a_lost_request(
+    hello: Hello, figures: list[str]
+) -> None:
+    """The service drains nothing by itself: it is the hook of ours that lets proxies follow."""
+    await hello.deploy(drain_s=0)
+    await hello.canary(baseline=True)
+    await hello.until("Initialized")
+    async with hello.traffic() as traffic:
+        await hello.push("2.0-errors10")
+        await hello.until_weight(20)
+        await traffic.enough(4 * RATE)
+        baseline = await hello.answered_by(f"{NAME}-baseline")
+        primary = await hello.answered_by(f"{NAME}-primary")
+        await hello.until("Failed", within_s=90)
+        await traffic.enough(AFTERMATH)
+    failures = judge.failures(traffic.requests)
+    figures.append(f"baseline: {len(traffic.requests)} requests, {baseline} beside {primary}")
+    assert len(baseline) == len(primary) == 2
+    assert min(baseline.values()) > RATE // 4
+    assert {(status, version) for status, version, _ in failures} == {(500, "2.0-errors10")}
+    assert not await hello.answered_by(f"{NAME}-baseline")
+
+
 async def test_a_changed_config_map_is_a_release(hello: Hello, figures: list[str]) -> None:
     await hello.deploy(from_config=True)
     await hello.canary(step=50, most=50)

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.sim.manifests import GATE, ROLLBACK, manifests
 from tests.sim.ring import Analyzer, Bus, Router, Watcher
-from tests.sim.world import PRIMARY, SCALERS, TARGET, World, pods_for
+from tests.sim.world import BASELINE, PRIMARY, SCALERS, TARGET, World, pods_for
 
 from serinus.analyzer.core.desired import failed_promotion
 from serinus.analyzer.core.weights import next_weight
@@ -291,6 +291,8 @@ class RingMachine(RuleBasedStateMachine):
 
     def check_safety(self) -> None:
         self.check_the_primary()
+        if BASELINE in self.world.objects:
+            assert not is_bad(self.world.image_of(BASELINE)), "the baseline runs what failed"
         rules = self.world.rules()
         if not rules or not self.world.route_is_ours:
             return
@@ -433,6 +435,7 @@ class RingMachine(RuleBasedStateMachine):
         if failed_promotion(status):
             assert self.world.available(TARGET), "all traffic to a canary without pods"
             return
+        assert BASELINE not in self.world.objects, "a baseline that nothing is compared with"
         live = self.world.images.get(status.last_promoted_spec)
         assert self.world.image_of(PRIMARY) == live, "the record says what is not live"
         begun = {s.last_applied_spec for s in self.analyzer.decided if s.phase == "Progressing"}

@@ -30,6 +30,7 @@ def manifests(draw: st.DrawFn) -> tuple[str, Analysis]:
     fields: dict[str, Any] = draw(st.sampled_from(STRATEGIES).flatmap(lambda make: make()))
     mesh = "istio" if ISTIO & fields.keys() else draw(st.sampled_from(["traefik", "istio"]))
     hooks = draw(st.sampled_from(HOOKS))
+    fields = {**fields, "baseline": draw(st.booleans())}
     return mesh, an_analysis(threshold=draw(st.integers(1, 3)), webhooks=hooks, **fields)
 
 

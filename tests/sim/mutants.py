@@ -48,6 +48,25 @@ def teardown_before_traffic(patch: Patch) -> None:
     patch.setattr(plan, "RULES", (canary_down, *plan.RULES))
 
 
+def baseline_forgotten(patch: Patch) -> None:
+    """The baseline stays when nothing is compared with it any more."""
+    patch.setattr(plan, "RULES", tuple(r for r in plan.RULES if r is not plan.baseline_down))
+
+
+def baseline_of_the_target(patch: Patch) -> None:
+    """The baseline runs what the canary runs."""
+    right = plan.baseline_up
+
+    def baseline_up(found: scene.Scene) -> object:
+        wrong = scene.Scene(found.intent, found.world)
+        if found.primary is not None and found.target is not None:
+            wrong.primary = {**found.primary, "spec": found.target["spec"]}
+        return right(wrong)
+
+    rules = tuple(baseline_up if rule is right else rule for rule in plan.RULES)
+    patch.setattr(plan, "RULES", rules)
+
+
 def apex_before_primary(patch: Patch) -> None:
     """The apex and the routes do not wait for the primary."""
     patch.setattr(plan, "_unready_primary", lambda found: None)
@@ -412,6 +431,8 @@ def _unheld(right: Callable[[scene.Scene], Any]) -> Callable[[scene.Scene], Any]
 
 MUTANTS: tuple[Callable[[Patch], None], ...] = (
     teardown_before_traffic,
+    baseline_forgotten,
+    baseline_of_the_target,
     apex_before_primary,
     copy_without_revision_check,
     no_compare_and_swap,

@@ -29,6 +29,7 @@ from serinus.router.core.steps import Write
 
 TARGET = Ref("apps/v1", "Deployment", NAMESPACE, NAME)
 PRIMARY = Ref("apps/v1", "Deployment", NAMESPACE, f"{NAME}-primary")
+BASELINE = Ref("apps/v1", "Deployment", NAMESPACE, f"{NAME}-baseline")
 ROUTES = {
     "traefik": Ref("traefik.io/v1alpha1", "TraefikService", NAMESPACE, NAME),
     "istio": Ref("networking.istio.io/v1beta1", "VirtualService", NAMESPACE, NAME),
