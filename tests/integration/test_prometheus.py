@@ -1,7 +1,7 @@
 """The real Prometheus: the queries it is asked, and the same questions answered by a scrape."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from tests.servers.prometheus import Prometheus
 from tests.servers.prometheus import prometheus as running_prometheus
 
 from serinus.analyzer.core.checks import NO_SERIES, NOT_A_NUMBER
+from serinus.analyzer.core.comparison import verdict
+from serinus.analyzer.core.judging import columns, judged_query
 from serinus.analyzer.core.queries import (
     DURATION,
     SHARE,
@@ -21,12 +23,12 @@ from serinus.analyzer.core.queries import (
     names_of,
     share_queries,
 )
-from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
+from serinus.analyzer.core.rollout import NoData, Reading, Table, Unreachable, Value
 from serinus.analyzer.providers.catalog import provider_of, tools
 from serinus.analyzer.providers.scrape import Scraper
 from serinus.analyzer.providers.source import Question, Source
-from serinus.events import CanarySpec, ObjectRef
-from serinus.events.canary import MetricProvider
+from serinus.events import CanarySpec, Metric, MetricTemplateSpec, ObjectRef
+from serinus.events.canary import Analysis, MetricJudge, MetricProvider
 from serinus.runtime.clock import SystemClock
 from serinus.runtime.http import HttpClient
 
@@ -118,6 +120,25 @@ class Asker:
                 assert isinstance(answer, NoData), answer
                 await asyncio.sleep(EVERY_S)
 
+    async def table(self, address: str, columns: Mapping[str, str]) -> Table:
+        """Two windows of all columns, as soon as the first of them has both."""
+        source = Source(provider=MetricProvider(type="prometheus", address=address))
+        async with asyncio.timeout(30):
+            while True:
+                at = self.clock.now()
+                question = Question(
+                    query="",
+                    at=at,
+                    window_s=WINDOW_S,
+                    columns=columns,
+                    since=at - 2.2 * WINDOW_S,
+                )
+                found = await provider_of(source, self.tools).value(question)
+                assert isinstance(found, Table), found
+                if None not in next(iter(found.columns.values())):
+                    return found
+                await asyncio.sleep(EVERY_S)
+
 
 @pytest.fixture
 async def asker() -> AsyncIterator[Asker]:
@@ -166,6 +187,31 @@ async def test_the_share_of_the_canary_is_the_same_by_query_and_by_scrape(
     for found in (queried, scraped):
         assert found.value == pytest.approx(100 / 11, abs=1)
     assert 0 < counted.value < 4 * 1100 * 1.3
+
+
+async def test_a_judge_compares_both_sides_over_time(prometheus: Prometheus, asker: Asker) -> None:
+    """The canary fails in a tenth of its requests, the primary in all; only one of them is worse,
+    and it depends on what is counted as bad."""
+    judge = MetricJudge(error_probability=0.01)
+    asked = columns("traefik", NAMES, SUCCESS_RATE, "4s")
+    found = verdict(judge, SUCCESS_RATE, "traefik", await asker.table(prometheus.url, asked))
+    assert found.worse is False
+    assert found.value == pytest.approx(0.1, abs=0.02)
+
+    counter = "traefik_service_request_duration_seconds_bucket"
+    every = 'service=~"{{ namespace }}-{{ service }}-{{ side }}-.*",le="+Inf"'
+    metric = Metric(
+        name="successes",
+        interval="4s",
+        query=f'sum(increase({counter}{{code="200",{every}}}[{{{{ interval }}}}]))',
+        samples_query=f"sum(increase({counter}{{{every}}}[{{{{ interval }}}}]))",
+        judge=judge,
+    )
+    source = MetricTemplateSpec(provider=MetricProvider(type="prometheus"), query="")
+    asked = judged_query(metric, metric.query, NAMES, source, Analysis())
+    found = verdict(judge, "", "", await asker.table(prometheus.url, asked))
+    assert found.worse is True
+    assert "times the primary's share of bad events" in found.finding
 
 
 async def test_the_server_says_what_it_does_not_know(prometheus: Prometheus, asker: Asker) -> None:

@@ -164,3 +164,29 @@ def test_samples_that_nobody_can_count_say_what_to_do() -> None:
     story.metric = lambda ask: Value(key=ask.key, value=1.0)
     story.tick()
     assert any("set samplesQuery" in text for text in story.texts)
+
+
+def test_the_status_says_what_is_waited_for_until_the_next_step() -> None:
+    """For kubectl and kstatus; the pace of the analysis is left alone, and nothing is written
+    again while the reason stays the same."""
+    story = begun(threshold=2)
+    story.metric = away
+    stamp = story.status.last_transition_time
+    story.tick()
+    held = story.status
+    ready, reconciling = (
+        next(c for c in held.conditions if c.type == kind) for kind in ("Ready", "Reconciling")
+    )
+    for condition in (ready, reconciling):
+        assert condition.reason == "NoEvidence"
+        assert "connection refused" in condition.message
+    assert held.last_transition_time == stamp
+
+    story.look()
+    story.tick()
+    assert story.status == held
+
+    story.metric = lambda ask: Value(key=ask.key, value=100.0)
+    story.tick()
+    assert not [c for c in story.status.conditions if c.reason == "NoEvidence"]
+    assert story.status.canary_weight > held.canary_weight

@@ -145,7 +145,7 @@ def _check(m: Moment) -> Decision:
                 )
     if waits:
         waiting = m.stand_still("no_evidence", *facts, *waits, due_at=m.next_round_at)
-        return _with_samples(waiting, samples)
+        return _with_samples(msgspec.structs.replace(waiting, lacks=waits[0].text), samples)
     passed = m.tell(CheckPassed, measurements=measured, once=str(m.round))
     decision = step(m, (*facts, passed))
     if decision.status != m.status:

@@ -34,7 +34,7 @@ from serinus.analyzer.core import byhand, polls, requests
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision, Look, Rollout
 from serinus.analyzer.core.rules import RULES
-from serinus.analyzer.core.status import reported
+from serinus.analyzer.core.status import lacked, reported
 from serinus.analyzer.core.warnings import warned
 from serinus.events import CanaryStatus, Fact
 from serinus.events.canary import FINALIZER
@@ -59,7 +59,9 @@ def _recorded(m: Moment, decision: Decision) -> Decision:
     takes = decision.takes
     if "approve" in m.pending and _moved(old, decision.status) and "approve" not in takes:
         takes = (*takes, "approve")
-    status = reported(decision.status, m.at, m.kind, m.blocking, dry_run=m.dry_run)
+    is_step = decision.status.last_transition_time != old.last_transition_time
+    lacks = decision.lacks or ("" if is_step else lacked(old))
+    status = reported(decision.status, m.at, m.kind, m.blocking, dry_run=m.dry_run, lacks=lacks)
     facts: tuple[Fact, ...] = ()
     if takes:
         facts = byhand.taken(m, msgspec.structs.replace(decision, takes=takes))

@@ -198,6 +198,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     finalizer   True: must be on the object; False: must go; None: leave it
     samples     for the exported metrics
     takes       requests (`core.requests`) that this answers
+    lacks       the evidence that the analysis waits for; stands in the conditions until the next
+                step
     """
 
     reason: str
@@ -210,3 +212,4 @@ class Decision(Struct, frozen=True, kw_only=True):
     finalizer: bool | None = None
     samples: tuple[Sample, ...] = ()
     takes: tuple[str, ...] = ()
+    lacks: str = ""

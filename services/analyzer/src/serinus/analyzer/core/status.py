@@ -21,6 +21,7 @@ READY = "Ready"
 RECONCILING = "Reconciling"
 STALLED = "Stalled"
 DRY_RUN = "DryRun"
+NO_EVIDENCE = "NoEvidence"
 
 _DRY_RUN_MESSAGE = "Everything is decided and told, nothing is changed."
 _PROMOTED_BY_PHASE = {
@@ -51,20 +52,33 @@ def remembered(status: CanaryStatus, at: float, kind: str, **changes: Any) -> Ca
 
 
 def reported(
-    status: CanaryStatus, at: float, kind: str, problems: Sequence[Problem], *, dry_run: bool
+    status: CanaryStatus,
+    at: float,
+    kind: str,
+    problems: Sequence[Problem],
+    *,
+    dry_run: bool,
+    lacks: str = "",
 ) -> CanaryStatus:
     """`status` with what kstatus reads; the very same object where nothing is to be said anew.
 
-    The pacing stamp is left alone: a problem is no step.
+    The pacing stamp is left alone: a problem is no step, and neither is waiting.
+    lacks  evidence that is waited for
     """
     why = "; ".join(str(p) for p in problems)
-    wanted = _standing(status.phase, kind, why, dry_run)
+    wanted = _standing(status.phase, kind, why, dry_run, lacks)
     known = status.conditions
     begun = known[:1] if known and known[0].type == PROMOTED else ()
     if len(known) == len(begun) + len(wanted) and all(map(_says, known[len(begun) :], wanted)):
         return status
     new = tuple(_condition(status, at, condition) for condition in wanted)
     return msgspec.structs.replace(status, conditions=(*begun, *new))
+
+
+def lacked(status: CanaryStatus) -> str:
+    """The evidence that this status says is waited for, "" where none is."""
+    texts = (c.message for c in status.conditions if c.reason == NO_EVIDENCE)
+    return next(texts, "")
 
 
 def is_dry(status: CanaryStatus) -> bool:
@@ -86,10 +100,10 @@ def _promoted(phase: str, kind: str) -> Condition:
 
 
 @lru_cache(maxsize=1024)
-def _standing(phase: str, kind: str, why: str, dry_run: bool) -> tuple[Condition, ...]:
+def _standing(phase: str, kind: str, why: str, dry_run: bool, lacks: str) -> tuple[Condition, ...]:
     """The conditions beside Promoted, without their times."""
-    message = why or _promoted(phase, kind).message
-    reason = "InvalidSpec" if why else phase
+    message = why or lacks or _promoted(phase, kind).message
+    reason = "InvalidSpec" if why else NO_EVIDENCE if lacks else phase
     ready = not why and phase in ("Initialized", "Succeeded")
     found = [Condition(type=READY, status=str(ready), reason=reason, message=message)]
     if why or phase == "Failed":

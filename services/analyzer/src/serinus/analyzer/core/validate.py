@@ -232,7 +232,7 @@ def _judges(rollout: Rollout) -> Iterator[Problem]:
 
 def _baseline(spec: CanarySpec) -> Iterator[Problem]:
     if analysis_of(spec).baseline and workload_kind(spec.target_ref) != "Deployment":
-        why = f"a {spec.target_ref.kind} has no number of pods that a baseline could have, too"
+        why = f"a {spec.target_ref.kind} has none"
         yield Problem("spec.analysis.baseline", why, "leave it out, or release a Deployment")
 
 
