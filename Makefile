@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := libs/events libs/gotemplate libs/runtime libs/kube libs/sandbox libs/cli \
-	services/watcher services/analyzer services/router services/notifier services/loadtester
+	services/watcher services/analyzer services/router services/notifier services/loadtester services/coordinator
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 

@@ -8,6 +8,8 @@ import yaml
 from tests.gen.structural import Gap, Schema, Writer
 from tests.gen.words import WORDS
 
+from serinus.coordinator.core import waves
+from serinus.coordinator.core.waves import WaveSpec, WaveStatus
 from serinus.events.canary import (
     GROUP,
     VERSION,
@@ -40,6 +42,14 @@ _CANARY_COLUMNS = [
     _column("LastTransitionTime", ".status.lastTransitionTime"),
 ]
 
+_WAVE_COLUMNS = [
+    _column("Phase", ".status.phase"),
+    _column("Step", ".status.step"),
+    _column("Done", ".status.done"),
+    _column("Since", ".status.since", "date"),
+    _column("Message", ".status.message"),
+]
+
 
 def files() -> dict[str, str]:
     """Path to text of the three definitions. Raises Gap where words and fields do not agree."""
@@ -69,6 +79,14 @@ def files() -> dict[str, str]:
             },
             [_column("Type", ".spec.type")],
         ),
+        "waves": _definition(
+            "Wave",
+            "waves",
+            "A Wave lets releases of several canaries pass in order, over services and clusters.",
+            {"spec": writer.struct(WaveSpec), "status": writer.struct(WaveStatus)},
+            _WAVE_COLUMNS,
+            (waves.GROUP, waves.VERSION),
+        ),
     }
     if left := writer.unused():
         raise Gap(f"tests/gen/words.py has rows for fields that are gone: {', '.join(left)}")
@@ -76,8 +94,14 @@ def files() -> dict[str, str]:
 
 
 def _definition(
-    kind: str, plural: str, about: str, parts: dict[str, Schema], columns: list[dict[str, Any]]
+    kind: str,
+    plural: str,
+    about: str,
+    parts: dict[str, Schema],
+    columns: list[dict[str, Any]],
+    api: tuple[str, str] = (GROUP, VERSION),
 ) -> dict[str, Any]:
+    group, version = api
     schema: Schema = {
         "description": about,
         "type": "object",
@@ -92,11 +116,11 @@ def _definition(
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{plural}.{GROUP}",
+            "name": f"{plural}.{group}",
             "annotations": {"helm.sh/resource-policy": "keep"},
         },
         "spec": {
-            "group": GROUP,
+            "group": group,
             "names": {
                 "kind": kind,
                 "listKind": f"{kind}List",
@@ -107,7 +131,7 @@ def _definition(
             "scope": "Namespaced",
             "versions": [
                 {
-                    "name": VERSION,
+                    "name": version,
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},

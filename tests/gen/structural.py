@@ -57,6 +57,13 @@ _RULES: Mapping[str, list[Schema]] = {
             " || self.maxMirrorWeight >= self.mirrorWeight",
         ),
     ],
+    "WaveSpec": [
+        _rule(
+            "each step needs a name of its own",
+            "self.steps.all(x, self.steps.exists_one(y, y.name == x.name))",
+        ),
+    ],
+    "Member": [_rule("write either name or selector", "has(self.name) != has(self.selector)")],
     "Webhook": [
         _rule(
             "expiry is for hooks that wait for approval: confirm-rollout, confirm-traffic-increase"
@@ -103,6 +110,16 @@ MORE: Mapping[str, Schema] = {
     "Check.time": _WHEN,
     "Release.startedAt": _WHEN,
     "Release.endedAt": _WHEN,
+    "WaveSpec.steps": {"minItems": 1, "maxItems": 100},
+    "WaveSpec.atOnce": {**_WHOLE, "minimum": 0},
+    "Step.name": _NAMESPACE,
+    "Step.canaries": {"minItems": 1},
+    "Step.atOnce": {**_WHOLE, "minimum": 0},
+    "WaveStatus.observedGeneration": {"type": "integer", "format": "int64"},
+    "WaveStatus.run": _WHOLE,
+    "WaveStatus.since": _WHEN,
+    "MemberStatus.run": _WHOLE,
+    "WaveCondition.lastTransitionTime": _WHEN,
 }
 
 # What the API server asks of a whole Struct beyond its required fields.

@@ -1,0 +1,1 @@
+"""The coordinator: lets releases pass in waves, over services, regions and clusters."""
