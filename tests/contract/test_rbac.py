@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.gen.rbac import rules
+from tests.gen.settings import BESIDE
 
 from serinus.events.subjects import SERVICES
 from serinus.router.meshes.catalog import MESHES
@@ -23,7 +24,7 @@ def written_by(service: str) -> set[str]:
 
 
 def test_every_service_has_its_rules() -> None:
-    assert tuple(RULES) == SERVICES
+    assert tuple(RULES) == (*SERVICES, *BESIDE)
 
 
 def test_the_eyes_and_the_crowd_change_nothing() -> None:
@@ -44,6 +45,10 @@ def test_the_hands_may_write_the_routes_of_every_mesh_and_no_canary() -> None:
     meshes = {row.api_version.rpartition("/")[0] for row in MESHES.values() if row.kinds}
     assert meshes <= groups
     assert not {"canaries", "canaries/status"} & written_by("router")
+
+
+def test_the_coordinator_asks_by_annotation_and_writes_its_own_status() -> None:
+    assert written_by("coordinator") == {"canaries", "waves/status", "events"}
 
 
 def test_nobody_lists_secrets_but_who_hashes_them() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from tests.gen.settings import BESIDE
+
 from serinus.events.subjects import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +23,7 @@ _HEAD = """\
 
 def files() -> dict[str, str]:
     """One list per service. Raises LookupError for a need that is not locked or not installed."""
-    return {f"{FOLDER}/{service}.txt": _list(service) for service in SERVICES}
+    return {f"{FOLDER}/{service}.txt": _list(service) for service in (*SERVICES, *BESIDE)}
 
 
 def _list(service: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import yaml
 
 from serinus.analyzer.providers import keptn
+from serinus.coordinator.core import waves
 from serinus.events import API_VERSION
 from serinus.kube import share
 from serinus.router.app import ALWAYS
@@ -97,6 +98,12 @@ def rules() -> dict[str, list[Rule]]:
             *_rules([("v1", "Secret")], ("get",)),
         ],
         "loadtester": [],
+        "coordinator": [
+            *_rules([(waves.API_VERSION, "Wave")], FOLLOW),
+            *_rules([(waves.API_VERSION, "Wave")], ("patch",), "/status"),
+            *_rules([CANARY], ("patch",)),
+            *_rules([("v1", "Event")], ("create",)),
+        ],
     }
 
 

@@ -15,6 +15,8 @@ from serinus.events.subjects import SERVICES
 from serinus.runtime.settings import RuntimeSettings, Secret, variable
 
 DOCUMENT = "docs/settings.md"
+# Services that stand beside the ring, on what any subscriber has.
+BESIDE = ("coordinator",)
 
 _INTRODUCTION = """\
 # Settings
@@ -43,7 +45,7 @@ def document() -> str:
 
 
 def _of_services() -> Iterator[tuple[str, type[Struct]]]:
-    for service in SERVICES:
+    for service in (*SERVICES, *BESIDE):
         name = f"serinus.{service}.settings"
         if importlib.util.find_spec(name):
             yield service, importlib.import_module(name).Settings

@@ -17,7 +17,8 @@ from tests.unit.coordinator.fleets import NEW, NEWER, OLD, T0, a_key, a_standing
 from serinus.coordinator.core import answers, rules
 from serinus.coordinator.core.answers import Answer
 from serinus.coordinator.core.fleet import PULSE_S, Fleet, Message, decoder, encode
-from serinus.coordinator.core.rules import Order, View, plan
+from serinus.coordinator.core.orders import Order, View
+from serinus.coordinator.core.rules import plan
 from serinus.coordinator.core.standing import Key, Standing
 from serinus.coordinator.core.waves import Wave
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from serinus.coordinator.core.rules import Order, Plan, View, plan
+from serinus.coordinator.core.orders import Order, Plan, View
+from serinus.coordinator.core.rules import plan
 from serinus.coordinator.core.standing import Key, Standing, State, release_of
 from serinus.coordinator.core.waves import Member, Step, Wave, WaveSpec
 

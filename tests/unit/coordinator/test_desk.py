@@ -12,7 +12,7 @@ from tests.builders import NEW, OLD, a_canary, a_status, a_workload_seen, an_obs
 from tests.unit.router.cluster import FakeCluster
 
 from serinus.coordinator.core.fleet import SILENT_S, Fleet, Message
-from serinus.coordinator.core.rules import Order
+from serinus.coordinator.core.orders import Order
 from serinus.coordinator.core.standing import Key, Standing, release_of
 from serinus.coordinator.desk import ABORT, PAUSE, Desk
 from serinus.events import CanaryGone, CanaryRef

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.coordinator.fleets import NEW, NEWER, a_key, a_standing
 
 from serinus.coordinator.core.answers import confirm, done, find
-from serinus.coordinator.core.rules import Order
+from serinus.coordinator.core.orders import Order
 
 EAST, WEST = a_key("east"), a_key("west")
 WEB2, WEB3 = {"web": "registry.test:5000/web:2"}, {"web": "registry.test:5000/web:3"}

@@ -21,7 +21,7 @@ from serinus.coordinator.core.fleet import (
     decoder,
     encode,
 )
-from serinus.coordinator.core.rules import Order
+from serinus.coordinator.core.orders import Order
 
 EAST, WEST = a_key("east"), a_key("west")
 GO = Order(key=WEST, wave="shop/web@east", action="go", release=NEW)

@@ -18,7 +18,8 @@ from serinus.coordinator.core import answers
 from serinus.coordinator.core.answers import Answer
 from serinus.coordinator.core.conditions import conditions
 from serinus.coordinator.core.fleet import PULSE_S, Fleet, Message
-from serinus.coordinator.core.rules import Order, Plan, View, plan, rfc3339
+from serinus.coordinator.core.orders import Order, Plan, View, rfc3339
+from serinus.coordinator.core.rules import plan
 from serinus.coordinator.core.standing import Key, Standing, standing
 from serinus.coordinator.core.waves import API_VERSION, Wave, WaveSpec, WaveStatus
 from serinus.coordinator.wire import Alone, Line

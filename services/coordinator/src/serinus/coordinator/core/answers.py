@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from serinus.coordinator.core.rules import Order
+from serinus.coordinator.core.orders import Order
 from serinus.coordinator.core.standing import Key, Standing
 
 

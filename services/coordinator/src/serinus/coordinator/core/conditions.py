@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from serinus.coordinator.core.rules import rfc3339
+from serinus.coordinator.core.orders import rfc3339
 from serinus.coordinator.core.waves import WaveCondition, WaveStatus
 
 STALLED = ("Stopped", "Refused")

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from serinus.coordinator.core.rules import Order
+from serinus.coordinator.core.orders import Order
 from serinus.coordinator.core.standing import Key, Standing
 
 PULSE_S = 1.0

@@ -14,10 +14,6 @@ WavePhase = Literal["", "Idle", "Running", "Waiting", "Frozen", "Paused", "Stopp
 MemberState = Literal["settled", "waiting", "granted", "running", "failed", "unready", "unknown"]
 
 
-def _spelled(field: str) -> str:
-    return {"from_": "from", "time_zone": "timeZone"}.get(field, field)
-
-
 class _Part(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     pass
 
@@ -41,7 +37,13 @@ class Step(_Part, frozen=True):
     approval: bool = False
 
 
-class Freeze(Struct, frozen=True, kw_only=True, rename=_spelled, omit_defaults=True):
+class Freeze(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename={"from_": "from", "time_zone": "timeZone"},
+    omit_defaults=True,
+):
     """When nothing starts: from one time to another, or every week on these days.
 
     `from` and `to` are RFC 3339 times without `days`, and times of day (`18:00`) with them.

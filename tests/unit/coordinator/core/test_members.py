@@ -1,0 +1,59 @@
+"""Who belongs to a wave, and what is remembered of it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.coordinator.fleets import NEW, OLD, a_key, a_standing, a_step, a_wave
+
+from serinus.coordinator.core.members import Seen, blank, remembered, resolve, state
+from serinus.coordinator.core.waves import Member, Step
+
+EAST, WEST = a_key("east"), a_key("west")
+
+
+def test_a_name_is_a_member_whether_it_is_known_or_not() -> None:
+    assert [(0, EAST), (1, WEST)] == resolve(a_wave(a_step("a", EAST), a_step("b", WEST)), {})
+
+
+def test_what_is_left_out_is_the_wave_s_own() -> None:
+    step = Step(name="a", canaries=(Member(name="web"),))
+    assert [(0, a_key("home"))] == resolve(a_wave(step), {})
+
+
+def test_labels_select_in_one_cluster_and_namespace() -> None:
+    standings = {
+        key: a_standing(key, labels=labels)
+        for key, labels in (
+            (a_key("east", "b"), {"tier": "web", "x": "y"}),
+            (a_key("east", "a"), {"tier": "web"}),
+            (a_key("east", "c"), {"tier": "db"}),
+            (a_key("east", "d", "staging"), {"tier": "web"}),
+            (a_key("west", "e"), {"tier": "web"}),
+        )
+    }
+    step = Step(name="all", canaries=(Member(cluster="east", selector={"tier": "web"}),))
+    found = [key.name for _, key in resolve(a_wave(step), standings)]
+    assert ["a", "b"] == found
+
+
+def test_who_is_named_twice_belongs_to_the_first_step() -> None:
+    assert [(0, EAST)] == resolve(a_wave(a_step("a", EAST), a_step("b", EAST)), {})
+
+
+def test_what_was_live_before_is_remembered_with_its_run() -> None:
+    first = remembered(Seen(0, EAST, a_standing(EAST), blank(EAST)), 1)
+    assert (OLD, "", 1) == (first.known.live, first.known.before, first.known.run)
+
+    later = remembered(Seen(0, EAST, a_standing(EAST, "settled", NEW), first.known), 2)
+    assert (NEW, OLD, 2) == (later.known.live, later.known.before, later.known.run)
+    assert later == remembered(later, 3)
+
+
+@pytest.mark.parametrize(("granted", "said"), [(NEW, "granted"), (OLD, "waiting"), ("", "waiting")])
+def test_a_grant_is_for_one_release(granted: str, said: str) -> None:
+    seen = Seen(0, EAST, a_standing(EAST, "waiting", NEW), blank(EAST)).let_go(granted)
+    assert said == state(seen)
+
+
+def test_who_is_not_known_is_unknown() -> None:
+    assert "unknown" == state(Seen(0, EAST, None, blank(EAST)))
