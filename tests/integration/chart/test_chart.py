@@ -20,6 +20,9 @@ from serinus.events.subjects import SERVICES
 RELEASE = "serinus"
 DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", None)
 ALERTS = "alertproviders.flagger.app"
+# By which Helm knows what belongs to a release.
+MARKS = {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE}
+LABELS = {"app.kubernetes.io/managed-by": "Helm"}
 # No registry has its definition; what it says is in the golden.
 UNKNOWN = {"policy.linkerd.io/v1alpha1"}
 
@@ -115,22 +118,29 @@ async def test_definitions_of_somebody_else_are_left_alone_and_told(
         assert f"Somebody else's definition of {ALERTS} was left as it is" in notes
         after = await kube.get(*DEFINITION, ALERTS)
         assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+        # As NOTES say. Whose they are is in their marks.
+        adopt = ("--take-ownership", "--reset-then-reuse-values", "--set", "crds.adopt=true")
+        words = ("upgrade", RELEASE, str(CHART), "-n", NAMESPACE, *adopt)
+        helm(*words, kubeconfig=plane.kubeconfig())
+        adopted = (await kube.get(*DEFINITION, ALERTS))["metadata"]["annotations"]
+        assert adopted["meta.helm.sh/release-name"] == RELEASE
     finally:
         helm("uninstall", RELEASE, "-n", NAMESPACE, kubeconfig=plane.kubeconfig())
+        for definition in await kube.list(*DEFINITION[:2]):
+            if definition["metadata"]["name"].endswith(".flagger.app"):
+                await _disown(kube, definition["metadata"]["name"])
 
 
 async def test_an_upgrade_renews_definitions_and_the_end_of_the_release_leaves_them(
     plane: ControlPlane, kube: Kube
 ) -> None:
     """One that our release brought, as an older chart would have written it."""
-    marks = {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE}
-    labels = {"app.kubernetes.io/managed-by": "Helm"}
     whole = await kube.get(*DEFINITION, ALERTS)
     older = [{**whole["spec"]["versions"][0], "additionalPrinterColumns": []}]
     await kube.patch(
         *DEFINITION,
         ALERTS,
-        {"metadata": {"annotations": marks, "labels": labels}, "spec": {"versions": older}},
+        {"metadata": {"annotations": MARKS, "labels": LABELS}, "spec": {"versions": older}},
     )
     words = ("upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace")
     try:
@@ -142,8 +152,7 @@ async def test_an_upgrade_renews_definitions_and_the_end_of_the_release_leaves_t
         helm("uninstall", RELEASE, "-n", NAMESPACE, kubeconfig=plane.kubeconfig())
         assert await kube.find(*DEFINITION, ALERTS) is not None
     finally:
-        nobody = {"annotations": dict.fromkeys(marks), "labels": dict.fromkeys(labels)}
-        await kube.patch(*DEFINITION, ALERTS, {"metadata": nobody})
+        await _disown(kube, ALERTS)
 
 
 def test_everybody_may_do_what_the_documented_table_says_and_no_more(
@@ -156,6 +165,11 @@ def test_everybody_may_do_what_the_documented_table_says_and_no_more(
     for service in SERVICES:
         assert _allowed(plane, service) - basic == documented.get(service, set()), service
     assert set(documented) == set(SERVICES) - {"loadtester"}
+
+
+async def _disown(kube: Kube, definition: str) -> None:
+    nobody = {"annotations": dict.fromkeys(MARKS), "labels": dict.fromkeys(LABELS)}
+    await kube.patch(*DEFINITION, definition, {"metadata": nobody})
 
 
 def _allowed(plane: ControlPlane, service: str) -> set[tuple[str, str]]:
