@@ -71,6 +71,14 @@ class Ring:
         self.loadtester_token = secrets.token_urlsafe(12)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
+    @property
+    def hooks(self) -> dict[str, str]:
+        """What an analyzer is given so that its hooks may come in at this ring's load tester."""
+        return {
+            "SERINUS_LOADTESTER_URLS": self.loadtester_url,
+            "SERINUS_LOADTESTER_TOKEN": self.loadtester_token,
+        }
+
     async def __aenter__(self) -> Ring:
         try:
             await self.start(*self.services)
@@ -85,8 +93,7 @@ class Ring:
     def environment(self, name: str) -> dict[str, str]:
         wanted = {
             "SERINUS_TOKEN": self.loadtester_token,
-            "SERINUS_LOADTESTER_URLS": self.loadtester_url,
-            "SERINUS_LOADTESTER_TOKEN": self.loadtester_token,
+            **self.hooks,
             **self._settings,
             "SERINUS_NATS_URL": self._nats,
             "SERINUS_LISTEN": f"127.0.0.1:{self.ports[name]}",

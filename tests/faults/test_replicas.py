@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 import pytest_asyncio
@@ -37,11 +37,11 @@ async def replicas(
     folder = tmp_path_factory.mktemp("replicas")
     with control_plane(folder / "control-plane") as plane, nats_server(folder / "nats") as server:
 
-        def ring(name: str, *more: str) -> Ring:
+        def ring(name: str, *more: str, hooks: Mapping[str, str] | None = None) -> Ring:
             return Ring(
                 kubeconfig=plane.kubeconfig,
                 nats=server.url,
-                settings={**SETTINGS, "SERINUS_REPLICA": name},
+                settings={**SETTINGS, "SERINUS_REPLICA": name, **(hooks or {})},
                 services=(*SHARING, *more),
                 folder=folder / name,
             )
@@ -52,7 +52,7 @@ async def replicas(
             Kube(plane.kubeconfig("kubelet")) as node,
             Kubelet(node, ready_after_s=0.1) as kubelet,
             ring("one", "loadtester") as one,
-            ring("two") as two,
+            ring("two", hooks=one.hooks) as two,
         ):
             made = Stage(kube=kube, kubelet=kubelet, stub=stub, ring=one, nats=server, plane=plane)
             async with made.watching():
