@@ -1,10 +1,14 @@
-"""Numbers from what load tools print; the texts are real ones."""
+"""Numbers from what load tools print; the texts are real ones or of their form."""
 
 from __future__ import annotations
 
-import pytest
+import math
 
-from serinus.loadtester.core.numbers import numbers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serinus.loadtester.core.numbers import NUMBERS_MAX, numbers
 
 HEY = """
 Summary:
@@ -77,6 +81,30 @@ K6 = """
      http_req_failed................: 2.50%  ✓ 5    ✗ 195
      http_reqs......................: 200    6.66/s
 """
+K6_TICKED = """
+     checks.........................: 75.00% ✓ 150  ✗ 50
+   ✓ http_req_duration..............: avg=2ms min=1ms med=2ms max=9ms p(99.9)=8ms
+   ✗ http_req_failed................: 25.00% ✓ 50   ✗ 150
+     http_reqs......................: 200    20.5/s
+"""
+K6_V1 = """
+  █ THRESHOLDS
+
+    http_req_duration
+    ✓ 'p(95)<100' p(95)=8ms
+
+  █ TOTAL RESULTS
+
+    checks_total.......................: 200    20.5/s
+    checks_succeeded...................: 75.00% 150 out of 200
+    checks_failed......................: 25.00% 50 out of 200
+
+    HTTP
+    http_req_duration..................: avg=2ms min=1ms med=2ms max=9ms p(99.9)=8ms
+      { expected_response:true }.......: avg=1ms min=1ms med=1ms max=1ms p(99.9)=1ms
+    http_req_failed....................: 25.00% 50 out of 200
+    http_reqs..........................: 200    20.5/s
+"""
 
 
 def test_hey_reports_rate_latencies_and_responses() -> None:
@@ -139,6 +167,73 @@ def test_k6_reports_its_summary() -> None:
             "p95_s": 0.1305,
         }
     )
+
+
+@pytest.mark.parametrize("output", [K6_TICKED, K6_V1])
+def test_k6_reports_the_same_in_both_of_its_forms(output: str) -> None:
+    assert numbers(output) == pytest.approx(
+        {
+            "requests": 200.0,
+            "requests_per_s": 20.5,
+            "failed_percent": 25.0,
+            "checks_failed": 50.0,
+            "average_s": 0.002,
+            "fastest_s": 0.001,
+            "p50_s": 0.002,
+            "slowest_s": 0.009,
+            "p99.9_s": 0.008,
+        }
+    )
+
+
+@pytest.mark.parametrize("filler", ["\n", " ", "1", "\n ", "http_reqs: 1", "50% ", "[200] ", "✓ "])
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Summary:\nStatus code distribution:\nRequests/sec: 1\n",
+        "Requests/sec: 1\n2 requests in\n",
+        "http_reqs: ",
+    ],
+)
+def test_no_output_takes_for_ever(head: str, filler: str) -> None:
+    """With patterns that try again at each letter this would take hours."""
+    assert len(numbers(head + filler * 200_000)) < 5
+
+
+PIECES = st.sampled_from(
+    [
+        *("Summary:", "Status code distribution:", "Error distribution:", "Requests/sec:"),
+        *("  [200]", " responses", "  50% in ", " secs", "99%", " requests in ", "Total:", "\n"),
+        *(
+            "Socket errors: connect 1, read 2, write 0, timeout ",
+            "http_reqs...: ",
+            "checks: ",
+            "✗ ",
+        ),
+        *(
+            "http_req_duration: avg=",
+            "p(95)=",
+            "ms",
+            "/s",
+            " out of ",
+            "1",
+            "9" * 5000,
+            "1e999",
+            ".",
+        ),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=25).map("".join))
+def test_whatever_looks_like_a_report_gives_finite_numbers(output: str) -> None:
+    assert all(math.isfinite(value) for value in numbers(output).values())
+
+
+def test_a_report_without_end_has_an_end() -> None:
+    endless = "Requests/sec: 1\n2 requests in\n" + "".join(f"{n}% 1ms\n" for n in range(1000))
+
+    assert len(numbers(endless)) == NUMBERS_MAX
 
 
 @pytest.mark.parametrize(

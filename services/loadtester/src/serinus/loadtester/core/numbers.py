@@ -16,26 +16,34 @@ NUMBERS_MAX = 64
 _UNIT_S = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "secs": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
 
+# Output may be anything: white space is kept to one line and lengths are bounded, so that no text
+# takes more than a moment.
 _HEY = {
-    "total_s": re.compile(r"^\s*Total:\s+(\S+) secs", re.M),
-    "slowest_s": re.compile(r"^\s*Slowest:\s+(\S+) secs", re.M),
-    "fastest_s": re.compile(r"^\s*Fastest:\s+(\S+) secs", re.M),
-    "average_s": re.compile(r"^\s*Average:\s+(\S+) secs", re.M),
-    "requests_per_s": re.compile(r"^\s*Requests/sec:\s+(\S+)", re.M),
+    "total_s": re.compile(r"^[ \t]*Total:[ \t]+(\S+) secs", re.M),
+    "slowest_s": re.compile(r"^[ \t]*Slowest:[ \t]+(\S+) secs", re.M),
+    "fastest_s": re.compile(r"^[ \t]*Fastest:[ \t]+(\S+) secs", re.M),
+    "average_s": re.compile(r"^[ \t]*Average:[ \t]+(\S+) secs", re.M),
+    "requests_per_s": re.compile(r"^[ \t]*Requests/sec:[ \t]+(\S+)", re.M),
 }
-_HEY_QUANTILE = re.compile(r"^\s*(\d{1,3})%+ in (\S+) secs", re.M)
-_HEY_STATUS = re.compile(r"^\s*\[(\d{3})\]\s+(\d+) responses", re.M)
-_HEY_ERRORS = re.compile(r"^\s*\[(\d+)\]\s+(?!\d+ responses)\S", re.M)
+_HEY_QUANTILE = re.compile(r"^[ \t]*(\d{1,3})%+ in (\S+) secs", re.M)
+_HEY_STATUS = re.compile(r"^[ \t]*\[(\d{3})\][ \t]+(\d+) responses", re.M)
+_HEY_ERRORS = re.compile(r"^[ \t]*\[(\d+)\][ \t]+(?!\d+ responses)\S", re.M)
 
 _WRK = {
-    "requests_per_s": re.compile(r"^Requests/sec:\s+(\S+)", re.M),
-    "requests": re.compile(r"^\s*(\d+) requests in ", re.M),
-    "not_ok": re.compile(r"Non-2xx or 3xx responses:\s+(\d+)"),
+    "requests_per_s": re.compile(r"^Requests/sec:[ \t]+(\S+)", re.M),
+    "requests": re.compile(r"^[ \t]*(\d+) requests in ", re.M),
+    "not_ok": re.compile(r"Non-2xx or 3xx responses:[ \t]+(\d+)"),
 }
-_WRK_QUANTILE = re.compile(r"^\s*(\d{1,3})%\s+(\S+)$", re.M)
+_WRK_QUANTILE = re.compile(r"^[ \t]*(\d{1,3})%[ \t]+(\S+)$", re.M)
 _WRK_ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
 
-_K6_LINE = re.compile(r"^\s*(http_reqs|http_req_failed|http_req_duration)\.*:\s*(.+)$", re.M)
+# A metric with a threshold is ticked in the older of its two forms.
+_K6_LINE = re.compile(
+    r"^[ \t✓✗]*(http_reqs|http_req_failed|http_req_duration|checks|checks_failed)"
+    r"\.*:[ \t]*(.{1,500})",
+    re.M,
+)
+_K6_FAILED = re.compile(r"(?:✗\s*(\d+))|(?:(\d+) out of)")
 _K6_RATE = re.compile(r"(\d+)\s+(\d+(?:\.\d+)?)/s")
 _K6_SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 _K6_PART = re.compile(r"(avg|min|med|max|p\((\d{1,3}(?:\.\d{1,3})?)\))=(\S+)")
@@ -64,7 +72,7 @@ def _hey(output: str) -> dict[str, float]:
         found[f"p{percent}_s"] = _number(seconds)
     for code, count in _HEY_STATUS.findall(statuses):
         found[f"status_{code}"] = float(count)
-    found["errors"] = float(sum(int(count) for count in _HEY_ERRORS.findall(errors)))
+    found["errors"] = sum(map(float, _HEY_ERRORS.findall(errors)))
     return found
 
 
@@ -73,7 +81,7 @@ def _wrk(output: str) -> dict[str, float]:
     for percent, duration in _WRK_QUANTILE.findall(output):
         found[f"p{percent}_s"] = _seconds(duration)
     errors = _WRK_ERRORS.search(output)
-    found["errors"] = float(sum(map(int, errors.groups()))) if errors else 0.0
+    found["errors"] = sum(map(float, errors.groups())) if errors else 0.0
     return found
 
 
@@ -85,6 +93,8 @@ def _k6(output: str) -> dict[str, float]:
             found["requests_per_s"] = float(rate[2])
         elif name == "http_req_failed" and (share := _K6_SHARE.search(rest)):
             found["failed_percent"] = float(share[1])
+        elif name.startswith("checks") and (failed := _K6_FAILED.search(rest)):
+            found["checks_failed"] = float(failed[1] or failed[2])
         elif name == "http_req_duration":
             for word, percent, duration in _K6_PART.findall(rest):
                 found[_K6_NAMES.get(word, f"p{percent}_s")] = _seconds(duration)
