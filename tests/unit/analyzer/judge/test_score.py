@@ -1,6 +1,8 @@
 """Kayenta's score, by its documents."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serinus.analyzer.judge.mannwhitney import Label
 from serinus.analyzer.judge.score import Part, total
@@ -61,3 +63,22 @@ def test_a_metric_may_be_in_several_groups() -> None:
     both = Part(name="x", label="high", groups=("a", "b"))
 
     assert total([both, *parts(b="pass")], {"a": 50.0, "b": 50.0}).score == 25.0
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["pass", "high", "low", "no-data"]), st.booleans())).filter(
+        bool
+    ),
+    st.floats(0, 100),
+)
+def test_a_score_is_between_nothing_and_all(found: list[tuple[Label, bool]], weight: float) -> None:
+    made = [
+        Part(name=str(i), label=label, groups=("ab"[i % 2],), required=required)
+        for i, (label, required) in enumerate(found)
+    ]
+    weights = {"a": weight, "b": 100 - weight} if len(made) > 1 else {"a": 100.0}
+    score = total(made, weights).score
+
+    assert score is None or 0 <= score <= 100
+    if all(part.label == "pass" for part in made):
+        assert score == 100
