@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import Mapping, Sequence
@@ -139,9 +140,11 @@ class FakeHttp:
     def __init__(self) -> None:
         self.asked: list[HttpRequest] = []
         self.answers: dict[str, list[HttpResponse | Unanswered]] = {}
+        self.hangs_s: dict[str, float] = {}
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         self.asked.append(request)
+        await asyncio.sleep(self.hangs_s.get(request.url, 0.0))
         scripted = self.answers.get(request.url)
         if not scripted:
             return HttpResponse(status=200)

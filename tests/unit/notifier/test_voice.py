@@ -184,6 +184,25 @@ async def test_an_event_hook_that_answers_500_is_asked_once_unless_it_has_retrie
     assert len(world.http.bodies("http://b.test/")) == 3
 
 
+async def test_a_path_that_hangs_keeps_no_other_path_of_its_host_waiting(world: World) -> None:
+    """Of one address few requests are under way at one time; of one host many may be."""
+    hanging, well = "http://hooks.test/a", "http://hooks.test/b"
+    world.http.hangs_s[hanging] = 10.0
+    voice = world.voice()
+    refs = [CanaryRef("prod", f"web-{number}", f"uid-{number}") for number in range(12)]
+    for number, ref in enumerate(refs):
+        url = well if number == 11 else hanging
+        hooks = [{"name": "e", "type": "event", "url": url}]
+        voice.observe(observed(a_spec(webhooks=hooks), ref))
+
+    for number, ref in enumerate(refs):
+        await voice.tell(a_fact(f"f-{number}", TEXT, canary=ref))
+    await asyncio.sleep(1)
+
+    assert 1 == len(world.http.bodies(well))
+    assert 4 == len(world.http.bodies(hanging))
+
+
 async def test_an_event_hook_that_was_away_gets_what_it_missed(world: World) -> None:
     world.http.answers[ALL] = [Unanswered("cannot connect"), HttpResponse(status=200)]
     voice = world.knows(a_spec(), Channels(event_webhook=ALL))

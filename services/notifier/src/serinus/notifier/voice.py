@@ -154,7 +154,8 @@ class Voice:
             )
         ]
         for hook in eventhook.event_hooks(known.spec if known else None, self._event_webhook):
-            whom = f"hook {hook.name} at {host_of(hook.url)}"
+            # By address: one path of a host that hangs must not keep the others waiting.
+            whom = f"hook {hook.name} at {host_of(hook.url)} ({mark('', hook.url)[:8]})"
             jobs.append(
                 Job(
                     kind="eventhook",
