@@ -23,7 +23,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
-from tests.bench import core, judge, scenarios, sources, voice
+from tests.bench import core, fleet, judge, scenarios, sources, voice
 from tests.bench.scenarios import note
 from tests.bench.stage import Stage, stage
 from tests.bench.table import Row, markdown
@@ -41,6 +41,7 @@ ALONE: dict[str, Callable[[], list[Row]]] = {
     "judge": judge.promises,
     "sources": sources.rows,
     "voice": voice.rows,
+    "fleet": fleet.rows,
 }
 # What is played one after another on one stage.
 SUITES: dict[str, Sequence[Play]] = {

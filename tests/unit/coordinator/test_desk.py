@@ -11,7 +11,7 @@ import pytest
 from tests.builders import NEW, OLD, a_canary, a_status, a_workload_seen, an_observed
 from tests.unit.router.cluster import FakeCluster
 
-from serinus.coordinator.core.fleet import SILENT_S, Fleet, Message
+from serinus.coordinator.core.fleet import SILENT_S, Changed, Fleet, Message, Pulse
 from serinus.coordinator.core.orders import Order
 from serinus.coordinator.core.standing import Key, Standing, release_of
 from serinus.coordinator.desk import ABORT, PAUSE, Desk
@@ -189,6 +189,32 @@ async def test_changes_are_told_as_events_once() -> None:
         assert ["step s0: nothing is known of shop/web in there"] == stage.events()
         await stage.observe(seen("Waiting", annotations={"x": "y"}))
         assert 1 == len(stage.events())
+
+
+async def test_a_pulse_comes_behind_the_changes_that_it_counts() -> None:
+    """Otherwise everybody would ask for the whole again and again."""
+    async with a_desk() as stage:
+        said: list[Message] = []
+        real = stage.line.say
+
+        async def slowly(messages: Iterable[Message]) -> None:
+            for message in messages:
+                await asyncio.sleep(0.3)
+                await real([message])
+                said.append(message)
+
+        stage.line.say = slowly  # type: ignore[method-assign]
+        for n in range(20):
+            await stage.desk.observe(seen("Waiting", target=f"s1-{n}"))
+            await stage.desk.observe(seen("Initialized", OLD))
+            await asyncio.sleep(0.25)
+        await asyncio.sleep(30.0)
+
+        known = 0
+        for message in said:
+            assert not isinstance(message, Pulse) or message.number == known
+            known = message.number if isinstance(message, Changed) else known
+        assert known >= 40
 
 
 async def test_a_wave_that_is_deleted_lets_nothing_go_any_more() -> None:

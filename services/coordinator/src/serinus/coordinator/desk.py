@@ -58,6 +58,7 @@ class Desk:
         self._epoch = clock.now() - clock.monotonic()
         self._news = asyncio.Event()
         self._turned = asyncio.Condition()
+        self._talking = asyncio.Lock()
         self._due: float | None = None
         self._annotations: dict[Key, dict[str, str]] = {}
         self._saying: list[Message] = []
@@ -121,7 +122,9 @@ class Desk:
         """Tells the others that we live, and notices who does not, for ever."""
         silent: frozenset[str] = frozenset()
         while True:
-            await self.line.say([self.fleet.pulse()])
+            # Behind the changes that it counts, or everybody would take them for lost.
+            self._saying.append(self.fleet.pulse())
+            await self._say()
             now = frozenset(self.fleet.silent(self._clock.monotonic()))
             if now != silent:
                 log.warning("silent clusters", extra={"reason": ", ".join(sorted(now)) or "none"})
@@ -157,8 +160,9 @@ class Desk:
         self._due = at if self._due is None else min(self._due, at)
 
     async def _say(self) -> None:
-        said, self._saying = self._saying, []
-        await self.line.say(said)
+        async with self._talking:
+            said, self._saying = self._saying, []
+            await self.line.say(said)
 
     def silent_since(self) -> dict[str, float]:
         """Clusters without news, with since when in Unix seconds."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ ROOT = "serinus.fleet"
 CONNECT_S = 2
 PING_EVERY_S = 2
 RETRY_S = 2.0
+LARGE, LARGEST = 1 << 14, 1 << 26
 
 
 class Line(Protocol):
@@ -101,7 +103,7 @@ class NatsLine:
         if client is None or not client.is_connected:
             return  # a pulse will tell that there is something new
         for message in messages:
-            body = encode(message)
+            body = packed(encode(message))
             word = str(message.__struct_config__.tag).partition(".")[0]
             try:
                 await client.publish(f"{ROOT}.{self._settings.cluster}.{word}", body)
@@ -116,14 +118,33 @@ class NatsLine:
         self._bytes.inc({"direction": "in"}, len(arrived.data))
         cluster = arrived.subject.removeprefix(f"{ROOT}.").partition(".")[0]
         try:
-            message = decoder.decode(arrived.data)
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            message = decoder.decode(unpacked(arrived.data))
+        except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
             log.warning("cannot read", extra={"reason": f"{arrived.subject}: {error}"})
             return
         if message.cluster != cluster:
             log.warning("speaks for another", extra={"reason": arrived.subject})
             return
         self._hear(message)
+
+
+def packed(body: bytes) -> bytes:
+    """A body as it travels: a large one is compressed, for a server takes a megabyte at most."""
+    return body if len(body) < LARGE else zlib.compress(body, 6)
+
+
+def unpacked(body: bytes) -> bytes:
+    """Raises ValueError for what is no such body, or would be larger than anybody says."""
+    if body[:1] == b"{":
+        return body
+    reader = zlib.decompressobj()
+    try:
+        found = reader.decompress(body, LARGEST)
+    except zlib.error as error:
+        raise ValueError(f"cannot be unpacked: {error}") from None
+    if reader.unconsumed_tail:
+        raise ValueError(f"more than {LARGEST} bytes")
+    return found
 
 
 async def _on_error(error: Exception) -> None:

@@ -32,7 +32,7 @@ class Pulse(Struct, frozen=True, tag_field="type", tag="pulse.v1"):
 
 
 class Changed(Struct, frozen=True, kw_only=True, tag_field="type", tag="changed.v1"):
-    """One change. Keys of what is gone; the orders of a wave replace all it gave before."""
+    """One change: what is new, and the keys of what is gone; orders by wave."""
 
     cluster: str
     boot: int
@@ -40,6 +40,7 @@ class Changed(Struct, frozen=True, kw_only=True, tag_field="type", tag="changed.
     standings: tuple[Standing, ...] = ()
     gone: tuple[Key, ...] = ()
     orders: dict[str, tuple[Order, ...]] = {}
+    withdrawn: dict[str, tuple[Key, ...]] = {}
 
 
 class Report(Struct, frozen=True, kw_only=True, tag_field="type", tag="report.v1"):
@@ -65,6 +66,10 @@ decoder = msgspec.json.Decoder(Message)
 encode = msgspec.json.Encoder().encode
 
 
+Orders: TypeAlias = dict[str, dict[Key, Order]]
+"""By wave and canary."""
+
+
 class _Other(Struct):
     """What is known of another cluster. `number` -1: its whole is still to come."""
 
@@ -73,7 +78,7 @@ class _Other(Struct):
     heard_at: float = float("-inf")
     asked_at: float = float("-inf")
     standings: dict[Key, Standing] = {}
-    orders: dict[str, tuple[Order, ...]] = {}
+    orders: Orders = {}
 
 
 class Fleet:
@@ -87,7 +92,7 @@ class Fleet:
         self.boot = boot
         self._number = 0
         self._standings: dict[Key, Standing] = {}
-        self._orders: dict[str, tuple[Order, ...]] = {}
+        self._orders: Orders = {}
         self._others: dict[str, _Other] = {}
         self._reported_at = float("-inf")
         # All orders by canary; None: they changed since that was made.
@@ -119,7 +124,7 @@ class Fleet:
             self._index = {}
             homes = {self.cluster: self._orders} | {c: o.orders for c, o in self._others.items()}
             for home, waves in homes.items():
-                for order in chain.from_iterable(waves.values()):
+                for order in chain.from_iterable(orders.values() for orders in waves.values()):
                     self._index.setdefault(order.key, []).append((home, order))
         return self._index.get(key, [])
 
@@ -148,15 +153,14 @@ class Fleet:
 
     def order(self, wave: str, orders: Iterable[Order]) -> list[Message]:
         """A wave of ours says this to its canaries; nothing: the wave is gone, or at rest."""
-        given = tuple(orders)
-        if self._orders.get(wave, ()) == given:
+        known, given = self._orders.get(wave, {}), {order.key: order for order in orders}
+        new = tuple(order for key, order in given.items() if known.get(key) != order)
+        withdrawn = tuple(known.keys() - given.keys())
+        if not new and not withdrawn:
             return []
-        if given:
-            self._orders[wave] = given
-        else:
-            self._orders.pop(wave, None)
+        _take(self._orders, {wave: new}, {wave: withdrawn})
         self._index = None
-        return [self._changed(orders={wave: given})]
+        return [self._changed(orders={wave: new}, withdrawn={wave: withdrawn})]
 
     def _changed(
         self,
@@ -164,6 +168,7 @@ class Fleet:
         standings: tuple[Standing, ...] = (),
         gone: tuple[Key, ...] = (),
         orders: dict[str, tuple[Order, ...]] | None = None,
+        withdrawn: dict[str, tuple[Key, ...]] | None = None,
     ) -> Message:
         self._number += 1
         return Changed(
@@ -173,6 +178,7 @@ class Fleet:
             standings=standings,
             gone=gone,
             orders=orders or {},
+            withdrawn=withdrawn or {},
         )
 
     def pulse(self) -> Message:
@@ -221,12 +227,9 @@ class Fleet:
             other.standings[standing.key] = standing
         for key in message.gone:
             other.standings.pop(key, None)
-        for wave, orders in message.orders.items():
+        if message.orders or message.withdrawn:
+            _take(other.orders, message.orders, message.withdrawn)
             self._index = None
-            if orders:
-                other.orders[wave] = orders
-            else:
-                other.orders.pop(wave, None)
         return []
 
     def _replace(self, message: Report, now: float) -> None:
@@ -235,7 +238,8 @@ class Fleet:
             return
         other.number = message.number
         other.standings = {standing.key: standing for standing in message.standings}
-        other.orders = dict(message.orders)
+        other.orders = {}
+        _take(other.orders, message.orders, {})
         self._index = None
 
     def _ask(self, cluster: str, other: _Other, now: float) -> list[Message]:
@@ -255,6 +259,21 @@ class Fleet:
                 boot=self.boot,
                 number=self._number,
                 standings=tuple(self._standings.values()),
-                orders=dict(self._orders),
+                orders={wave: tuple(orders.values()) for wave, orders in self._orders.items()},
             )
         ]
+
+
+def _take(
+    orders: Orders,
+    new: Mapping[str, Iterable[Order]],
+    withdrawn: Mapping[str, Iterable[Key]],
+) -> None:
+    for wave, found in new.items():
+        orders.setdefault(wave, {}).update((order.key, order) for order in found)
+    for wave, keys in withdrawn.items():
+        known = orders.get(wave, {})
+        for key in keys:
+            known.pop(key, None)
+    for wave in [wave for wave in orders if not orders[wave]]:
+        del orders[wave]

@@ -7,6 +7,7 @@ go. A canary is let go for one release; another release has to ask again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
@@ -58,6 +59,9 @@ class _Planning:
         self.old = wave.status
         self.due: list[float] = []
         self.used = dict(self.old.used)
+        # What is the same for many members is worked out once.
+        self._failed: dict[str, list[Seen]] = {}
+        self._waited: dict[tuple[int, str], list[tuple[WavePhase, str]]] = {}
         known = {Key(m.cluster, m.namespace, m.name): m for m in self.old.canaries}
         members = [
             Seen(step, key, view.standings.get(key), known.get(key, blank(key)))
@@ -117,13 +121,16 @@ class _Planning:
         """Members that were rolled back from this release (any, if releases have no identity)."""
         if self._says(RESUME):
             return []
-        return [
+        if release in self._failed:
+            return self._failed[release]
+        self._failed[release] = [
             m
             for m in self.members
             if m.standing is not None
             and has_failed(m)
             and (self.spec.identity == "any" or m.standing.release == release)
         ]
+        return self._failed[release]
 
     def _frozen(self) -> str:
         found = calendar.frozen_until(self.spec.freeze, self.now)
@@ -136,9 +143,15 @@ class _Planning:
 
     def _waits(self, member: Seen, standing: Standing) -> Iterable[tuple[WavePhase, str]]:
         """What has to come first."""
-        for index in range(member.step):
+        key = (member.step, standing.release)
+        if key not in self._waited:
+            self._waited[key] = list(self._comes_first(*key))
+        return self._waited[key]
+
+    def _comes_first(self, before: int, release: str) -> Iterable[tuple[WavePhase, str]]:
+        for index in range(before):
             for other in (m for m in self.members if m.step == index):
-                if (why := self._lacks(other, standing.release)) is not None:
+                if (why := self._lacks(other, release)) is not None:
                     yield "Running", why
                     return
             step, status = self.spec.steps[index], self.steps[index]
@@ -164,22 +177,22 @@ class _Planning:
             return f"{other.key} has not got this release yet"
         return None
 
-    def _full(self, member: Seen, taken: Sequence[bool]) -> Iterable[tuple[WavePhase, str]]:
-        here = sum(t for t, m in zip(taken, self.members, strict=True) if m.step == member.step)
+    def _full(self, member: Seen, taken: Counter[int]) -> Iterable[tuple[WavePhase, str]]:
         step = self.spec.steps[member.step]
-        for limit, count in ((self.spec.at_once, sum(taken)), (step.at_once, here)):
+        counts = ((self.spec.at_once, taken.total()), (step.at_once, taken[member.step]))
+        for limit, count in counts:
             if limit and count >= limit:
                 yield "Running", f"{count} are under way, {limit} may be at once"
 
     # --- together ---------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
-        taken = [takes_a_place(m) for m in self.members]
+        taken = Counter(m.step for m in self.members if takes_a_place(m))
         found: list[tuple[Seen, WavePhase, str]] = []
-        for index, member in enumerate(self.members):
+        for member in self.members:
             granted, phase, why = self._look(member, taken)
             seen = member.let_go(granted)
-            taken[index] = takes_a_place(seen)
+            taken[member.step] += takes_a_place(seen) - takes_a_place(member)
             found.append((seen, phase, why))
         orders = (self._order(member, why) for member, _, why in found)
         return Plan(
@@ -188,7 +201,7 @@ class _Planning:
             due_at=min(self.due, default=None),
         )
 
-    def _look(self, member: Seen, taken: Sequence[bool]) -> tuple[str, WavePhase, str]:
+    def _look(self, member: Seen, taken: Counter[int]) -> tuple[str, WavePhase, str]:
         """The release that may go, and what a release waits for: phase and text, or "" and ""."""
         standing, granted = member.standing, member.known.granted
         if standing is None:

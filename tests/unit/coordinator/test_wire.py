@@ -1,0 +1,35 @@
+"""How messages travel between clusters."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serinus.coordinator.wire import LARGE, LARGEST, packed, unpacked
+
+
+@pytest.mark.parametrize("size", [2, LARGE - 1, LARGE, LARGE * 50])
+def test_a_body_is_the_same_after_its_journey(size: int) -> None:
+    body = b"{" + b"x" * (size - 1)
+    assert body == unpacked(packed(body))
+    assert len(packed(body)) <= size
+
+
+def test_a_large_one_travels_small() -> None:
+    assert len(packed(b"{" + b'"key":"value",' * 10_000)) < LARGE
+
+
+@given(st.binary().filter(lambda body: body[:1] != b"{"))
+def test_what_is_no_body_is_an_error_and_no_crash(body: bytes) -> None:
+    with suppress(ValueError):
+        unpacked(body)
+
+
+def test_a_small_body_that_would_fill_the_memory_is_refused() -> None:
+    bomb = zlib.compress(b"\0" * (LARGEST + 1), 9)
+    with pytest.raises(ValueError, match="more than"):
+        unpacked(bomb)
