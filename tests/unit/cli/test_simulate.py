@@ -41,6 +41,15 @@ def test_queries_with_a_judge_find_both_sides_alike(tmp_path: Path) -> None:
     assert release(scored, ERRORS, 1)[0].phase == "Succeeded"
 
 
+def test_a_share_that_is_verified_is_there_and_holds_nothing_up(tmp_path: Path) -> None:
+    verified = SPEC.replace("  analysis:\n", "  analysis:\n    verifyTraffic: {}\n")
+    assert verified != SPEC
+
+    told = list(lines(manifest.read(a_canary(tmp_path, verified)), ERRORS, 3))
+
+    assert told[0] == "without trouble it takes 50s and ends Succeeded:"
+
+
 def test_the_same_seed_is_the_same_release(tmp_path: Path) -> None:
     known = manifest.read(a_canary(tmp_path))
 

@@ -389,3 +389,18 @@ def test_a_route_of_a_port_that_nobody_asks_for_any_more_must_not_keep_the_canar
     assert isinstance(seen, NotYet)
     assert "web-7070" in seen.why
     assert "delete it" in seen.why
+
+
+def test_a_gateway_that_cannot_reach_our_backends_is_waited_for_and_not_the_users() -> None:
+    missing = {"type": "ResolvedRefs", "status": "False", "observedGeneration": 2, "message": "no"}
+    split = Routes(primary=80, canary=20)
+    mine = copy.deepcopy(rendered(split))
+    mine["metadata"]["generation"] = 2
+    mine["status"] = {"parents": [{"parentRef": {"name": "gateway"}, "conditions": [missing]}]}
+
+    seen = V1.observe(EXPOSURE, split, Live({ref_of(mine): mine}))
+
+    assert isinstance(seen, NotYet)
+    assert ("cannot reach its backends: no" in seen.why, split) == (True, seen.routes)
+    theirs = an_exposure("gatewayapi:v1", route=ObjectRef(kind="HTTPRoute", name="web"))
+    assert split == V1.observe(theirs, split, Live({ref_of(mine): mine}))

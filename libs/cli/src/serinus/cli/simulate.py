@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from serinus.analyzer.core.checks import Limits, limits_of
-from serinus.analyzer.core.queries import DURATION, SUCCESS_RATE
+from serinus.analyzer.core.queries import DURATION, SHARE, SUCCESS_RATE
 from serinus.analyzer.core.rollout import Answer, MetricAsk, NoData, Table, Value
 from serinus.cli import manifest as manifests
 from serinus.cli.dice import binomial
@@ -69,6 +69,13 @@ class Service:
                 return NoData(key=ask.key, cause="no requests to the canary yet")
             good = requests - sum(second[1] for second in window)
             return Value(key=ask.key, value=100 * good / requests, samples=float(requests))
+        if ask.metric == SHARE and ask.metric not in self._metrics:
+            window = self._seconds[-int(ask.window_s) :]
+            canary, others = (sum(second[i] for second in window) for i in (0, 2))
+            if not canary + others:
+                return NoData(key=ask.key, cause="no requests yet")
+            share = 100 * canary / (canary + others)
+            return Value(key=ask.key, value=share, samples=float(canary + others))
         return Value(key=ask.key, value=_fine(self._metrics.get(ask.metric), ask), samples=1e9)
 
     def _pass(self, at_s: float, weight: int) -> None:
