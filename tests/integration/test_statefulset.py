@@ -266,5 +266,26 @@ async def test_a_healthy_canary_goes_back_one_pod_at_a_time(db: Set) -> None:
     assert [s["name"] for s in weighted["spec"]["weighted"]["services"]] == ["db-primary"]
 
 
+async def test_a_promotion_that_gets_stuck_goes_back_too(db: Set, kubelet: Kubelet) -> None:
+    """The last pod never comes up with what the others run: none of them keeps it."""
+    kubelet.set_rules(db.namespace, [Rule(pods="db-0", image="db:2")])
+    volumes, first = await db.volumes(), await db.selector("db")
+    patch = {"spec": {"progressDeadlineSeconds": 5}}
+    await db.kube.patch("flagger.app/v1beta1", "Canary", db.namespace, "db", patch)
+
+    await db.push("db:2")
+    await db.until("Promoting")
+    await db.until("Failed")
+    await db.until_all_run("db:1")
+
+    assert await db.volumes() == volumes
+    assert db.fewest_ready >= SIZE - 1
+
+    async def is_narrow() -> bool:
+        return bool(await db.selector("db") == first)
+
+    await eventually(is_narrow, "S leads to the promoted revision again", BOUND_S)
+
+
 async def has_image(db: Set, image: str) -> bool:
     return image in await db.images()

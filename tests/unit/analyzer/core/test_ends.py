@@ -167,3 +167,15 @@ def test_a_stateful_set_that_runs_nothing_else_has_no_pods_of_its_own_for_the_ca
     story.settle().see_target(replicas=0).tick()
 
     assert story.status.canary_weight == 50
+
+
+def test_a_newer_template_of_a_stateful_set_begins_with_nobody_whatever_its_primary_does() -> None:
+    """Its canary's pods are replaced at once: there is no judged version to keep people on."""
+    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web"}
+    story = Story(a_spec(step_weight=50, max_weight=100, target_ref=target))
+    story.see_primary(found=True, replicas=2, promoted=revision("v1"), readiness=READY)
+    story.initialised().push("v2")
+    story.obedient = False
+    story.see_primary(readiness=Readiness(state="stuck", text="1 of 2")).push("v3")
+
+    assert (story.status.phase, story.status.canary_weight) == ("Progressing", 0)

@@ -14,6 +14,7 @@ from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision
 from serinus.analyzer.core.steps import paused
 from serinus.events import Alert, Fact, RolloutRestarted, RolloutStarted, RolloutWarned
+from serinus.events.canary import STATEFUL_SET
 
 QUIET_PHASES = frozenset({"Initialized", "Succeeded", "Failed"})
 BEGINS_ANEW = frozenset({"retry", "reset"})
@@ -51,7 +52,8 @@ def revision_changed(m: Moment) -> Decision | None:
 
 def restart(m: Moment) -> Decision:
     """From no traffic, without asking for leave again. Requests were about what ran before."""
-    keeps = 100 if m.seen.primary.readiness.state == "stuck" and m.status.canary_weight else 0
+    stuck = m.seen.primary.readiness.state == "stuck" and m.kind != STATEFUL_SET
+    keeps = 100 if stuck and m.status.canary_weight else 0
     status = m.remembered(
         phase="Progressing",
         canary_weight=keeps,
