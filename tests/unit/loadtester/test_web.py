@@ -307,6 +307,19 @@ async def test_the_same_bash_command_asked_twice_runs_once(crowd: Crowd, tmp_pat
     assert log.read_text() == "run\n"
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (call(name="x" * 254), "a name is longer than 253 characters"),
+        (call(metadata={"cmd": "x" * 100_001}), "cmd is longer than 100000 characters"),
+    ],
+)
+async def test_what_cannot_be_a_name_or_a_command_is_400(
+    crowd: Crowd, body: dict[str, Any], says: str
+) -> None:
+    assert await crowd.ask("/", json=body) == (400, says)
+
+
 async def test_a_body_without_end_is_refused(crowd: Crowd) -> None:
     status, _ = await crowd.ask("/", data=io.BytesIO(b"x" * (MAX_BODY + 1)))
 
