@@ -13,7 +13,7 @@ from serinus.analyzer.settings import Settings
 from serinus.analyzer.shell.hooks import ask_hook
 from serinus.analyzer.shell.loadtester import credentials
 from serinus.events import Webhook
-from serinus.runtime.http import HttpRequest, Identity
+from serinus.runtime.http import HttpRequest, HttpResponse, Identity
 from serinus.runtime.settings import Secret, SettingsError
 
 URLS = ("http://loadtester.serinus", "https://loadtester.serinus.svc:9443/")
@@ -84,6 +84,30 @@ async def test_the_hooks_own_token_goes_first() -> None:
     request = await sent("http://loadtester.serinus/", token="its-own")
 
     assert request.headers["Authorization"] == "Bearer its-own"
+
+
+BUSY = reply(429, "too many tasks are running", **{"Retry-After": "5"})
+
+
+@pytest.mark.parametrize(
+    ("url", "replies", "passed", "attempts"),
+    [
+        (URLS[0], (BUSY, BUSY, reply(202)), True, 3),
+        (URLS[0], (BUSY, BUSY, BUSY, reply(202)), False, 3),
+        ("http://other/", (BUSY, reply(202)), False, 1),
+    ],
+)
+async def test_a_load_tester_that_is_full_is_asked_again_within_the_timeout(
+    url: str, replies: tuple[HttpResponse, ...], passed: bool, attempts: int
+) -> None:
+    """That it is full says nothing about the release; elsewhere it is a failure, as in Flagger."""
+    http = FakeHttp(in_turn(*replies))
+    ask = HookAsk(key="k", hook=Webhook(name="load", url=url), phase="Progressing", checksum="1")
+
+    answer = await ask_hook(ask, REF, http, http.clock, "", OURS)
+
+    assert (answer.passed, len(http.sent)) == (passed, attempts)
+    assert http.times[-1] - http.times[0] == 5.0 * (attempts - 1)
 
 
 def test_certificates_are_read_from_files(tmp_path: Path) -> None:
