@@ -201,7 +201,7 @@ async def quiet(on: Stage) -> list[Row]:
 
 
 async def load(on: Stage) -> list[Row]:
-    """10,000 facts in a minute; a tenth of the receivers takes nothing."""
+    """10,000 facts in a minute; a tenth of the receivers takes nothing, and the others count."""
     on.receivers.failing = FAILING
     before_mib = on.rss_mib()
     peak = {"rss": before_mib, "waiting": 0.0}
@@ -216,17 +216,17 @@ async def load(on: Stage) -> list[Row]:
     watching.cancel()
     counts = Counter(len(on.receivers.heard[said]) for said in wanted)
     ms = [latency * 1000 for latency in on.receivers.latencies_s("load-")]
-    what = f"{FACTS:,} facts in {took_s:.0f} s, 10 % of the receivers failing"
+    what = f"{FACTS:,} facts in {took_s:.0f} s, 10 % of receivers failing"
     return [
         Row(
-            what=f"{what}: told once, of those to the others",
+            what=f"{what}: told once",
             here=f"{counts[1]:,} of {len(wanted):,}, {sum(counts.values()) - counts[1]} twice",
             target="all",
             met=counts[1] == len(wanted),
         ),
-        Row(what=f"{what}: fact to request at the others, p50 / p95", here=p50_p95(ms, " ms")),
+        Row(what=f"{what}: latency, p50 / p95", here=p50_p95(ms, " ms")),
         at_most(
-            f"{what}: RSS of the notifier, peak",
+            f"{what}: RSS, peak",
             peak["rss"],
             RSS_MAX_MIB,
             " MiB",
