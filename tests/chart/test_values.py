@@ -20,6 +20,8 @@ from tests.tools.helm import helm
 from serinus.events.subjects import SERVICES
 from serinus.runtime.settings import load
 
+# No part of the ring, and not installed by itself.
+BESIDE = "coordinator"
 # Refused before anything is installed: value, and what the message names.
 REFUSED = [
     ("meshProvder=istio", "additional properties 'meshProvder' not allowed"),
@@ -76,7 +78,7 @@ def test_every_service_would_start_with_its_settings(name: str, tmp_path: Path) 
     started = set()
     for pod in pods(rendered(name)).values():
         (container,) = pod["spec"]["containers"]
-        if container["name"] not in SERVICES:
+        if container["name"] not in (*SERVICES, BESIDE):
             continue
         given = {
             one["name"]: one.get("value", "https://secret.example") for one in container["env"]
@@ -91,7 +93,8 @@ def test_every_service_would_start_with_its_settings(name: str, tmp_path: Path) 
         assert loaded.nats_user in ("", container["name"])
         started.add(container["name"])
     expected = {ALONE} if name == ALONE else set(SERVICES)
-    assert started == expected - ({ALONE} if name == "namespaced" else set())
+    expected -= {ALONE} if name == "namespaced" else set()
+    assert started == expected | ({BESIDE} if name == "told" else set())
 
 
 def mounted(pod: Obj) -> set[str]:
@@ -102,7 +105,15 @@ def mounted(pod: Obj) -> set[str]:
         for source in volume.get("projected", {}).get("sources", []):
             found |= {f"{places[volume['name']]}/{i['path']}" for i in source["secret"]["items"]}
         if "secret" in volume:
-            keys = ("token", "slack-url", "slack-token", "msteams-url", "event-webhook")
+            keys = (
+                "token",
+                "password",
+                "ca.crt",
+                "slack-url",
+                "slack-token",
+                "msteams-url",
+                "event-webhook",
+            )
             found |= {f"{places[volume['name']]}/{key}" for key in keys}
     return found
 
@@ -155,7 +166,7 @@ def test_the_bus_would_start_with_its_configuration(name: str, tmp_path: Path) -
     for key, value in secrets.get("serinus-nats-tls", {"data": {}})["data"].items():
         (tmp_path / key).write_bytes(base64.b64decode(value))
     (tmp_path / "nats-server.conf").write_text(text)
-    users = (*SERVICES, "tap", "cluster")
+    users = (*SERVICES, BESIDE, "tap", "cluster")
     environment = {f"SERINUS_{user.upper()}_PASSWORD": f"p-{user}" for user in users}
     done = subprocess.run(
         [of_the_environment("nats-server"), "--config", tmp_path / "nats-server.conf", "-t"],
@@ -176,7 +187,7 @@ def test_passwords_begin_with_a_letter_and_differ() -> None:
         if o["kind"] == "Secret" and o["metadata"]["name"] == "serinus-nats"
     )
     found = [base64.b64decode(one).decode() for one in secret["data"].values()]
-    assert set(secret["data"]) == {*SERVICES, "tap", "cluster"}
+    assert set(secret["data"]) == {*SERVICES, BESIDE, "tap", "cluster"}
     assert all(re.fullmatch(r"s[0-9A-Za-z]{31}", one) for one in found)
     assert len(set(found)) == len(found)
 

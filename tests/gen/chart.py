@@ -13,7 +13,7 @@ from tests.gen.rbac import own_rules, rules
 CHART = Path(__file__).resolve().parents[2] / "deploy/chart"
 SHARED = ("_service.tpl", "_loadtester.tpl")
 # Charts whose values are tables in the umbrella's README.
-PARTS = ("watcher", "analyzer", "router", "notifier", "nats")
+PARTS = ("watcher", "analyzer", "router", "notifier", "coordinator", "nats")
 BOUNDS = Path(__file__).with_name("values.yaml")
 RIGHTS = "docs/rbac.md"
 

@@ -13,6 +13,7 @@ from serinus.events.subjects import SERVICES
 DOCUMENT = "docs/subjects.md"
 CONFIG = "deploy/nats/nats-server.conf"
 CHART = "deploy/chart/files/nats-users.conf"
+CHART_MORE = "deploy/chart/files/nats-users-coordinator.conf"
 
 _INTRODUCTION = """\
 # Subjects
@@ -44,7 +45,12 @@ TAP = "tap"
 
 
 def files() -> dict[str, str]:
-    return {DOCUMENT: document(), CONFIG: config(), CHART: _CHART_HEAD + users()}
+    return {
+        DOCUMENT: document(),
+        CONFIG: config(),
+        CHART: _CHART_HEAD + users(),
+        CHART_MORE: _CHART_HEAD + users("coordinator"),
+    }
 
 
 def document() -> str:
@@ -57,9 +63,9 @@ def config() -> str:
     return _CONFIG_HEAD + users()
 
 
-def users() -> str:
-    """The part of it that says who may do what."""
-    rights = {service: permissions(service) for service in SERVICES}
+def users(*more: str) -> str:
+    """The part of it that says who may do what; `more` are services beside the ring."""
+    rights = {service: permissions(service) for service in (*SERVICES, *more)}
     listed = "".join(_user(*one) for one in [*rights.items(), (TAP, TAP_PERMISSIONS)])
     return f"authorization {{\n  users: [\n{listed}  ]\n}}\n"
 

@@ -47,7 +47,8 @@ async def somewhere(kube: Kube) -> None:
 def released(plane: ControlPlane) -> Iterator[Path]:
     """The kubeconfig of a cluster in which the chart is installed."""
     config = plane.kubeconfig()
-    helm("install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", kubeconfig=config)
+    words = ("-n", NAMESPACE, "--create-namespace", "--set", "coordinator.enabled=true")
+    helm("install", RELEASE, str(CHART), *words, kubeconfig=config)
     yield config
     helm("uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found", kubeconfig=config)
 
@@ -162,9 +163,9 @@ def test_everybody_may_do_what_the_documented_table_says_and_no_more(
     documented = _table((ROOT / chart.RIGHTS).read_text("utf-8"))
     basic = _allowed(plane, "loadtester")
     assert {verb for _, verb in basic} == {"create"}, "reviews of oneself"
-    for service in SERVICES:
+    for service in (*SERVICES, "coordinator"):
         assert _allowed(plane, service) - basic == documented.get(service, set()), service
-    assert set(documented) == set(SERVICES) - {"loadtester"}
+    assert set(documented) == {*SERVICES, "coordinator"} - {"loadtester"}
 
 
 async def _disown(kube: Kube, definition: str) -> None:

@@ -1,4 +1,4 @@
-{{/* The bus. Takes the dict of _service.tpl and `users`, the authorization of deploy/nats. */}}
+{{/* The bus. Takes the dict of _service.tpl, `users`, the authorization of deploy/nats, and `names` of more users. */}}
 
 {{- define "serinus.nats.config" -}}
 {{- $cluster := gt (int .own.replicas) 1 }}
@@ -49,7 +49,7 @@ metadata:
   labels:
     {{- include "serinus.labels" . | nindent 4 }}
 data:
-  {{- range list "watcher" "analyzer" "router" "notifier" "loadtester" "tap" "cluster" }}
+  {{- range list "watcher" "analyzer" "router" "notifier" "loadtester" "coordinator" "tap" "cluster" }}
   {{ . }}: {{ dig "data" . (printf "s%s" (randAlphaNum 31) | b64enc) $old }}
   {{- end }}
 {{- end }}
@@ -197,7 +197,7 @@ spec:
               valueFrom:
                 fieldRef:
                   fieldPath: metadata.name
-            {{- range concat (list "watcher" "analyzer" "router" "notifier" "loadtester" "tap") (ternary (list "cluster") list $cluster) }}
+            {{- range concat (list "watcher" "analyzer" "router" "notifier" "loadtester" "tap") .names (ternary (list "cluster") list $cluster) }}
             - name: SERINUS_{{ upper . }}_PASSWORD
               valueFrom:
                 secretKeyRef:
