@@ -119,11 +119,11 @@ class Kube:
                 raise ApiError(answer.status, reason, message)
             return found
 
-    async def text(self, path: str) -> str:
-        """An answer that is not JSON: a log. Raises ApiError."""
+    async def text(self, path: str, verb: str = "GET") -> str:
+        """An answer that is not JSON: a log, or somebody's through a proxy. Raises ApiError."""
         assert self._session is not None, "use it as a context manager"
         timeout = aiohttp.ClientTimeout(total=30)
-        async with self._session.get(self._server + path, timeout=timeout) as answer:
+        async with self._session.request(verb, self._server + path, timeout=timeout) as answer:
             found = await answer.text()
             if answer.status >= 400:
                 raise ApiError(answer.status, answer.reason or "", found)
