@@ -181,7 +181,7 @@ _ANALYSIS = {
     "0: the threshold alone.",
     "Metric.minSamples": "Fewest samples that a value must rest on; fewer are no data.",
     "Metric.samplesQuery": "Query for the number of samples, for queries and templates; built-in "
-    "checks count requests by themselves.",
+    "checks count requests by themselves. A sequential judge of a query needs it.",
     "Metric.judge": "Compare the canary with the primary, or its baseline, instead of a bound.",
     "MetricJudge.kind": "sequential (default): counts, safe to look at often; mann-whitney: as "
     "Kayenta's judge.",
