@@ -38,6 +38,7 @@ def test_the_ring_stays_safe_and_every_run_ends():
     run_state_machine_as_test(RingMachine, settings=SEARCH)
 
 
+@pytest.mark.timeout(900)  # the same examples on every machine, in different times
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.__name__)
 def test_a_mutant_is_caught(mutant):
     with mutated(mutant), pytest.raises(AssertionError):

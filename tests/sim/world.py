@@ -6,7 +6,6 @@ faults between any two of them.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from serinus.events.canary import (
     ThresholdRange,
 )
 from serinus.kube.configs import ConfigSeen
-from serinus.kube.refs import Obj, Ref, ref_of
+from serinus.kube.refs import Obj, Ref, copied, ref_of
 from serinus.kube.revision import template_hash
 from serinus.router.core.steps import Write
 
@@ -97,7 +96,7 @@ class World:
 
     def put(self, obj: Obj) -> Obj:
         """Stores a whole object as its newest version; a changed spec is a new generation."""
-        obj = copy.deepcopy(obj)
+        obj = copied(obj)
         ref = ref_of(obj)
         meta = obj["metadata"]
         old = self.objects.get(ref)
@@ -116,7 +115,7 @@ class World:
 
     def _keep(self, template: Obj) -> None:
         """What a deployment controller does; what comes back becomes the newest."""
-        kept = copy.deepcopy(template)
+        kept = copied(template)
         kept["metadata"]["labels"]["pod-template-hash"] = template_hash(template)
         found = {"kind": "ReplicaSet", "spec": {"template": kept}}
         self.kept = [found, *(other for other in self.kept if other != found)]
@@ -146,7 +145,7 @@ class World:
 
     def patch_status(self, version: str, status: dict[str, Any]) -> Obj:
         """The analyzer's write, by compare-and-swap."""
-        found = copy.deepcopy(self.objects[CANARY])
+        found = copied(self.objects[CANARY])
         if found["metadata"]["resourceVersion"] != version:
             raise Conflict(CANARY)
         found["status"] = status
@@ -156,7 +155,7 @@ class World:
 
     def start_pods(self, ref: Ref) -> None:
         """The controller has seen the spec: new pods exist, old ones serve on."""
-        obj = copy.deepcopy(self.objects[ref])
+        obj = copied(self.objects[ref])
         wanted = obj["spec"]["replicas"]
         status = obj.get("status") or {}
         runs = status.get("runs")
@@ -179,7 +178,7 @@ class World:
     def ready_pods(self, ref: Ref) -> None:
         """The rollout of this workload is complete."""
         self.start_pods(ref)
-        obj = copy.deepcopy(self.objects[ref])
+        obj = copied(self.objects[ref])
         if self.never_ready(ref):
             self._roll_in_vain(obj)
             return
@@ -220,7 +219,7 @@ class World:
                 continue
             size = max(scaler["spec"]["minReplicas"], pods_for(share))
             if size != workload["spec"]["replicas"]:
-                obj = copy.deepcopy(workload)
+                obj = copied(workload)
                 obj["spec"]["replicas"] = size
                 self.put(obj)
                 self.start_pods(ref)
@@ -229,7 +228,7 @@ class World:
 
     def push(self, image: str) -> None:
         """kubectl set image."""
-        obj = copy.deepcopy(self.objects[TARGET])
+        obj = copied(self.objects[TARGET])
         obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
         self.put(obj)
         self._note_image()
@@ -241,7 +240,7 @@ class World:
 
     def annotate(self, **values: str) -> None:
         """kubectl annotate; "" takes the annotation away. The next write of others conflicts."""
-        obj = copy.deepcopy(self.canary)
+        obj = copied(self.canary)
         held = obj["metadata"].setdefault("annotations", {})
         for name, value in values.items():
             held[f"flagger.app/{name}"] = value
@@ -249,13 +248,13 @@ class World:
         self.put(obj)
 
     def suspend(self, value: bool) -> None:
-        obj = copy.deepcopy(self.canary)
+        obj = copied(self.canary)
         obj["spec"]["suspend"] = value
         self.put(obj)
 
     def edit_route(self, weight: int) -> None:
         """Somebody's hand in the mesh."""
-        obj = copy.deepcopy(self.objects[self.route])
+        obj = copied(self.objects[self.route])
         for backend in _backends(obj):
             backend["weight"] = weight
         self.put(obj)
@@ -265,7 +264,7 @@ class World:
 
     def scale_up(self, ref: Ref) -> None:
         """kubectl scale, by somebody who means well."""
-        obj = copy.deepcopy(self.objects[ref])
+        obj = copied(self.objects[ref])
         obj["spec"]["replicas"] += 1
         self.put(obj)
 
