@@ -10,7 +10,7 @@ from tests.builders import a_service, an_exposure
 from tests.unit.router.core.statefulsets import SET, Stage, at_rest, wish
 
 from serinus.events import Intent, ServiceSpec
-from serinus.events.canary import HttpMatch, StringMatch
+from serinus.events.canary import HttpMatch, StringMatch, Undo
 from serinus.kube.partition import PARKED, REVISION_LABEL, parts
 from serinus.kube.refs import Ref
 from serinus.router.core.objects import PROMOTED_REVISION, Refusal
@@ -299,6 +299,17 @@ def test_without_a_mesh_one_pod_is_judged_and_then_all_are_replaced() -> None:
 
     stage.settle(wish(stage, exposure=plain, promote=True))
     assert stage.images == [NEW] * 3
+
+
+def test_what_was_live_before_is_not_given_back_by_itself() -> None:
+    """The controller makes pods of two revisions only: putting the template back makes it one."""
+    stage = at_rest()
+
+    with pytest.raises(Refusal) as refused:
+        stage.work(wish(stage, canary="parked", undo=Undo(revision="s1-0000000000")))
+
+    assert refused.value.reason == "Lost"
+    assert stage.writes == []
 
 
 def test_what_is_live_already_is_judged_where_it_runs() -> None:
