@@ -114,7 +114,7 @@ async def test_metrics_are_there_with_those_of_tasks(one: LoadTester) -> None:
     status, text = await asked(one, "/metrics", b"", "GET")
 
     assert status == 200
-    ended = r'^serinus_load_tasks_total\{(?=.*kind="bash")(?=.*outcome="succeeded").*\} 1$'
+    ended = r'^serinus_load_tasks_total\{(?=.*kind="bash")(?=.*outcome="succeeded").*\} 1\.0$'
     assert re.search(ended, text, re.M)
 
 

@@ -134,6 +134,19 @@ async def test_commands_and_secret_output_are_not_on_the_bus(
     assert await other.one("other") is None
 
 
+async def test_alone_it_remembers_no_more_than_its_crew_does(one: Replica) -> None:
+    alone = Results(one.crew, None, one.written.append)
+    failing = a_task("exit 3", failOnError="true")
+    run = await one.ran(failing)
+    one.written.clear()
+
+    assert await alone.untold_failure(failing) is not None
+    assert await alone.untold_failure(failing) is None
+    assert [row.id for row in await alone.all()] == [run.id]
+    assert await alone.one("other") is None
+    assert one.written == []
+
+
 async def test_rows_are_newest_first_and_each_run_once(one: Replica, broker: MemoryBroker) -> None:
     other = Replica(broker)
     first = await other.ran(a_task("true 1"))

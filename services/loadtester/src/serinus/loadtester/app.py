@@ -75,7 +75,8 @@ def _desk(context: Context[Settings], scribe: Scribe) -> Desk:
         started=scribe.started,
         finished=finished,
     )
-    results = Results(crew, context.bus.bucket(RESULTS), scribe.later)
+    bucket = context.bus.bucket(RESULTS) if settings.nats_url else None
+    results = Results(crew, bucket, scribe.later)
     return Desk(
         crew=crew,
         results=results,

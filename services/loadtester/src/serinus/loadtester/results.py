@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -70,11 +71,15 @@ def result(run: Run, tail: int = TAIL) -> Result:
 class Results:
     """Runs here, and what the bucket knows of those before and elsewhere.
 
-    later  does something with the bus as soon as it can be reached; nobody waits for it
+    bucket  None: there is none, and no elsewhere
+    later   does something with the bus as soon as it can be reached; nobody waits for it
     """
 
     def __init__(
-        self, crew: Crew, bucket: Bucket, later: Callable[[Callable[[], Awaitable[Any]]], None]
+        self,
+        crew: Crew,
+        bucket: Bucket | None,
+        later: Callable[[Callable[[], Awaitable[Any]]], None],
     ) -> None:
         self._crew = crew
         self._bucket = bucket
@@ -104,7 +109,7 @@ class Results:
         here = [result(run) for run in self._crew.runs()]
         known = {row.id for row in here}
         try:
-            keys = await self._bucket.keys()
+            keys = await self._bucket.keys() if self._bucket is not None else []
         except Retry:
             keys = []
         kept = [await self._kept(key) for key in keys[:LISTED_MAX]]
@@ -122,6 +127,8 @@ class Results:
         return kept if kept is not None and name in (kept.id, kept.task) else None
 
     async def _kept(self, task: str) -> Result | None:
+        if self._bucket is None:
+            return None
         try:
             found = await self._bucket.get(task)
             return msgspec.json.decode(found, type=Result) if found is not None else None
@@ -129,5 +136,6 @@ class Results:
             return None
 
     def _put(self, row: Result, is_public: bool) -> None:
-        kept = replace(row, command="", output=row.output if is_public else "")
-        self._later(lambda: self._bucket.put(row.task, msgspec.json.encode(kept)))
+        if self._bucket is not None:
+            kept = replace(row, command="", output=row.output if is_public else "")
+            self._later(partial(self._bucket.put, row.task, msgspec.json.encode(kept)))
