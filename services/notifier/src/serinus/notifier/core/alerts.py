@@ -29,8 +29,8 @@ from serinus.events.canary import analysis_of, progress_deadline_s, strategy, th
 Severity = Literal["info", "warn", "error"]
 # After these facts nothing is wrong with a canary any more.
 WELL = frozenset({"rollout.initialized", "rollout.promoted"})
-# Severities whose messages tell all there is to tell, whatever the channel.
-DETAILED = frozenset({"warn", "error"})
+# Severities of what waits for a person: told at once, with all there is to tell.
+TROUBLE = frozenset({"warn", "error"})
 # What a person can do about it; shown with the notice.
 NEXT = {
     "rollout.condemned": "Traffic is back on the primary. Push a fixed revision to try again.",
@@ -111,7 +111,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     def shown(self) -> tuple[Field, ...]:
         """The fields of messages in Flagger's shapes: Flagger's own, and where something is wrong
         all that helps."""
-        if self.severity not in DETAILED:
+        if self.severity not in TROUBLE:
             return self.fields
         dashboard = (Field("Dashboard", self.link),) if self.link else ()
         return (*self.fields, *self.details, *dashboard)

@@ -8,19 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from serinus.events import CanaryRef
-from serinus.notifier.core.alerts import Field, Notice, cut
+from serinus.notifier.core.alerts import TROUBLE, Field, Notice, cut
 
 NAMES_MAX = 900
 """Characters of names in one line: every service takes a line of that length."""
 
 LINES_MAX = 8
-# What is told of one canary at a time: incidents, and whatever waits for a person.
-ALONE = frozenset({"warn", "error"})
 
 
 def may_wait(notice: Notice) -> bool:
     """Whether a notice may be told together with others; trouble is told at once, by itself."""
-    return notice.severity not in ALONE
+    return notice.severity not in TROUBLE
 
 
 def grouped(notices: Sequence[Notice], change: str) -> Notice:
