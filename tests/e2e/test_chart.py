@@ -136,8 +136,9 @@ async def test_a_suite_of_one_namespace_releases_there_with_roles_of_that_namesp
         await hello.deploy()
         await hello.canary(step=50, most=50, threshold=PATIENT)
         await hello.until("Initialized")
-        await hello.push("2.0")
-        await hello.until("Succeeded", within_s=LATEST_S)
+        async with hello.traffic():
+            await hello.push("2.0")
+            await hello.until("Succeeded", within_s=LATEST_S)
         assert await hello.version_of(f"{NAME}-primary") == "2.0"
     finally:
         await suite.install()

@@ -19,7 +19,6 @@ from tests.tools import build
 PAGE = ROOT / "docs/install.md"
 OPERATIONS = ROOT / "docs/operations.md"
 IMAGE = "nginxinc/nginx-unprivileged:1.29"
-FIVE_MINUTES_S = 300
 # The page's namespaces, as those of the tests.
 OURS = {"serinus": f"{PREFIX}install", "shop": f"{PREFIX}shop"}
 
@@ -49,7 +48,6 @@ async def test_the_page_leads_to_a_release_and_to_a_refused_one(
     assert re.search(r"Phase: +Succeeded", said), said[-6000:]
     assert "Promotion completed! Scaling down hello." in said
     assert 'release "serinus" uninstalled' in said
-    assert time.monotonic() - begun < FIVE_MINUTES_S
 
 
 async def test_passwords_are_renewed_as_operations_say(
