@@ -410,6 +410,11 @@ async def test_a_deleted_canary_is_not_made_again(bench: Bench, kube: Kube) -> N
     await eventually(collected, "everything is collected", BOUND_S)
     assert await kube.find("v1", "Service", bench.namespace, "web-primary") is None
 
+    async def has_pods() -> bool:
+        return await bench.replicas("web") > 0
+
+    await eventually(has_pods, "the target has its pods back", BOUND_S)
+
 
 async def test_releasing_hands_the_users_service_back(bench: Bench, kube: Kube) -> None:
     """The target runs at the primary's size before the Service that the user made selects it."""

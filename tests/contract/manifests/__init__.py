@@ -31,12 +31,16 @@ def of_the_examples() -> list[dict[str, Any]]:
 
 
 def recorded() -> Iterator[dict[str, Any]]:
-    """The custom resources of the recorded runs (SERINUS_TRACES), where they are at hand."""
-    folder = Path(os.environ.get("SERINUS_TRACES") or _BESIDE)
-    for file in sorted(folder.glob("*/scenario.yaml")):
+    """The custom resources of the recorded runs, where they are at hand."""
+    for file in sorted(traces().glob("*/scenario.yaml")):
         for scenario in _documents(file):
             for step in scenario["steps"]:
                 yield from (m for m in step.get("apply", ()) if m["kind"] in KINDS)
+
+
+def traces() -> Path:
+    """Where the recorded runs (SERINUS_TRACES) are, if they are at hand."""
+    return Path(os.environ.get("SERINUS_TRACES") or _BESIDE)
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:

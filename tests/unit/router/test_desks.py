@@ -12,6 +12,7 @@ from tests.builders import APP, REF, a_canary, a_config_map
 from tests.unit.hands import Hands
 from tests.unit.router.cluster import Router, a_router
 from tests.unit.router.core.scenes import (
+    APEX,
     NEW,
     OLD,
     OLD_IMAGE,
@@ -600,3 +601,65 @@ def a_replica_set(name: str, template: Obj, owner: str) -> Obj:
         "metadata": {**meta, "creationTimestamp": "2026-01-01T00:00:00Z"},
         "spec": {"template": template},
     }
+
+
+# --- a Canary that is gone -----------------------------------------------------------------------
+
+
+async def test_a_service_whose_canary_is_deleted_runs_on_as_it_was_before() -> None:
+    """11.3 no. 16: Flagger leaves no pod of it, and a Service of the user's that leads nowhere."""
+    mine = the_services("target")
+    parked = a_target(replicas=0, ready=0, image=OLD_IMAGE)
+    async with a_router(parked, a_primary(ready=3, replicas=3), a_route(), *mine) as router:
+        await router.take(wish(revision=OLD, canary="parked"), for_s=60.0)
+        assert {"app": "web-primary"} == router.cluster.objects[APEX]["spec"]["selector"]
+        router.asked()
+
+        router.cluster.remove(ref_of(a_canary()))
+        for gone in (PRIMARY, ROUTE, *map(ref_of, mine[:2])):
+            router.cluster.remove(gone)
+        await asyncio.sleep(1.0)
+
+        assert 0 < replicas(router)
+        assert {"app": "web"} == router.cluster.objects[APEX]["spec"]["selector"]
+        assert 0 == len(router.desks)
+        assert all(verb in ("get", "patch") for verb, _ in router.asked())
+
+
+async def test_it_gets_the_size_of_its_primary_while_that_is_still_there() -> None:
+    parked = a_target(replicas=0, ready=0, image=OLD_IMAGE)
+    services = the_services()
+    async with a_router(parked, a_primary(ready=3, replicas=3), a_route(), *services) as router:
+        await router.take(wish(revision=OLD, canary="parked"))
+
+        router.cluster.remove(ref_of(a_canary()))
+        router.cluster.remove(ref_of(services[0]))
+        await asyncio.sleep(1.0)
+
+        assert 3 == replicas(router)
+
+
+async def test_what_went_before_we_came_is_left_as_it_is() -> None:
+    """Its intent is still on the bus; whoever scaled the target to zero since meant it."""
+    parked = a_target(replicas=0, ready=0, image=OLD_IMAGE)
+    async with a_router(parked) as router:
+        router.cluster.remove(ref_of(a_canary()))
+        await router.take(wish(revision=OLD, canary="parked"))
+
+        assert 0 == replicas(router)
+        assert [("get", "Canary/web")] == router.asked()
+
+
+async def test_a_canary_on_its_way_out_gives_back_in_its_own_order() -> None:
+    """revertOnDeletion: capacity first, and only then the traffic."""
+    parked = a_target(replicas=0, ready=0, image=OLD_IMAGE)
+    services = the_services()
+    async with a_router(parked, a_primary(), a_route(), *services) as router:
+        await router.take(wish(revision=OLD, canary="parked"))
+
+        leaving = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]}
+        router.cluster.edit(ref_of(a_canary()), metadata=leaving)
+        router.cluster.remove(ref_of(services[0]))
+        await asyncio.sleep(1.0)
+
+        assert 0 == replicas(router)

@@ -13,8 +13,9 @@ from serinus.events import Intent, ServiceSpec
 from serinus.events.canary import HttpMatch, StringMatch, Undo
 from serinus.kube.partition import PARKED, REVISION_LABEL, parts
 from serinus.kube.refs import Ref
-from serinus.router.core.objects import PROMOTED_REVISION, Refusal
-from serinus.router.core.steps import Settled, Wait
+from serinus.router.core.objects import PROMOTED_REVISION, Live, Refusal
+from serinus.router.core.releasing import left_behind
+from serinus.router.core.steps import Settled, Wait, World
 
 OLD, NEW, NEWER, STUCK = (f"example.test/web:{tag}" for tag in ("1", "2", "3", "stuck"))
 
@@ -401,3 +402,11 @@ def test_the_search_notices_a_border_that_is_lowered_before_s_is_open() -> None:
     with pytest.raises(AssertionError, match="nobody serves"):
         check(stage, {OLD, NEW})
     assert not isinstance(stage.look(intent), Wait)
+
+
+def test_a_set_whose_canary_is_gone_is_left_as_it_is() -> None:
+    """Nothing of it was collected, and its template may be one that nobody judged."""
+    stage = released(20)
+    live = Live(stage.objects)
+
+    assert left_behind(wish(stage), World(live=live)) is None

@@ -24,7 +24,7 @@ from serinus.kube.refs import Obj, Ref
 from serinus.kube.share import Share
 from serinus.router.core.objects import Refusal, merge_patch
 from serinus.router.core.plan import Report, next_step, report
-from serinus.router.core.releasing import orphans
+from serinus.router.core.releasing import left_behind, orphans
 from serinus.router.core.scene import Scene, needs
 from serinus.router.core.steps import Next, Options, Read, Settled, Wait, World, Write
 from serinus.router.executor import Executor
@@ -55,6 +55,7 @@ class Desk:
     """What is remembered about one canary between two looks; losing it costs a look, no more.
 
     signature, since  where requests went when last looked, and since when (monotonic seconds)
+    knew_primary      its primary was there at some look
     serving_since     since when the primary has been seen to serve; None: it does not
     parked_for        the intent that has seen the canary parked
     copied            checksums of the copies that were written for this intent
@@ -69,6 +70,7 @@ class Desk:
     failures: int = 0
     signature: Hashable = None
     since: float = 0.0
+    knew_primary: bool = False
     serving_since: float | None = None
     parked_for: str = ""
     copied: dict[str, str] = field(default_factory=dict)
@@ -171,9 +173,20 @@ class Desks:
                 task.cancel()
 
     async def _bury(self, desk: Desk) -> None:
-        """The Canary is gone: so is its desk, and what nobody would collect."""
+        """The Canary is gone: so is its desk, and what nobody would collect.
+
+        What we had taken for it is given back, if it went before our eyes: of one that went long
+        ago nobody knows what became of its target since.
+        """
         intent = desk.intent
         _log.info("no such canary", extra={"canary": intent.canary.key})
+        if desk.knew_primary and await self._executor.is_gone(intent.canary):
+            for _ in range(WRITES_PER_LOOK):
+                world = World(live=self._executor.live(desk.refs), options=self._options)
+                step = left_behind(intent, world)
+                if step is None:
+                    break
+                await self._write(desk, intent, step)
         for orphan in orphans(intent, self._executor.live(desk.refs)):
             await self._executor.delete(orphan)
         self._forget(intent.canary.key)
@@ -229,7 +242,7 @@ class Desks:
         is_alive = False
         for _ in range(WRITES_PER_LOOK):
             intent = desk.intent
-            scene = self._scene(desk, intent, contents, earlier)
+            scene = self._scene(desk, intent, contents=contents, earlier=earlier)
             found = next_step(scene)
             match found:
                 case Read():
@@ -260,25 +273,19 @@ class Desks:
             return _again_s(found)
         return FIRST_RETRY_S
 
-    def _scene(
-        self,
-        desk: Desk,
-        intent: Intent,
-        contents: dict[str, Obj | None],
-        earlier: list[Obj] | None,
-    ) -> Scene:
+    def _scene(self, desk: Desk, intent: Intent, **read: Any) -> Scene:
         now = self._clock.monotonic()
         # Whatever changed until here is in this look.
         desk.is_dirty = False
         world = World(
             live=self._executor.live(desk.refs),
-            contents=contents,
-            earlier=earlier,
             copied=desk.copied,
             was_parked=desk.parked_for == intent.id,
             options=self._options,
+            **read,
         )
         scene = Scene(intent, world)
+        desk.knew_primary = desk.knew_primary or scene.primary is not None
         if desk.signature != scene.signature:
             desk.signature, desk.since = scene.signature, now
         if not scene.primary_serves:

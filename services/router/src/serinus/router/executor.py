@@ -126,6 +126,11 @@ class Executor:
         meta = found["metadata"]
         return meta.get("uid", "") == canary.uid and not meta.get("deletionTimestamp")
 
+    async def is_gone(self, canary: CanaryRef) -> bool:
+        """Whether this very Canary is not even on its way out any more."""
+        found = await self._find(Ref(API_VERSION, "Canary", canary.namespace, canary.name))
+        return found is None or found["metadata"].get("uid", "") != canary.uid
+
     async def write(self, step: Write, canary: CanaryRef) -> None:
         """Does one step. Afterwards the stores hold the answer, or what made the step outdated.
 

@@ -6,12 +6,14 @@ then may the Canary go, and with it the primary.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from serinus.events import Intent
 from serinus.kube.refs import Obj, ref_of
 from serinus.router import services
 from serinus.router.core.objects import Gone, Live, in_the_way
 from serinus.router.core.scene import Scene
-from serinus.router.core.steps import Wait, Write
+from serinus.router.core.steps import Wait, World, Write
 from serinus.router.meshes import catalog as meshes
 
 
@@ -86,6 +88,19 @@ def proxies_follow(scene: Scene) -> Wait | None:
     if scene.primary is None or left_s <= 0:
         return None
     return Wait("the primary is kept until proxies have followed", after_s=left_s)
+
+
+def left_behind(intent: Intent, world: World) -> Write | None:
+    """What comes next for a Canary that is gone without having given anything back.
+
+    Its primary is being collected, so nothing is gained by waiting: the target gets its pods, the
+    user's Service and routes lead to them (11.3 no. 16).
+    """
+    scene = Scene(replace(intent, release=True, hold=False), world)
+    if scene.is_own_primary:
+        return None  # nothing of it is collected
+    rules = (scaler_back, target_up, apex_back, routes_back)
+    return next(filter(None, (rule(scene) for rule in rules)), None)
 
 
 RULES = (scaler_back, target_up, target_ready, apex_back, routes_back, proxies_follow)
