@@ -26,6 +26,7 @@ from serinus.kube.share import Everything, Share
 from serinus.runtime.clock import LoopClock
 from serinus.runtime.memory import MemoryBroker, MemoryBus
 from serinus.runtime.telemetry import PrometheusMetrics
+from serinus.watcher import eyes
 from serinus.watcher.core.workloads import Policy
 from serinus.watcher.eyes import PAUSE_S, Eyes
 
@@ -230,6 +231,30 @@ async def test_each_canary_is_told_by_itself() -> None:
         await cluster.settle()
 
         assert {s.canary.name for s in cluster.said} == {"web"}
+
+
+async def test_a_canary_that_cannot_be_looked_at_blinds_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fault of ours about one object of one user: the others go on, and so does it later."""
+    right = eyes.compose
+
+    def wrong(canary: Obj, *more: Any) -> Any:
+        if canary["metadata"]["name"] == "odd":
+            raise KeyError("name")
+        return right(canary, *more)
+
+    monkeypatch.setattr(eyes, "compose", wrong)
+    async with looking() as cluster:
+        cluster.put(a_canary(name="odd"))
+        cluster.put(a_canary(name="web"))
+        await cluster.settle()
+        assert [seen.canary.name for seen in cluster.said] == ["web"]
+
+        monkeypatch.setattr(eyes, "compose", right)
+        cluster.put(a_canary(name="odd"))
+        await cluster.settle()
+        assert {seen.canary.name for seen in cluster.said} == {"web", "odd"}
 
 
 async def test_a_deleted_canary_is_told_once_and_can_come_back() -> None:

@@ -90,7 +90,8 @@ def test_the_primary_of_a_knative_service_is_the_service_itself() -> None:
             "generation": 2,
             "annotations": {"serinus.dev/promoted-revision": "s1-1111111111"},
         },
-        "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "web:2"}]}}},
+        # Containers of Knative need no name.
+        "spec": {"template": {"spec": {"containers": [{"image": "web:2"}]}}},
         "status": {
             "observedGeneration": 2,
             "latestCreatedRevisionName": "web-00002",
@@ -106,6 +107,7 @@ def test_the_primary_of_a_knative_service_is_the_service_itself() -> None:
     snapshot = found.snapshot
     assert ("web", "web-00002") == (snapshot.target.name, snapshot.target.latest)
     assert ("web", "s1-1111111111") == (snapshot.primary.name, snapshot.primary.promoted)
+    assert {"user-container": "web:2"} == snapshot.target.images
     assert "revision web-00002 is not ready" == snapshot.target.readiness.text
     assert snapshot.target.revision.startswith("s1-")
     assert not snapshot.rivals

@@ -89,7 +89,7 @@ class Eyes:
             for source in self.cache.sources:
                 self._objects.set(len(self.cache.stores[source.word]), {"kind": source.word})
             due, self._since = self._since, {}
-            await asyncio.gather(*(self._look(key, since) for key, since in sorted(due.items())))
+            await asyncio.gather(*(self._looks(key, since) for key, since in sorted(due.items())))
             await self._clock.sleep(PAUSE_S)
 
     def tell_all(self) -> None:
@@ -145,6 +145,15 @@ class Eyes:
             # A canary that is new has no interests yet.
             if topic.startswith("canary/"):
                 self._due(topic.removeprefix("canary/"), since)
+
+    async def _looks(self, key: str, since: float) -> None:
+        """What we cannot read in one canary must not close our eyes to all others."""
+        try:
+            await self._look(key, since)
+        except Exception:
+            _log.exception("a canary could not be looked at", extra={"canary": key})
+            self._snapshots.inc({"result": "failed"})
+            self._told.pop(key, None)
 
     async def _look(self, key: str, since: float) -> None:
         async with self._free:

@@ -164,16 +164,20 @@ def _first_ordinal(found: Obj) -> int:
     return start + parts(found).partition
 
 
+# What Knative calls a container that has no name; nobody else takes one.
+UNNAMED = "user-container"
+
+
 def _images(spec: Obj) -> dict[str, str]:
-    return {c["name"]: c.get("image", "") for c in _containers(spec)}
+    return {c.get("name") or UNNAMED: c.get("image", "") for c in _containers(spec)}
 
 
 def _ports(spec: Obj) -> dict[str, int]:
     """Container ports by name, else `tcp-<container>-<index>`; sidecars left out (3.6)."""
     return {
-        port.get("name") or f"tcp-{container['name']}-{index}": port["containerPort"]
+        port.get("name") or f"tcp-{container.get('name')}-{index}": port["containerPort"]
         for container in _containers(spec)
-        if container["name"] not in SIDECARS
+        if container.get("name") not in SIDECARS
         for index, port in enumerate(container.get("ports") or ())
     }
 
