@@ -71,9 +71,11 @@ def results(
     }
     chosen = [one for one in selection.selected() if one.name in asked]
     folder = tmp_path_factory.mktemp("peer")
-    definitions = [file for project in selection.PROJECTS for file in crds.of_mesh(project)]
-    with control_plane(folder / "control-plane", crds=definitions) as plane:
-        played = asyncio.run(play_all(chosen, plane, folder))
+    played: dict[str, Played] = {}
+    for number, (projects, runs) in enumerate(selection.by_crds(chosen)):
+        definitions = [file for project in projects for file in crds.of_mesh(project)]
+        with control_plane(folder / f"control-plane-{number}", crds=definitions) as plane:
+            played |= asyncio.run(play_all(runs, plane, folder))
     return {name: judge(name, one, rows, folder) for name, one in played.items()}
 
 

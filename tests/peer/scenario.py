@@ -84,7 +84,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     hooks: tuple[Hook, ...] = ()
     chat_status: dict[str, int] = msgspec.field(name="chatStatus", default_factory=dict)
     environment: Environment = Environment()
-    crds: Any = None
+    crds: str = ""
 
     def manifests(self, kind: str) -> list[Obj]:
         """What is applied of one kind, in all steps."""

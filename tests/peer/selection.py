@@ -19,6 +19,8 @@ from serinus.router.scalers.catalog import SCALERS
 from serinus.router.workloads.catalog import WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
 # Name or feature of runs that are not played, and why.
 LEFT_OUT: Mapping[str, str] = {
     "knative": "the stage has nobody who makes Revisions and follows spec.traffic in the status",
@@ -50,6 +52,14 @@ PROJECTS = (
     "kuma",
     "smi",
 )
+# What a recorded run calls the CRDs that it had instead of their namesakes: by project, where.
+VARIANTS: Mapping[str, Mapping[str, str]] = {
+    "": {},
+    "appmesh/v1beta1, smi/linkerd-smi variants": {
+        "appmesh": "appmesh/v1beta1",
+        "smi": "smi/linkerd-smi",
+    },
+}
 
 
 def everything() -> Sequence[Scenario]:
@@ -64,7 +74,7 @@ def selected() -> Sequence[Scenario]:
 
 def missing(scenario: Scenario) -> str:
     """What the catalogs have no row for, or ""."""
-    if scenario.crds is not None:
+    if scenario.crds not in VARIANTS:
         return f"CRDs {scenario.crds}"
     mesh = scenario.provider or "traefik"  # the one run without takes it from a flag
     if mesh not in MESHES:
@@ -82,6 +92,15 @@ def missing(scenario: Scenario) -> str:
 def left_out(scenario: Scenario) -> Sequence[str]:
     """The words of LEFT_OUT that apply."""
     return [word for word in (scenario.name, *scenario.features) if word in LEFT_OUT]
+
+
+def by_crds(chosen: Sequence[Scenario]) -> Sequence[tuple[Sequence[str], Sequence[Scenario]]]:
+    """Runs of equal CRDs together, with the folders of those that they need."""
+    found = []
+    for name, instead in VARIANTS.items():
+        if runs := [one for one in chosen if one.crds == name]:
+            found.append(([instead.get(project, project) for project in PROJECTS], runs))
+    return found
 
 
 def by_flags(chosen: Sequence[Scenario]) -> Sequence[tuple[Sequence[str], Sequence[Scenario]]]:

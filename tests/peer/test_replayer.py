@@ -343,6 +343,14 @@ def test_no_run_is_left_out_in_vain() -> None:
     assert words == set(selection.LEFT_OUT)
 
 
+def test_every_run_has_a_server_with_the_crds_that_it_had() -> None:
+    """Once each; what is not left out is played."""
+    played = [one.name for _, runs in selection.by_crds(selection.selected()) for one in runs]
+    wanted = [one.name for one in selection.everything() if not selection.left_out(one)]
+
+    assert sorted(played) == wanted
+
+
 def test_flags_are_settings_of_the_same_names() -> None:
     """A switch without a value is on; addresses lead to this run's hosts."""
     flags = ("-cluster-name=east-1", "-no-cross-namespace-refs", "-slack-url=http://chat.test/x")
