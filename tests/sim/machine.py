@@ -68,8 +68,9 @@ class RingMachine(RuleBasedStateMachine):
         self.last_share = 0
         self.primary_image = ""
         self.interfered = False
-        # A parked canary that somebody scales up is theirs until the next release.
-        self.was_scaled = False
+        # A parked canary that somebody scales up is theirs until the next release; one that is
+        # taken back at once may never be seen, and ends nothing.
+        self.was_scaled = self.was_scaled_before = False
         if settled:
             self.fair_play()
 
@@ -80,6 +81,7 @@ class RingMachine(RuleBasedStateMachine):
         """The user releases something; what is live before there is a primary is not judged."""
         kind = kind if PRIMARY in self.world.objects else "good"
         self.number += 1
+        self.was_scaled_before = self.was_scaled_before or self.was_scaled
         self.interfered = self.was_scaled = False
         self.world.push(f"example.test/web:{kind}-{self.number}")
 
@@ -88,6 +90,7 @@ class RingMachine(RuleBasedStateMachine):
         """The user puts the live version back."""
         if PRIMARY in self.world.objects:
             self.interfered = True
+            self.was_scaled = self.was_scaled or self.was_scaled_before
             self.world.push(self.world.image_of(PRIMARY))
 
     @precondition(lambda self: PRIMARY in self.world.objects)
