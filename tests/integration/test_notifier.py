@@ -298,7 +298,7 @@ def handled(running: Running, kind: str) -> int:
     """How many messages of a kind the service has handled."""
     found = re.findall(
         rf'^serinus_handler_seconds_count{{.*kind="{kind}".*}} (\d+)',
-        running.metrics.exposition(),
+        running.metrics.exposition().decode(),
         re.M,
     )
     return sum(map(int, found))

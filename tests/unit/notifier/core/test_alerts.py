@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.notifier.helpers import T0, WEB, a_fact, a_spec
+from tests.unit.notifier.helpers import T0, WEB, a_fact, a_notice, a_spec
 
 from serinus.events import (
     Alert,
@@ -195,3 +195,22 @@ def test_the_dashboards_address_is_filled_in() -> None:
 
 def test_what_is_cut_says_so() -> None:
     assert ("abc", "ab…") == (cut("abc", 3), cut("abcd", 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "all_of_it"),
+    [
+        ("rollout.condemned", "error", True),
+        ("rollout.awaited", "warn", False),
+        ("rollout.failed", "error", False),
+        ("rollout.started", "info", False),
+    ],
+)
+def test_in_flaggers_shapes_only_a_rollback_says_more_than_flagger(
+    kind: str, severity: str, all_of_it: bool
+) -> None:
+    """The others are recorded, and reproduced to the letter."""
+    shown = a_notice(kind=kind, severity=severity).shown
+
+    assert all_of_it == (Field("What next", "look") in shown)
+    assert all_of_it == (Field("Dashboard", "https://grafana.test/d/x") in shown)

@@ -31,6 +31,7 @@ Severity = Literal["info", "warn", "error"]
 WELL = frozenset({"rollout.initialized", "rollout.promoted"})
 # Severities of what waits for a person: told at once, with all there is to tell.
 TROUBLE = frozenset({"warn", "error"})
+ROLLBACK = "rollout.condemned"
 # What a person can do about it; shown with the notice.
 NEXT = {
     "rollout.condemned": "Traffic is back on the primary. Push a fixed revision to try again.",
@@ -109,9 +110,9 @@ class Notice(Struct, frozen=True, kw_only=True):
 
     @property
     def shown(self) -> tuple[Field, ...]:
-        """The fields of messages in Flagger's shapes: Flagger's own, and where something is wrong
-        all that helps."""
-        if self.severity not in TROUBLE:
+        """The fields of messages in Flagger's shapes: Flagger's own, and at a rollback, of which
+        Flagger gives no reason, all that helps."""
+        if self.kind != ROLLBACK:
             return self.fields
         dashboard = (Field("Dashboard", self.link),) if self.link else ()
         return (*self.fields, *self.details, *dashboard)
