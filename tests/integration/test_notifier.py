@@ -305,7 +305,7 @@ def handled(running: Running, kind: str) -> int:
 
 
 async def test_a_config_that_starts_many_canaries_is_one_message_to_people(
-    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str, stub: Stub
+    control_plane: ControlPlane, own_nats: NatsServer, kube: Kube, namespace: str, stub: Stub
 ) -> None:
     """Each of them is told of once, as a fact of its own says."""
     provider = {"type": "rocket", "address": f"{stub.url('chat', namespace)}/people"}
@@ -326,8 +326,8 @@ async def test_a_config_that_starts_many_canaries_is_one_message_to_people(
         CanarySpec,
     )
     refs = [CanaryRef(namespace, f"web-{n:02}", f"uid-{n}") for n in range(50)]
-    kind = "snapshot.canary.v1"
-    async with analyzer(nats) as bus, speaking(control_plane, nats) as running:
+    kind = CanaryObserved.__name__
+    async with analyzer(own_nats) as bus, speaking(control_plane, own_nats) as running:
         for version in "12":
             before = handled(running, kind)
             for ref in refs:
