@@ -24,6 +24,7 @@ from tests.laws.strategies import PLAIN
 from tests.servers import crds
 from tests.servers.control_plane import ControlPlane
 from tests.servers.control_plane import control_plane as running_control_plane
+from tests.servers.knative import SERVICE, knative
 from tests.servers.kube import Kube, Obj
 from tests.servers.kubelet import Kubelet
 from tests.servers.waiting import eventually
@@ -35,7 +36,6 @@ from serinus.router.core.objects import Live, NotYet
 from serinus.router.meshes.catalog import MESHES, row_of
 
 MANAGERS = ("kustomize-controller", "argocd-controller")
-KNATIVE = "serving.knative.dev/v1"
 # Lists of theirs hold our entries: these tools are told to leave them (docs/your-own-routes.md).
 SHARED = ("HTTPRoute", "GRPCRoute", "VirtualService", "HTTPProxy")
 OLDER = "appmesh"
@@ -212,7 +212,7 @@ async def release(start: str, plane: ControlPlane, kube: Kube, namespace: str) -
     target = ObjectRef(api_version="apps/v1", kind="Deployment", name="web")
     manifests = [a_canary(exposure.mesh), *sources]
     if start == "knative":
-        target = ObjectRef(api_version=KNATIVE, kind="Service", name="web")
+        target = ObjectRef(api_version=SERVICE[0], kind="Service", name="web")
         manifests[1].pop("status")
     else:
         manifests.append(deployment)
@@ -221,7 +221,8 @@ async def release(start: str, plane: ControlPlane, kube: Kube, namespace: str) -
     watcher = Watcher(kube, exposure)
     # Knative's is target, primary and route in one.
     most = 2 if start == "knative" else 1
-    async with tool.running(), watcher.running(), running(plane, bench), followed(start, bench):
+    plays = knative(kube, namespace) if start == "knative" else contextlib.nullcontext()
+    async with tool.running(), watcher.running(), running(plane, bench), plays:
 
         async def wish(weight: int, **fields: Any) -> None:
             """Settled, each object written once at most, and nothing moves from then on."""
@@ -263,36 +264,3 @@ def written(plane: ControlPlane, since: int) -> Counter[str]:
         for one in plane.requests("router", since=since)
         if one.verb not in ("get", "list", "watch") and one.response_status.code < 300
     )
-
-
-@asynccontextmanager
-async def followed(start: str, bench: Bench) -> AsyncIterator[None]:
-    """Knative's part: a revision for every template, and the traffic as it was asked for."""
-    if start != "knative":
-        yield
-        return
-
-    async def follow() -> None:
-        revisions: list[Obj] = []
-        async for _, now in bench.kube.watch(KNATIVE, "Service", bench.namespace):
-            template = now["spec"]["template"]
-            if template not in revisions:
-                revisions.append(template)
-            latest = f"web-{len(revisions):05}"
-            status = {
-                "observedGeneration": now["metadata"]["generation"],
-                "latestCreatedRevisionName": latest,
-                "latestReadyRevisionName": latest,
-                "traffic": now["spec"].get("traffic"),
-            }
-            if status == now.get("status"):
-                continue
-            found = (KNATIVE, "Service", bench.namespace, "web")
-            await bench.kube.patch(*found, {"status": status}, "/status")
-
-    task = asyncio.create_task(follow())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

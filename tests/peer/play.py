@@ -14,6 +14,7 @@ import msgspec
 from tests.peer.record import Recorder, Recording
 from tests.peer.scenario import Hook, Hosts, Scenario, Step, When, adapted, adapted_patch
 from tests.peer.story import plain_text
+from tests.servers.knative import knative
 from tests.servers.kube import ApiError, Kube
 from tests.servers.kubelet import Kubelet
 from tests.servers.stub import Script, Stub
@@ -25,6 +26,7 @@ Obj = dict[str, Any]
 FLAGGERS_INTERVAL_S = 10.0
 REFUSAL_WITHIN_S = 60.0
 BETWEEN_MANIFESTS_S = 0.1
+KNATIVES_DELAY_S = 0.3
 ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 
 BUILT_IN = ("apps/v1", "v1")
@@ -67,6 +69,19 @@ async def play(
     `last_words` is the text of the last event: events come behind what they tell, and on a busy
     machine far behind.
     """
+    if "knative" not in scenario.features:
+        return await _play(scenario, stage, patience_s, waits or {}, last_words)
+    async with knative(stage.kube, scenario.name, KNATIVES_DELAY_S / stage.scale):
+        return await _play(scenario, stage, patience_s, waits or {}, last_words)
+
+
+async def _play(
+    scenario: Scenario,
+    stage: Stage,
+    patience_s: float,
+    waits: Mapping[int, When],
+    last_words: str,
+) -> Played:
     script = stage.stub.script(scenario.name)
     script.set_prometheus(scenario.prometheus)
     script.set_chat(scenario.chat_status)
@@ -76,7 +91,7 @@ async def play(
     await stage.kube.namespace(scenario.name)
     gateway = asyncio.create_task(accept_routes(scenario, stage, recording))
     try:
-        stuck = await follow(scenario, stage, recording, patience_s, waits or {})
+        stuck = await follow(scenario, stage, recording, patience_s, waits)
         with contextlib.suppress(TimeoutError):
             await recording.until(partial(_is_told, recording, last_words), patience_s)
         await recording.quiet(for_s=5 / stage.scale, at_most_s=20 / stage.scale)
@@ -86,7 +101,7 @@ async def play(
         final = [
             one
             for row in WORKLOADS.values()
-            if row.api_version in BUILT_IN  # no run with another kind is played
+            if row.api_version in BUILT_IN  # of the others nothing is generated
             for one in await stage.kube.list(row.api_version, row.kind, scenario.name)
         ]
     finally:

@@ -1,7 +1,7 @@
 """Which recorded runs are replayed, and why the others are not. Pure.
 
-A run is played when the catalogs have rows for its mesh, its target and its autoscaler, and no word
-of it is in LEFT_OUT: a new row brings its runs along.
+A run is played when the catalogs have rows for its mesh, its target and its autoscaler: a new row
+brings its runs along.
 """
 
 from __future__ import annotations
@@ -19,12 +19,6 @@ from serinus.router.scalers.catalog import SCALERS
 from serinus.router.workloads.catalog import WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-# Name or feature of runs that are not played, and why.
-LEFT_OUT: Mapping[str, str] = {
-    "knative": "the stage has nobody who makes Revisions and follows spec.traffic in the status",
-}
 
 
 def folder() -> Path:
@@ -49,6 +43,7 @@ PROJECTS = (
     "gloo",
     "istio",
     "keda",
+    "knative",
     "kuma",
     "smi",
 )
@@ -69,7 +64,7 @@ def everything() -> Sequence[Scenario]:
 
 def selected() -> Sequence[Scenario]:
     """The runs that are played."""
-    return [one for one in everything() if not missing(one) and not left_out(one)]
+    return [one for one in everything() if not missing(one)]
 
 
 def missing(scenario: Scenario) -> str:
@@ -87,11 +82,6 @@ def missing(scenario: Scenario) -> str:
         if scaler and scaler["kind"] not in SCALERS:
             return f"autoscaler {scaler['kind']}"
     return ""
-
-
-def left_out(scenario: Scenario) -> Sequence[str]:
-    """The words of LEFT_OUT that apply."""
-    return [word for word in (scenario.name, *scenario.features) if word in LEFT_OUT]
 
 
 def by_crds(chosen: Sequence[Scenario]) -> Sequence[tuple[Sequence[str], Sequence[Scenario]]]:
