@@ -72,7 +72,7 @@ faults: setup ## five processes on real servers, of which one after the other is
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(PYTEST) tests/faults -q
 
-planes: setup ## real Istio, Contour, Envoy, Skipper and Traefik with real requests (root; builds some once)
+planes: setup ## real Istio, Contour, Envoy, nginx, Skipper and Traefik with real requests (root; builds some once)
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(BIN)/python -m tests.tools.build --planes >/dev/null
 	@$(PYTEST) tests/planes -q

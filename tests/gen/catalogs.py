@@ -29,9 +29,8 @@ planes` sends real requests through real data planes: five weights, each measure
 requests (within 3 points); fifty changes of weights at 200 requests a second, of which none fails;
 A/B conditions, copies and cookies that reach exactly whom they should.
 
-Providers that are not here are known by their documents alone. ingress-nginx's controller can be
-built, but it needs Lua libraries and a module for streams that no package index has, so its canary
-annotations were not asked. Istio's sidecars and Traefik's TCP are not tried either.
+Providers that are not here are known by their documents alone. Istio's sidecars and connections
+beside HTTP are not tried either.
 """
 
 _ABILITIES = {

@@ -11,7 +11,10 @@ from typing import Protocol
 from msgspec import Struct
 from tests.planes.conditions import (
     A_COOKIE,
+    A_HEADER,
     A_PARAMETER,
+    A_PATTERN,
+    A_SWITCH,
     TWO_HEADERS,
     Conditions,
     either,
@@ -40,6 +43,8 @@ from tests.planes.manifests import (
 from tests.servers.contour import CLASS as CONTOUR
 from tests.servers.contour import contour
 from tests.servers.control_plane import ControlPlane
+from tests.servers.ingress_nginx import CLASS as NGINX
+from tests.servers.ingress_nginx import nginx
 from tests.servers.istio import istio
 from tests.servers.skipper import skipper
 from tests.servers.traefik import CLASS as TRAEFIK
@@ -150,6 +155,16 @@ PLANES = (
         a_virtual_service,
         by_route(VIRTUAL_SERVICE),
         without=SHARED,
+    ),
+    Plane(
+        "nginx",
+        "ingress-nginx",
+        "nginx",
+        nginx,
+        partial(an_ingress, of_class=NGINX),
+        by_ingress,
+        conditions=(A_HEADER, A_PATTERN, A_SWITCH, either(A_HEADER, A_SWITCH)),
+        note="its own code chooses the Service; what chooses a pod of it stands in",
     ),
     Plane(
         "traefik",

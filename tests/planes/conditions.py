@@ -66,3 +66,18 @@ A_PARAMETER = Conditions(
     [Ask("/?beta=ja"), Ask("/?a=b&beta=yes")],
     [ANYTHING, Ask("/?beta=no"), Ask("/beta=yes"), Ask("/?alpha=yes")],
 )
+A_HEADER = Conditions(
+    by_headers(X_Canary=StringMatch(exact="insider")),
+    asks({"X-Canary": "insider"}),
+    [ANYTHING, *asks({"X-Canary": "insiders"}, {"X-Canary": "always"}, {"X-Beta": "insider"})],
+)
+A_PATTERN = Conditions(
+    by_headers(X_Canary=StringMatch(regex="^in.*r$")),
+    asks({"X-Canary": "insider"}, {"X-Canary": "inner"}),
+    [ANYTHING, *asks({"X-Canary": "insiders"}, {"X-Beta": "insider"})],
+)
+A_SWITCH = Conditions(
+    by_headers(Cookie=StringMatch(exact="tester")),
+    asks({"Cookie": "tester=always"}, {"Cookie": "a=b; tester=always"}),
+    [ANYTHING, *asks({"Cookie": "tester=never"}, {"Cookie": "tester=yes"})],
+)

@@ -27,10 +27,11 @@ def nothing(_: str) -> Sequence[Obj]:
     return ()
 
 
-def an_ingress(host: str) -> Sequence[Obj]:
+def an_ingress(host: str, of_class: str = "") -> Sequence[Obj]:
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     path = {"path": "/", "pathType": "Prefix", "backend": backend}
-    return _one(INGRESS, {"rules": [{"host": host, "http": {"paths": [path]}}]})
+    spec = {"rules": [{"host": host, "http": {"paths": [path]}}]}
+    return _one(INGRESS, spec | ({"ingressClassName": of_class} if of_class else {}))
 
 
 def a_root_proxy(host: str) -> Sequence[Obj]:

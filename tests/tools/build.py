@@ -54,6 +54,7 @@ PLANES = {
     for name, folder, package in (
         ("skipper", "skipper", "github.com/zalando/skipper/cmd/skipper"),
         ("contour", "contour", "github.com/projectcontour/contour/cmd/contour"),
+        ("nginx-ingress-controller", "nginx", "k8s.io/ingress-nginx/cmd/nginx"),
         ("pilot-discovery", "istio", "istio.io/istio/pilot/cmd/pilot-discovery"),
     )
 }
@@ -102,8 +103,8 @@ def _kept(folder: Path, how: object) -> Path:
     """A folder of the cache, by the hash of everything that its programs are built from."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     digest = hashlib.sha256()
-    for part in ("go.mod", "go.sum"):
-        digest.update((folder / part).read_bytes())
+    for part in (folder / "go.mod", folder / "go.sum", *sorted(folder.rglob("*.go"))):
+        digest.update(part.read_bytes())
     digest.update(repr(how).encode())
     return Path(base) / "serinus" / "tools" / digest.hexdigest()[:16]
 

@@ -29,7 +29,7 @@ PACKAGES = {
     "ip": "iproute2",
 }
 # Packages that would leave a daemon of their own running, where there is a service manager.
-DAEMONS = ("prometheus", "prometheus-node-exporter", "influxdb", "carbon-cache")
+DAEMONS = ("prometheus", "prometheus-node-exporter", "influxdb", "carbon-cache", "nginx")
 
 
 def program(name: str) -> str:

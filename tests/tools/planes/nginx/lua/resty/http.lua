@@ -1,0 +1,2 @@
+-- Loaded always, not used by what is tested.
+return {}

@@ -1,0 +1,3 @@
+module github.com/ncabatoff/process-exporter
+
+go 1.22
