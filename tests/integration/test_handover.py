@@ -92,6 +92,12 @@ class Shop:
             return all(self.since(since)[name][-1:] == ["Succeeded"] for name in MESHES)
 
         await eventually(ended, f"version {version} is live", BOUND_S)
+        await eventually(self._is_parked, "the canaries' pods are gone", BOUND_S)
+
+    async def _is_parked(self) -> bool:
+        pods = await self.kube.list("v1", "Pod", self.namespace)
+        labels = [pod["metadata"].get("labels", {}).get("app") for pod in pods]
+        return not set(MESHES) & set(labels)
 
     def now(self) -> dict[str, int]:
         return {name: len(phases) for name, phases in self.phases.items()}
