@@ -66,6 +66,7 @@ sim: setup ## the ring on virtual time with faults, and the mutants it must catc
 
 integration: setup ## real nats-server, real API server, real Prometheus, real Traefik
 	@$(BIN)/python -m tests.tools.build >/dev/null
+	@$(BIN)/python -m tests.tools.flagger >/dev/null
 	@$(PYTEST) tests/integration -q
 
 faults: setup ## five processes on real servers, of which one after the other is killed
