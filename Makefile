@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint types layers unit laws contract chart sim integration faults planes peer e2e audit bench gen lock up down clean
+.PHONY: help setup demo test again check format lint types layers unit laws contract chart sim integration faults planes peer e2e audit bench gen lock up down clean
 
 help: ## this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ demo: setup ## releases a good version, then a bad one, on this machine; KEEP=1 
 	@$(BIN)/serinus demo $(if $(KEEP),--keep)
 
 test: check chart sim integration faults ## everything that needs no cluster
+
+again: format lint types layers # what failed when `make test` ran last
+	@$(PYTEST) $(addprefix tests/,unit laws contract chart sim integration faults) -q --last-failed --last-failed-no-failures none || [ $$? -eq 5 ]
 
 check: format lint types layers unit laws contract ## fast: before every push
 
