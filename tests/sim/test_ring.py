@@ -25,7 +25,7 @@ SEARCH = settings(
 # A mutant must be caught by the same search, without spending time on a nicer example of it.
 HUNT = settings(
     SEARCH,
-    max_examples=600,
+    max_examples=3000,
     phases=[Phase.generate],
     database=None,
     derandomize=True,
