@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,13 +163,17 @@ async def _released(fleet: list[Coordinator], canary: str) -> tuple[float, float
     ):
         for one in fleet:
             await one.stand(canary, phase, **more)
-        await _until(lambda: all(one.desk.fleet.standings[key].phase == phase for one in fleet))  # noqa: B023
+        await _until(partial(_all_see, fleet, key, phase))
     pulses = (time.monotonic() - began) * CLUSTERS
     after = [one.sent() for one in fleet]
     messages = sum(now[0] - then[0] for now, then in zip(after, before, strict=True))
     size = sum(now[1] - then[1] for now, then in zip(after, before, strict=True))
     pulse_bytes = 60.0
     return messages - pulses, size - pulses * pulse_bytes
+
+
+def _all_see(fleet: list[Coordinator], key: Key, phase: str) -> bool:
+    return all(one.desk.fleet.standings[key].phase == phase for one in fleet)
 
 
 async def _verdict(fleet: list[Coordinator], canary: str, number: int) -> float:

@@ -16,7 +16,7 @@ from tests.unit.coordinator.fleets import NEW, NEWER, OLD, T0, a_key, a_standing
 
 from serinus.coordinator.core import answers, rules
 from serinus.coordinator.core.answers import Answer
-from serinus.coordinator.core.fleet import PULSE_S, Fleet, Message, decoder, encode
+from serinus.coordinator.core.fleet import PULSE_S, Fleet, Message, _Other, decoder, encode
 from serinus.coordinator.core.orders import Order, View
 from serinus.coordinator.core.rules import plan
 from serinus.coordinator.core.standing import Key, Standing
@@ -205,9 +205,9 @@ def papering(fleet: Fleet, *_: object) -> list[Message]:
     return []
 
 
-def forgetting(fleet: Fleet, cluster: str, other: object, now: float) -> list[Message]:
+def forgetting(fleet: Fleet, cluster: str, other: _Other, now: float) -> list[Message]:
     """After a gap one goes on as if there were none."""
-    other.number += 1  # type: ignore[attr-defined]
+    other.number += 1
     return []
 
 

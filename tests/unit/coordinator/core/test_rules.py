@@ -14,8 +14,9 @@ from tests.unit.coordinator.fleets import (
     a_wave,
 )
 
-from serinus.coordinator.core.orders import NEVER_ASKS, UNASKED, rfc3339
+from serinus.coordinator.core.orders import NEVER_ASKS, UNASKED
 from serinus.coordinator.core.waves import Freeze, Member, Step
+from serinus.kube.times import rfc3339
 
 EAST, WEST, SOUTH = (a_key(cluster) for cluster in ("east", "west", "south"))
 REGIONS = (EAST, WEST, SOUTH)

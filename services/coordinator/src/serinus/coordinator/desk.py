@@ -18,7 +18,7 @@ from serinus.coordinator.core import answers
 from serinus.coordinator.core.answers import Answer
 from serinus.coordinator.core.conditions import conditions
 from serinus.coordinator.core.fleet import PULSE_S, Fleet, Message
-from serinus.coordinator.core.orders import Order, Plan, View, rfc3339
+from serinus.coordinator.core.orders import Order, Plan, View
 from serinus.coordinator.core.rules import plan
 from serinus.coordinator.core.standing import Key, Standing, standing
 from serinus.coordinator.core.waves import API_VERSION, Wave, WaveSpec, WaveStatus
@@ -27,6 +27,7 @@ from serinus.events import CanaryGone, CanaryObserved
 from serinus.kube.cluster import Cluster
 from serinus.kube.refs import Obj, Ref
 from serinus.kube.store import Store
+from serinus.kube.times import rfc3339
 from serinus.runtime.clock import Clock
 from serinus.runtime.errors import SerinusError
 from serinus.runtime.service import Metrics

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from serinus.coordinator.core.orders import rfc3339
 from serinus.coordinator.core.waves import WaveCondition, WaveStatus
+from serinus.kube.times import rfc3339
 
 STALLED = ("Stopped", "Refused")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -54,8 +53,3 @@ class Plan(Struct, frozen=True, kw_only=True):
     status: WaveStatus
     orders: tuple[Order, ...] = ()
     due_at: float | None = None
-
-
-def rfc3339(at: float) -> str:
-    """`at`, to the second."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -34,12 +34,12 @@ from serinus.coordinator.core.orders import (
     Order,
     Plan,
     View,
-    rfc3339,
 )
 from serinus.coordinator.core.standing import Key, Standing, release_of
 from serinus.coordinator.core.validate import problems
 from serinus.coordinator.core.waves import Step, StepStatus, Wave, WavePhase, WaveStatus
 from serinus.events.canary import duration_s
+from serinus.kube.times import rfc3339
 
 
 def plan(wave: Wave, view: View, now: float) -> Plan:

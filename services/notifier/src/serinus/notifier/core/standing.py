@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 
 from serinus.events import AlertProviderSpec
 from serinus.events.canary import AlertProviderStatus, AlertProviderType, Condition
+from serinus.kube.times import rfc3339
 from serinus.notifier.core.audience import Needs, target_of
 from serinus.notifier.core.wording import mistake
 
@@ -74,7 +74,7 @@ def reported(provider: Obj, standing: Standing, at: float) -> dict[str, Any] | N
     status = _status(provider)
     generation = provider["metadata"].get("generation", 0)
     before = _ready(status)
-    now = _rfc3339(at)
+    now = rfc3339(at)
     condition = Condition(
         type=READY,
         status=standing.status,
@@ -86,7 +86,7 @@ def reported(provider: Obj, standing: Standing, at: float) -> dict[str, Any] | N
     if before is not None and before.status == condition.status:
         condition = replace(condition, last_transition_time=before.last_transition_time)
         same = before.reason == condition.reason and (
-            before.message == condition.message or before.last_update_time > _rfc3339(at - WORDS_S)
+            before.message == condition.message or before.last_update_time > rfc3339(at - WORDS_S)
         )
         if same and status.observed_generation == generation:
             return None
@@ -95,10 +95,6 @@ def reported(provider: Obj, standing: Standing, at: float) -> dict[str, Any] | N
         AlertProviderStatus(conditions=(*others, condition), observed_generation=generation)
     )
     return found
-
-
-def _rfc3339(at: float) -> str:
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _status(provider: Obj) -> AlertProviderStatus:

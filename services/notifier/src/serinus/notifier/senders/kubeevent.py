@@ -8,13 +8,13 @@ combined or dropped as client-go's correlator does.
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from serinus.events import API_VERSION, Fact
 from serinus.kube.refs import Obj, Ref
+from serinus.kube.times import rfc3339
 
 COMPONENT = "flagger"
 REASON = "Synced"
@@ -100,8 +100,3 @@ def cut(text: str) -> str:
     if len(text) <= MESSAGE_LIMIT:
         return text
     return text[: MESSAGE_LIMIT - 3] + "..."
-
-
-def rfc3339(at: float) -> str:
-    """Unix seconds as Kubernetes writes times of Events: whole seconds, UTC."""
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serinus.coordinator.core.orders import rfc3339
+from serinus.kube.times import rfc3339
 
 
 def test_times_are_told_to_the_second() -> None:
