@@ -286,6 +286,19 @@ def test_older_canaries_on_the_same_target_are_told() -> None:
     assert seen(a_rival("elsewhere", 1, target="db"), canary).rivals == ()
 
 
+def test_of_canaries_made_in_the_same_second_the_one_at_work_goes_on() -> None:
+    """Kubernetes tells whole seconds only, so age alone would let the name decide."""
+    made = {"creationTimestamp": "2027-01-15T00:00:00Z"}
+    working = a_canary("web", metadata=made, status={"phase": "Initialized"})
+    newcomer = a_canary("probe", metadata=made)
+    other_newcomer = a_canary("tester", metadata=made)
+
+    assert seen(working, newcomer).rivals == ()
+    assert seen(newcomer, working).rivals == ("web",)
+    assert seen(newcomer, other_newcomer).rivals == ()
+    assert seen(other_newcomer, newcomer, working).rivals == ("web", "probe")
+
+
 def test_a_broken_manifest_is_still_a_snapshot() -> None:
     canary = a_canary(spec=None)
     canary["spec"]["analysis"]["stepWeight"] = "many"

@@ -295,13 +295,22 @@ def _without_user(address: str) -> str:
 
 def _rivals(canary: Obj, spec: CanarySpec, view: View) -> tuple[str, ...]:
     """The names of older Canaries with the same target: they go on, this one waits."""
-    meta, target = canary["metadata"], spec.target_ref
-    ages = sorted(
-        (str(other["metadata"].get("creationTimestamp", "")), other["metadata"]["name"])
-        for other in view.canaries_of(meta["namespace"], workload_kind(target), target.name)
-    )
-    own = (str(meta.get("creationTimestamp", "")), meta["name"])
-    return tuple(name for age, name in ages if (age, name) < own)
+    target = spec.target_ref
+    namespace = canary["metadata"]["namespace"]
+    ranks = (_rank(o) for o in view.canaries_of(namespace, workload_kind(target), target.name))
+    own = _rank(canary)
+    return tuple(rank[-1] for rank in sorted(ranks) if rank < own)
+
+
+def _rank(canary: Obj) -> tuple[str, bool, str]:
+    """Sorts Canaries by age; of those made in one second, what has begun comes before its name.
+
+    Kubernetes writes whole seconds, and a newcomer must not push aside what is at work.
+    """
+    meta = canary["metadata"]
+    status = canary.get("status")
+    has_begun = isinstance(status, dict) and bool(status.get("phase"))
+    return str(meta.get("creationTimestamp", "")), not has_begun, meta["name"]
 
 
 def _topics(namespace: str, name: str, spec: CanarySpec, target: Obj | None) -> frozenset[str]:
