@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -253,6 +254,15 @@ async def test_a_list_goes_on_behind_the_first_page(
     names = [obj["metadata"]["name"] for obj in listing.items]
     assert [n for n in names if n.startswith("c")] == [f"c{number}" for number in range(7)]
     assert all(obj["kind"] == "ConfigMap" for obj in listing.items)
+
+
+async def test_every_answer_says_what_time_it_is(control_plane: ControlPlane) -> None:
+    """A clock that is five minutes ahead is put right by the first of them."""
+    clock = SystemClock(lambda: time.time() + 300.0)
+    async with connect(str(control_plane.kubeconfig("router")), clock=clock) as client:
+        await client.live()
+
+    assert abs(clock.now() - time.time()) < 3.0
 
 
 async def test_an_unknown_token_is_denied(control_plane: ControlPlane, namespace: str) -> None:

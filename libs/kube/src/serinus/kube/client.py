@@ -7,10 +7,11 @@ Objects are plain dicts. What a request means is decided here and in `errors`; h
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import aiohttp
@@ -21,6 +22,7 @@ from serinus.kube.connection import Connection, hang_up, keep_alive
 from serinus.kube.errors import Denied, NoKind, NotFound, Unreachable, error_of, error_of_event
 from serinus.kube.kinds import KINDS, Resource, base_path, discovered, path_of
 from serinus.kube.refs import Obj, Ref
+from serinus.runtime.clock import Clock
 from serinus.runtime.service import Metrics
 
 # (verb, resource, code) of every request; code is the HTTP status, or "none" without an answer.
@@ -71,19 +73,24 @@ def counting(metrics: Metrics) -> Count:
     return count
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def connect(
-    kubeconfig: str = "", *, count: Count | None = None, timeout_s: float = REQUEST_TIMEOUT_S
+    kubeconfig: str = "",
+    *,
+    count: Count | None = None,
+    clock: Clock | None = None,
+    timeout_s: float = REQUEST_TIMEOUT_S,
 ) -> AsyncIterator[KubeClient]:
     """A client for as long as the block runs; no request is sent before the first call.
 
     kubeconfig  path of a kubeconfig; "": KUBECONFIG, ~/.kube/config, else the pod's account
+    clock       hears from each answer what time it is for the API server
     timeout_s   bound of every request but lists and watches
     Raises Denied when there is no usable configuration.
     """
     connection = await Connection.open(kubeconfig)
     try:
-        yield KubeClient(connection, count=count, timeout_s=timeout_s)
+        yield KubeClient(connection, count=count, clock=clock, timeout_s=timeout_s)
     finally:
         await connection.close()
 
@@ -96,10 +103,12 @@ class KubeClient:
         connection: Connection,
         *,
         count: Count | None = None,
+        clock: Clock | None = None,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
         self._connection = connection
         self._count = count or (lambda verb, resource, code: None)
+        self._clock = clock
         self._timeout_s = timeout_s
         self._discovered: dict[str, dict[str, Resource]] = {}
         self._heard_at = -math.inf
@@ -117,6 +126,12 @@ class KubeClient:
 
     def _hears(self, answered: bool = True) -> None:
         self._heard_at = asyncio.get_running_loop().time() if answered else -math.inf
+
+    def _hears_the_time(self, date: str | None, took_s: float) -> None:
+        if date is None or self._clock is None:
+            return
+        with contextlib.suppress(ValueError):
+            self._clock.heard(parsedate_to_datetime(date).timestamp(), took_s)
 
     async def get(self, ref: Ref) -> Obj:
         resource = await self.resource(ref.api_version, ref.kind)
@@ -276,6 +291,7 @@ class KubeClient:
         timeout_s: float = 0.0,
     ) -> bytes:
         """The body of a successful answer; every other answer is raised."""
+        began = asyncio.get_running_loop().time()
         try:
             status, answer, headers = await self._connection.request(
                 method,
@@ -290,6 +306,7 @@ class KubeClient:
             self._count(verb, resource, "none")
             raise
         self._hears()
+        self._hears_the_time(headers.get("Date"), self._heard_at - began)
         self._count(verb, resource, str(status))
         if status >= 400:
             raise error_of(status, answer, headers.get("Retry-After"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import metadata
 
 from serinus.analyzer.settings import Settings, policy_of
@@ -12,6 +12,7 @@ from serinus.analyzer.shell.loadtester import credentials
 from serinus.analyzer.shell.loop import Loop
 from serinus.events import CanaryGone, CanaryObserved, RoutesObserved
 from serinus.kube.client import connect, counting
+from serinus.kube.errors import Unreachable
 from serinus.kube.pulse import pulse
 from serinus.kube.share import sharing
 from serinus.runtime.service import Context, Service
@@ -38,10 +39,14 @@ async def start(context: Context[Settings]) -> AsyncIterator[Loop]:
         context.metrics, version=metadata.version("serinus-analyzer"), mesh=settings.mesh_provider
     )
     async with (
-        connect(settings.kubeconfig, count=counting(context.metrics)) as cluster,
+        connect(
+            settings.kubeconfig, count=counting(context.metrics), clock=context.clock
+        ) as cluster,
         sharing(context, cluster) as share,
     ):
         context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
+        with suppress(Unreachable):
+            await cluster.live()  # what time it is for the cluster, before anything is decided
         loop = Loop(
             bus=context.bus,
             cluster=cluster,

@@ -35,7 +35,8 @@ async def forget(gone: CanaryGone, desk: Desk) -> None:
 async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
     """Connects, then coordinates until the end."""
     settings = context.settings
-    async with connect(settings.kubeconfig, count=counting(context.metrics)) as cluster:
+    count, clock = counting(context.metrics), context.clock
+    async with connect(settings.kubeconfig, count=count, clock=clock) as cluster:
         context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         async with running(context, cluster) as desk:
             yield desk

@@ -41,7 +41,9 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
         group_from=settings.group_from,
     )
     async with (
-        connect(settings.kubeconfig, count=counting(context.metrics)) as cluster,
+        connect(
+            settings.kubeconfig, count=counting(context.metrics), clock=context.clock
+        ) as cluster,
         sharing(context, cluster) as share,
     ):
         context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")

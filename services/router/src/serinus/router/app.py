@@ -43,7 +43,9 @@ async def start(context: Context[Settings]) -> AsyncIterator[Deps]:
     """The router on the cluster that the settings name."""
     settings = context.settings
     async with (
-        connect(settings.kubeconfig, count=counting(context.metrics)) as cluster,
+        connect(
+            settings.kubeconfig, count=counting(context.metrics), clock=context.clock
+        ) as cluster,
         sharing(context, cluster) as share,
         running(context, cluster, share) as deps,
     ):

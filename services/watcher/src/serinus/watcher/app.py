@@ -19,8 +19,8 @@ from serinus.watcher.settings import Settings, policy
 @asynccontextmanager
 async def start(context: Context[Settings]) -> AsyncIterator[Eyes]:
     """Watches until the service stops; readiness depends on every watch (`kube <kind>`)."""
-    count = counting(context.metrics)
-    async with connect(context.settings.kubeconfig, count=count) as cluster:
+    count, clock = counting(context.metrics), context.clock
+    async with connect(context.settings.kubeconfig, count=count, clock=clock) as cluster:
         context.spawn(pulse(cluster, clock=context.clock, health=context.health), "pulse")
         async with sharing(context, cluster) as share:
             yield watch(context, cluster, share)
