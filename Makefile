@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test again check format lint types layers unit laws contract chart sim integration faults planes peer e2e audit bench gen lock up down clean
+.PHONY: help setup demo test again check format lint types layers unit laws contract chart sim hunt integration faults planes peer e2e audit bench gen lock up down clean
 
 help: ## this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ audit: setup ## known holes of the locked packages (asks PyPI) and of the source
 
 sim: setup ## the ring on virtual time with faults, and the mutants it must catch
 	@$(PYTEST) tests/sim -q -n 2
+
+hunt: setup ## as many random stories of the ring as STORIES says (3000), other ones each time
+	@SERINUS_SIM_EXAMPLES=$(or $(STORIES),3000) $(PYTEST) tests/sim/test_ring.py -q -k stays_safe
 
 integration: setup ## real nats-server, real API server, real Prometheus, real Traefik
 	@$(BIN)/python -m tests.tools.build >/dev/null

@@ -109,7 +109,7 @@ def _moments() -> Iterator[Story]:
         yield undoing.settle()
     for phase in PHASES:
         yield _moment(SPECS[0], phase).see(deleting=True, finalizers=(FINALIZER,))
-        set_back = _moment(SPECS[0], phase)
+        set_back = _moment(SPECS[0], phase, copied=False)
         yield set_back.see_target(revision=revision("v1"))
         yield (
             _moment(SPECS[0], phase).see_target(revision=revision("v3")).report(refused="Diverged")

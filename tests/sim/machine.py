@@ -34,7 +34,7 @@ from serinus.events.canary import Analysis, CanarySpec, threshold
 INTERVAL_S = 10.0
 FAIR_ROUNDS = 400
 ENDED = ("Initialized", "Succeeded", "Failed")
-KINDS = ("good", "good", "good", "bad", "bad", "stuck", "half")
+KINDS = ("good", "good", "good", "bad", "bad", "stuck", "half", "late")
 VERBS = ("approve", "promote", "abort", "retry", "reset", "undo")
 
 
@@ -85,13 +85,14 @@ class RingMachine(RuleBasedStateMachine):
         self.interfered = self.was_scaled = False
         self.world.push(f"example.test/web:{kind}-{self.number}")
 
-    @rule()
-    def push_back(self) -> None:
-        """The user puts the live version back."""
+    @rule(recorded=st.booleans())
+    def push_back(self, recorded: bool = False) -> None:
+        """The user puts the live version back, or what is on record as that."""
         if PRIMARY in self.world.objects:
             self.interfered = True
             self.was_scaled = self.was_scaled or self.was_scaled_before
-            self.world.push(self.world.image_of(PRIMARY))
+            promoted = self.world.images.get(self.status.last_promoted_spec) if recorded else None
+            self.world.push(promoted or self.world.image_of(PRIMARY))
 
     @precondition(lambda self: PRIMARY in self.world.objects)
     @rule(verb=st.sampled_from(VERBS))
@@ -227,7 +228,7 @@ class RingMachine(RuleBasedStateMachine):
         self.act()
 
     @precondition(lambda self: PRIMARY in self.world.objects)
-    @rule(kind=st.sampled_from(["bad", "half", "stuck", "good"]), back=st.booleans())
+    @rule(kind=st.sampled_from(["bad", "half", "late", "stuck", "good"]), back=st.booleans())
     def release(self, kind: str, back: bool) -> None:
         """One whole release, perhaps with a change of heart in its middle."""
         self.calm()

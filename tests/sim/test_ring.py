@@ -10,36 +10,34 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.sim.machine import RingMachine
 from tests.sim.mutants import MUTANTS, mutated
 
-EXAMPLES = int(os.environ.get("SERINUS_SIM_EXAMPLES") or 300)
+# So many random stories (`make hunt`); without it the same ones on every machine, so that a change
+# is only ever blamed for what it did. What a hunt finds is kept in test_stories.py.
+HUNTED = int(os.environ.get("SERINUS_SIM_EXAMPLES") or 0)
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 
-SEARCH = settings(
-    max_examples=EXAMPLES,
+FIXED = settings(
+    max_examples=300,
     stateful_step_count=25,
     deadline=None,
+    derandomize=True,
+    database=None,
     # No shrinking: the story that is found is short enough to read, and shrinking takes minutes.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    phases=[Phase.generate],
     suppress_health_check=CHECKS,
     print_blob=True,
 )
-# A mutant must be caught by the same search, without spending time on a nicer example of it.
-HUNT = settings(
-    SEARCH,
-    max_examples=3000,
-    phases=[Phase.generate],
-    database=None,
-    derandomize=True,
-    report_multiple_bugs=False,
-)
+HUNT = settings(FIXED, max_examples=HUNTED, derandomize=False) if HUNTED else FIXED
+# A mutant must be caught by the same search.
+CATCH = settings(FIXED, max_examples=3000, report_multiple_bugs=False)
 
 
 @pytest.mark.timeout(3600)  # as long as SERINUS_SIM_EXAMPLES asks for
 def test_the_ring_stays_safe_and_every_run_ends():
-    run_state_machine_as_test(RingMachine, settings=SEARCH)
+    run_state_machine_as_test(RingMachine, settings=HUNT)
 
 
 @pytest.mark.timeout(900)  # the same examples on every machine, in different times
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.__name__)
 def test_a_mutant_is_caught(mutant):
     with mutated(mutant), pytest.raises(AssertionError):
-        run_state_machine_as_test(RingMachine, settings=HUNT)
+        run_state_machine_as_test(RingMachine, settings=CATCH)

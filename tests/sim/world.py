@@ -65,7 +65,7 @@ class World:
     """Objects by reference, with resourceVersions and generations.
 
     Images say how they do: `bad` answers with errors, `stuck` never becomes ready, `half` becomes
-    ready on the target and never on the primary.
+    ready on the target and never on the primary, `late` there only after its deadline.
     """
 
     def __init__(self, mesh: str, analysis: Analysis, *, is_scaled: bool = False) -> None:
@@ -159,7 +159,7 @@ class World:
         wanted = obj["spec"]["replicas"]
         status = obj.get("status") or {}
         runs = status.get("runs")
-        revision = template_hash(obj["spec"]["template"])
+        revision = _revision(obj)
         had = status.get("availableReplicas", 0)
         changed = runs != revision
         available = min(had, wanted) if had else 0
@@ -187,20 +187,27 @@ class World:
             updatedReplicas=wanted,
             readyReplicas=wanted,
             availableReplicas=wanted,
-            runs=template_hash(obj["spec"]["template"]),
+            runs=_revision(obj),
             conditions=_conditions(wanted, self.now, obj),
         )
         self.put(obj)
 
     def never_ready(self, ref: Ref) -> bool:
-        image = self.image_of(ref)
-        wants = self.objects[ref]["spec"]["replicas"]
-        return bool(wants and ("stuck" in image or (ref == PRIMARY and "half" in image)))
+        image, obj = self.image_of(ref), self.objects[ref]
+        if not obj["spec"]["replicas"]:
+            return False
+        late = "late" in image and not self._is_late_enough(obj)
+        return "stuck" in image or (ref == PRIMARY and ("half" in image or late))
+
+    def _is_late_enough(self, obj: Obj) -> bool:
+        status = obj.get("status") or {}
+        began = status.get("triedAt") if status.get("tried") == _revision(obj) else None
+        return began is not None and self.now - began > 2 * DEADLINE_S
 
     def _roll_in_vain(self, obj: Obj) -> None:
         """New pods do not come up; old ones, where there are some, stay until they would."""
         status, wanted = obj["status"], obj["spec"]["replicas"]
-        revision = template_hash(obj["spec"]["template"])
+        revision = _revision(obj)
         if status.get("tried") != revision:
             status.update(tried=revision, triedAt=self.now)
         old = status["availableReplicas"]
@@ -271,7 +278,7 @@ class World:
     # --- what can be asked of the world ---------------------------------------------------------
 
     def revision_of(self, ref: Ref) -> str:
-        return template_hash(self.objects[ref]["spec"]["template"])
+        return _revision(self.objects[ref])
 
     def image_of(self, ref: Ref) -> str:
         return str(self.objects[ref]["spec"]["template"]["spec"]["containers"][0]["image"])
@@ -302,8 +309,11 @@ class World:
         return rule.primary, rule.canary
 
     def shares(self) -> tuple[int, int]:
-        """Percent of all requests for primary and canary. An A/B audience is anybody's guess: it is
-        taken for everybody on its own side, and for nobody on the other."""
+        """Percent of all requests for primary and canary; S has them all where there is no route,
+        and leads to the target before it is ours. An A/B audience is anybody's guess: it is taken
+        for everybody on its own side, and for nobody on the other."""
+        if APEX not in self.objects:
+            return 0, 100
         primary, canary = self.weights() or (100, 0)
         return (100 if self.canary["spec"]["analysis"].get("match") else primary), canary
 
@@ -319,6 +329,10 @@ class World:
 def pods_for(share: int) -> int:
     """How many pods bear this part of all requests."""
     return -(-EVERYBODY * share // 100)
+
+
+def _revision(workload: Obj) -> str:
+    return template_hash(workload["spec"]["template"])
 
 
 def _an_autoscaler() -> Obj:

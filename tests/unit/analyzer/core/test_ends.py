@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from tests.unit.analyzer.core.story import READY, Story, a_spec, revision
 
@@ -85,14 +87,18 @@ def test_the_skip_annotation_is_an_alias_in_mid_run_too() -> None:
     assert "Promotion completed! Canary analysis was skipped for web.test" in story.texts
 
 
-def test_a_primary_that_is_broken_gets_no_traffic_from_a_rollback() -> None:
+@pytest.mark.parametrize("state", ["stuck", "waiting"])
+def test_a_primary_that_is_broken_gets_no_traffic_from_a_rollback(
+    state: Literal["stuck", "waiting"],
+) -> None:
     story = Story(step_weight=50, max_weight=50, threshold=1).initialised().push("v2")
     story.obedient = False
     story.tick()
     stuck = Readiness(state="stuck", text="exceeded its progress deadline")
     story.see_primary(promoted=revision("v2"), readiness=stuck).look()
     story.obedient = True
-    bad(story.settle().push("v3")).tick().tick()
+    story.settle().push("v3").see_primary(readiness=Readiness(state=state, text="5 out of 6"))
+    bad(story).tick().tick()
     assert (story.status.phase, story.status.canary_weight) == ("Failed", 100)
     assert story.intent.workload.canary == "running"
 

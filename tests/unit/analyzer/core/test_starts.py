@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.analyzer.core.story import Story, revision
+from tests.unit.analyzer.core.story import READY, Story, revision
 
 from serinus.analyzer.core.rollout import HookAnswer, Value
 from serinus.events import Fact, Readiness, RolloutRestarted, RolloutStarted
@@ -29,6 +29,12 @@ def broken_promotion() -> Story:
     assert (story.status.phase, story.status.canary_weight) == ("Failed", 100)
     story.obedient = True
     return story.settle()
+
+
+def waited_for_once_more(story: Story) -> Story:
+    """Somebody scales the broken primary: its controller forgets the deadline for a while."""
+    waiting = Readiness(state="waiting", text="5 out of 6 new replicas have been updated")
+    return story.see_primary(readiness=waiting)
 
 
 def test_retry_tries_the_failed_revision_again() -> None:
@@ -69,6 +75,59 @@ def test_going_back_to_the_promoted_revision_repairs_a_failed_promotion() -> Non
     assert story.intent.routes.canary == 100
     story.run()
     assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v1"))
+
+
+def test_a_newer_fix_begins_where_everybody_is_although_the_primary_is_waited_for_again() -> None:
+    story = waited_for_once_more(broken_promotion().push("v3")).push("v4")
+    assert (story.status.phase, story.status.canary_weight) == ("Progressing", 100)
+    story.run()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v4"))
+
+
+def test_a_newer_revision_begins_from_no_traffic_where_the_primary_is_what_was_promoted() -> None:
+    """Whatever is wrong with its pods for the moment: they ran it before."""
+    story = Story(step_weight=100).initialised().push("v2")
+    assert story.status.canary_weight == 100
+    waited_for_once_more(story.see_primary(promoted=revision("v1"))).push("v3")
+    assert (story.status.phase, story.status.canary_weight) == ("Progressing", 0)
+
+
+def test_a_primary_that_came_up_late_is_what_was_promoted() -> None:
+    """The next revision begins on it, and going back from there is a release, not an abort."""
+    story = broken_promotion().see_primary(readiness=READY)
+    story.look()
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 100)
+    assert story.status.last_promoted_spec == revision("v2")
+    assert story.status.history[0].outcome == "promoted"
+    story.push("v3")
+    assert story.weights[-2:] == [0, 50]
+    story.push("v1")
+    assert (story.status.phase, story.status.last_applied_spec) == ("Progressing", revision("v1"))
+
+
+def test_a_primary_that_came_up_while_its_fix_was_judged_is_what_was_promoted() -> None:
+    story = broken_promotion().push("v3").see_primary(readiness=READY)
+    story.metric = lambda ask: Value(key=ask.key, value=0.0)
+    story.run()
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 0)
+    assert story.status.last_promoted_spec == revision("v2")
+
+
+def test_going_back_in_the_middle_of_a_fix_is_a_fix_too() -> None:
+    """Not an abort: the primary that would get everybody runs what failed its promotion."""
+    story = broken_promotion().push("v3").push("v1")
+    assert (story.status.phase, story.status.canary_weight) == ("Progressing", 100)
+    story.run()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v1"))
+
+
+def test_going_back_after_a_copy_that_was_faster_than_the_rollback_is_a_release() -> None:
+    story = Story(step_weight=50, max_weight=50).initialised().push("v2")
+    story.obedient = False
+    story.tick().annotate(abort="true").look()
+    story.see_primary(promoted=revision("v2")).push("v1")
+    assert (story.status.phase, story.status.last_applied_spec) == ("Progressing", revision("v1"))
+    assert story.status.last_promoted_spec == revision("v2")
 
 
 def test_a_paused_canary_begins_no_rollout() -> None:

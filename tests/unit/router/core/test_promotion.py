@@ -347,6 +347,17 @@ def test_the_primary_keeps_its_size_from_the_canarys_first_pod_on() -> None:
     assert (8, "2") == least(steps[1])
 
 
+def test_a_new_primary_keeps_the_size_it_was_made_with_until_it_serves() -> None:
+    """Nobody asks anything of it before S leads to it, and then everybody does."""
+    target, primary = a_target(replicas=8, ready=8), a_primary(replicas=8, ready=3)
+    found = world(target, primary, *the_services(apex="target"), a_scaler(20))
+
+    steps = planned(wish(0, canary="parked", autoscaler=REFERENCE), found).steps
+
+    assert ["autoscaler"] == [step.why for step in steps]
+    assert (8, "2") == least(steps[0])
+
+
 def test_a_primary_at_its_least_size_has_nothing_to_keep() -> None:
     assert ["canary up"] == whys(wish(0, autoscaler=REFERENCE), scaled(2, 0, share=0))
 

@@ -43,6 +43,19 @@ def is_copied(m: Moment) -> bool:
     return m.seen.primary.promoted == m.status.last_applied_spec != ""
 
 
+def is_broken(m: Moment) -> bool:
+    """Whether requests must not go back to the primary: it was given what was never promoted, as
+    after a failed promotion, and has not come up with it. It may look as if it still might: scaling
+    a workload that exceeded its deadline makes the controller wait for it once more.
+
+    A StatefulSet's primary is made of the canary's own pods, one after another.
+    """
+    primary, promoted = m.seen.primary, m.status.last_promoted_spec
+    if m.kind == STATEFUL_SET or primary.readiness.state == "ready":
+        return False
+    return primary.readiness.state == "stuck" or primary.promoted not in ("", promoted)
+
+
 def finish(m: Moment) -> Decision:
     """Everybody is served by the new revision; the canary may go."""
     skipped = m.skips_analysis
@@ -93,11 +106,9 @@ def roll_back(
     alert         what people are told
     by            who asked for it, where somebody did
     A primary that is broken itself gets no traffic: the canary keeps what it had (reference 2.9).
-    A StatefulSet's primary is made of the canary's own pods, one after another.
     What was refused is not tried again by itself, whether it was begun or still waited.
     """
-    broken = m.seen.primary.readiness.state == "stuck" and m.status.canary_weight == 100
-    broken = broken and m.kind != STATEFUL_SET
+    broken = is_broken(m) and m.status.canary_weight == 100
     begun = m.status.phase != "Waiting" and m.status.last_applied_spec
     status = m.remembered(
         phase="Failed",

@@ -217,6 +217,10 @@ def copied_after_all(t: str) -> str:
     return f"{t} was copied to its primary before the rollback; the primary keeps it"
 
 
+def came_up_after_all(t: str) -> str:
+    return f"the primary of {t} came up after all; what it runs counts as promoted"
+
+
 def terminating(n: str) -> str:
     return f"Terminating canary {n}"
 

@@ -166,11 +166,14 @@ class Moment:
 
     @property
     def is_promoted(self) -> bool:
-        """The target runs what the primary was last given."""
+        """The target runs what was promoted last, and the primary was given nothing else since."""
         promoted = self.status.last_promoted_spec
         if promoted and not promoted.startswith(REVISION_PREFIX):
             return self.seen.same_template is True
-        return self.seen.target.revision == promoted
+        return self.seen.target.revision == promoted and self.seen.primary.promoted in (
+            "",
+            promoted,
+        )
 
     @property
     def configs_changed(self) -> bool:

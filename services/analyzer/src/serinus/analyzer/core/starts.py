@@ -8,13 +8,12 @@ from serinus.analyzer.core import messages as say
 from serinus.analyzer.core import record
 from serinus.analyzer.core.affinity import retired
 from serinus.analyzer.core.desired import UNDER_ANALYSIS, failed_promotion
-from serinus.analyzer.core.ends import abort
+from serinus.analyzer.core.ends import abort, is_broken
 from serinus.analyzer.core.gates import gate
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision
 from serinus.analyzer.core.steps import paused
 from serinus.events import Alert, Fact, RolloutRestarted, RolloutStarted, RolloutWarned
-from serinus.events.canary import STATEFUL_SET
 
 QUIET_PHASES = frozenset({"Initialized", "Succeeded", "Failed"})
 BEGINS_ANEW = frozenset({"retry", "reset"})
@@ -51,9 +50,11 @@ def revision_changed(m: Moment) -> Decision | None:
 
 
 def restart(m: Moment) -> Decision:
-    """From no traffic, without asking for leave again. Requests were about what ran before."""
-    stuck = m.seen.primary.readiness.state == "stuck" and m.kind != STATEFUL_SET
-    keeps = 100 if stuck and m.status.canary_weight else 0
+    """From no traffic, without asking for leave again. Requests were about what ran before.
+
+    Where everybody is on the canary of a broken primary, they stay there.
+    """
+    keeps = m.status.canary_weight if m.status.canary_weight == 100 and is_broken(m) else 0
     status = m.remembered(
         phase="Progressing",
         canary_weight=keeps,
@@ -87,15 +88,21 @@ def reverted_after_failure(m: Moment) -> Decision | None:
 
 
 def copied_after_all(m: Moment) -> Decision | None:
-    """A rollback came while the copy was under way: what the primary runs is what was promoted."""
-    if m.status.phase != "Failed" or failed_promotion(m.status):
-        return None
+    """What the primary runs is what was promoted, although the run failed: a rollback came while
+    the copy was under way, or what failed its promotion came up late.
+
+    Where the canary serves after a failed promotion it goes on until the next release.
+    """
     given, status = m.seen.primary.promoted, m.status
+    if status.phase != "Failed" or given in ("", status.last_promoted_spec):
+        return None
     if not status.last_promoted_spec:
         return None  # the primary was made and never came up; nothing was promoted
-    if given != status.last_applied_spec or given in ("", status.last_promoted_spec):
+    is_copy = given == status.last_applied_spec and not failed_promotion(status)
+    if not is_copy and m.seen.primary.readiness.state != "ready":
         return None
-    told = m.tell(RolloutWarned, say.copied_after_all(m.t), warning=True)
+    text = say.copied_after_all(m.t) if is_copy else say.came_up_after_all(m.t)
+    told = m.tell(RolloutWarned, text, warning=True)
     status = msgspec.structs.replace(
         status, last_promoted_spec=given, **record.went_live(status, given)
     )

@@ -1,4 +1,4 @@
-"""The least size of a primary while its canary has its requests. Pure.
+"""The least size of a primary while its canary, or at first its target, has its requests. Pure.
 
 An autoscaler takes pods from whoever has less to do: by the time a canary has most of the requests
 the primary would have few pods left, and get everybody back in one moment. So from the canary's

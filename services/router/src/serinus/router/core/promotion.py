@@ -105,10 +105,12 @@ def autoscaler_exists(scene: Scene) -> Write | None:
 def _least_size(scene: Scene, live: Obj, scaler: Scaler) -> int:
     """What the primary must not fall below; 0: nothing is known against it."""
     kept = floors.floor(live, scaler)
-    if scene.intent.workload.canary != "running" or scene.primary is None:
+    # Before S leads to a new primary it has nothing to do, and gets everybody at once.
+    is_new = not scene.apex_is_on_primary
+    if scene.primary is None or not (is_new or scene.intent.workload.canary == "running"):
         return kept
     size = replicas(scene.primary)
-    # It has served everybody until now: later it will have fewer, and they are no measure.
+    # It has served everybody until now, or will: later it will have fewer, and they are no measure.
     kept = kept or size
     if not scene.intent.workload.promote or scene.target is None or is_promoted(scene):
         return kept

@@ -1,0 +1,68 @@
+"""Stories that a search found once, told again every time.
+
+Each is as short as it can be told in the moves of `machine.RingMachine`, and ends in fair play:
+`teardown` says whether the run ends, and where.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.builders import an_analysis
+from tests.sim.machine import RingMachine
+
+
+def a_ring(*, is_scaled: bool = False, mesh: str = "traefik", **analysis: Any) -> RingMachine:
+    """An initialised canary at rest."""
+    fields = {"threshold": 2, "step_weight": 50, "max_weight": 50, **analysis}
+    ring = RingMachine()
+    ring.begin(manifest=(mesh, an_analysis(**fields)), settled=True, is_scaled=is_scaled)
+    return ring
+
+
+def test_a_broken_primary_that_is_scaled_stays_broken() -> None:
+    """Its controller waits for it once more; a version that replaces the fix of the failed
+    promotion in that moment went back to nobody's traffic, and was never judged."""
+    ring = a_ring(is_scaled=True)
+    ring.release(kind="half", back=False)
+    ring.push_into_promotion()
+    ring.somebody_scales(primary=True)
+    ring.teardown()
+
+
+def test_a_fix_that_fails_in_that_moment_leaves_the_canary_serving() -> None:
+    ring = a_ring(is_scaled=True, threshold=1)
+    ring.release(kind="half", back=False)
+    ring.push(kind="bad")
+    for _ in range(60):
+        ring.somebody_scales(primary=True)
+        ring.fair_round()
+    ring.teardown()
+
+
+def test_a_promotion_that_came_up_late_is_on_record() -> None:
+    """The revision after it failed, and what the primary ran was on no record: going back to the
+    version before looked as if it were live."""
+    ring = a_ring()
+    ring.release(kind="late", back=False)
+    ring.go_on(rounds=80)
+    ring.push(kind="bad")
+    ring.teardown()
+
+
+def test_a_promotion_that_came_up_while_its_fix_was_judged_is_on_record() -> None:
+    ring = a_ring()
+    ring.release(kind="late", back=False)
+    ring.push(kind="bad")
+    ring.go_on(rounds=2)
+    ring.time_passes(seconds=60.0)
+    ring.teardown()
+
+
+def test_going_back_in_the_middle_of_a_fix_sends_nobody_to_the_broken_primary() -> None:
+    ring = a_ring()
+    ring.release(kind="half", back=False)
+    ring.push(kind="good")
+    ring.go_on(rounds=3)
+    ring.push_back(recorded=True)
+    ring.teardown()
