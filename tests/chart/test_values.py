@@ -41,6 +41,7 @@ REFUSED = [
     ("controlplane.kubeconfig.secretName=x", "controlplane.kubeconfig: a mesh whose control"),
     ("loadtester.istio.enabled=true", "istio.enabled: no routes of a mesh come with this chart"),
 ]
+SLOWEST_START_S = 300
 # A pull policy of Always would make every restart depend on a registry.
 ACCEPTED_BY_US = ("container-image-pull-policy",)
 
@@ -139,6 +140,16 @@ def test_every_pod_keeps_to_the_restricted_standard(name: str) -> None:
             assert security["readOnlyRootFilesystem"] is True
             assert security["capabilities"] == {"drop": ["ALL"]}
             assert container["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_nobody_is_ended_for_being_slow_to_start(name: str) -> None:
+    """Within five minutes: on a machine that does other things a start takes its time."""
+    for pod in pods(rendered(name)).values():
+        for container in pod["spec"]["containers"]:
+            if "livenessProbe" in container:
+                probe = container["startupProbe"]
+                assert probe["periodSeconds"] * probe["failureThreshold"] >= SLOWEST_START_S
 
 
 def test_only_those_with_rights_have_a_token_of_the_cluster() -> None:

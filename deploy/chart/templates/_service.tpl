@@ -183,6 +183,13 @@ spec:
             - name: {{ $port }}
               containerPort: {{ $number }}
             {{- end }}
+          # Starting is work for a processor; where that is scarce, whoever is ended for taking long begins
+          # anew and takes longer still. So nobody asks whether it lives before it has answered once.
+          startupProbe:
+            httpGet: {path: /livez, port: http-metrics}
+            periodSeconds: 1
+            timeoutSeconds: 5
+            failureThreshold: 300
           livenessProbe:
             httpGet: {path: /livez, port: http-metrics}
             periodSeconds: 10

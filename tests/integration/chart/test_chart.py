@@ -22,7 +22,10 @@ DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", None)
 ALERTS = "alertproviders.flagger.app"
 # By which Helm knows what belongs to a release.
 MARKS = {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE}
+LEASES = "leases.coordination.k8s.io"  # in the suite's own namespace
 LABELS = {"app.kubernetes.io/managed-by": "Helm"}
+# Applied, as definitions are there already.
+TRIED = "dryRun=All&fieldValidation=Strict&fieldManager=helm&force=true"
 # No registry has its definition; what it says is in the golden.
 UNKNOWN = {"policy.linkerd.io/v1alpha1"}
 
@@ -60,12 +63,12 @@ async def test_the_api_server_takes_every_object_without_an_unknown_field(
     """Strict validation refuses what it would prune; a dry run stores nothing."""
     refused, taken = {}, 0
     for obj in rendered(name):
-        if obj["apiVersion"] in UNKNOWN or obj["kind"] == "CustomResourceDefinition":
-            continue  # definitions are there already, and tested in test_crds.py
-        where = obj["metadata"].get("namespace")
-        path = await kube.path(obj["apiVersion"], obj["kind"], where)
+        if obj["apiVersion"] in UNKNOWN:
+            continue
+        meta = obj["metadata"]
+        path = await kube.path(obj["apiVersion"], obj["kind"], meta.get("namespace"), meta["name"])
         try:
-            await kube.request("POST", f"{path}?dryRun=All&fieldValidation=Strict", obj)
+            await kube.request("PATCH", f"{path}?{TRIED}", obj, "application/apply-patch+yaml")
             taken += 1
         except ApiError as error:
             refused[f"{obj['kind']} {obj['metadata']['name']}"] = str(error)
@@ -168,14 +171,35 @@ def test_everybody_may_do_what_the_documented_table_says_and_no_more(
     assert set(documented) == {*SERVICES, "coordinator"} - {"loadtester"}
 
 
+async def test_a_suite_of_one_namespace_may_do_the_same_there_and_nothing_elsewhere(
+    plane: ControlPlane, kube: Kube
+) -> None:
+    documented = _table((ROOT / chart.RIGHTS).read_text("utf-8"))
+    for name in ("shop", "elsewhere"):
+        await kube.namespace(name)
+    config = plane.kubeconfig()
+    words = ("-n", NAMESPACE, "--create-namespace", "--set", "namespace=shop,crds.install=false")
+    helm("install", RELEASE, str(CHART), *words, kubeconfig=config)
+    try:
+        basic = _allowed(plane, "loadtester", "shop")
+        for service in SERVICES:
+            everywhere = {
+                (what, verb) for what, verb in documented.get(service, ()) if what != LEASES
+            }
+            assert _allowed(plane, service, "shop") - basic == everywhere, service
+            assert _allowed(plane, service, "elsewhere") == basic, service
+    finally:
+        helm("uninstall", RELEASE, "-n", NAMESPACE, kubeconfig=config)
+
+
 async def _disown(kube: Kube, definition: str) -> None:
     nobody = {"annotations": dict.fromkeys(MARKS), "labels": dict.fromkeys(LABELS)}
     await kube.patch(*DEFINITION, definition, {"metadata": nobody})
 
 
-def _allowed(plane: ControlPlane, service: str) -> set[tuple[str, str]]:
+def _allowed(plane: ControlPlane, service: str, namespace: str = NAMESPACE) -> set[tuple[str, str]]:
     account = f"system:serviceaccount:{NAMESPACE}:{RELEASE}-{service}"
-    words = ("auth", "can-i", "--list", f"--as={account}", "--no-headers", "-n", NAMESPACE)
+    words = ("auth", "can-i", "--list", f"--as={account}", "--no-headers", "-n", namespace)
     found = set()
     for line in plane.kubectl(*words).splitlines():
         if line[:1].isspace():

@@ -219,7 +219,7 @@ spec:
               port: monitor
             periodSeconds: 1
             timeoutSeconds: 5
-            failureThreshold: 120
+            failureThreshold: 300
           livenessProbe:
             httpGet:
               path: /
