@@ -7,6 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tests.servers.control_plane import make_certificate
 
-from serinus.runtime import context
+from serinus.runtime import context, http
 from serinus.runtime.http import (
     Dialogue,
     Frame,
@@ -257,3 +258,74 @@ async def test_a_dialogue_has_an_end_and_an_address(client: HttpClient) -> None:
 
 def test_a_body_that_is_not_utf_8_can_be_read_all_the_same() -> None:
     assert HttpResponse(status=200, body=b"a\xff").text == "a\ufffd"
+
+
+# --- what is the machine's own ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "is_own"),
+    [
+        ("169.254.169.254", True),
+        ("169.254.0.1", True),
+        ("::ffff:169.254.169.254", True),
+        ("fe80::1%eth0", True),
+        ("fd00:ec2::254", True),
+        ("100.100.100.200", True),
+        ("168.63.129.16", True),
+        ("10.0.0.1", False),
+        ("127.0.0.1", False),
+        ("fd00:ec2::253", False),
+        ("100.100.100.201", False),
+    ],
+)
+def test_where_clouds_keep_the_credentials_of_a_machine(address: str, is_own: bool) -> None:
+    assert http.is_machines_own(address) is is_own
+
+
+@pytest.fixture
+def loopback_is_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nothing is sent anywhere else if the guard fails."""
+    monkeypatch.setattr(http, "MACHINES_OWN", [ip_network("127.0.0.0/8")])
+
+
+@pytest.mark.usefixtures("loopback_is_the_machines")
+async def test_whoever_may_write_an_address_cannot_have_the_machines_credentials(
+    client: HttpClient,
+) -> None:
+    async with a_server(mirror) as url:
+        with pytest.raises(Unanswered, match="cannot connect: an address of the machine's own"):
+            await client.send(HttpRequest(url=url))
+        name = url.replace("127.0.0.1", "localhost")
+        with pytest.raises(Unanswered, match="cannot connect: an address of the machine's own"):
+            await client.send(HttpRequest(url=name))
+        with pytest.raises(Unanswered, match="cannot connect: an address of the machine's own"):
+            await client.converse(HttpRequest(url=url.replace("http", "ws")), nothing())
+
+
+@pytest.mark.usefixtures("loopback_is_the_machines")
+async def test_who_looks_for_its_own_credentials_may_ask_and_leaves_no_way_open(
+    client: HttpClient,
+) -> None:
+    async with a_server(mirror) as url:
+        answer = await client.send(HttpRequest(url=url, for_own_credentials=True))
+        assert answer.status == 418
+        with pytest.raises(Unanswered):
+            await client.send(HttpRequest(url=url))
+
+
+async def test_an_answer_cannot_lead_there_either(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MACHINES_OWN", [ip_network("127.0.0.2/32")])
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        raise web.HTTPFound("http://127.0.0.2:1/")
+
+    async with a_server(elsewhere) as url:
+        with pytest.raises(Unanswered, match="an address of the machine's own"):
+            await client.send(HttpRequest(url=url, redirects=True))
+
+
+def nothing() -> Dialogue[None]:
+    yield ()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Coroutine, Generator, Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
@@ -24,6 +27,18 @@ CONNECTIONS_MAX = 200
 PER_HOST_MAX = 50
 REDIRECTS_MAX = 5
 IDENTITIES_MAX = 64
+
+MACHINES_OWN = [
+    ip_network(one)
+    for one in (
+        "169.254.0.0/16",
+        "fe80::/10",
+        "fd00:ec2::254/128",  # AWS
+        "100.100.100.200/32",  # Alibaba
+        "168.63.129.16/32",  # Azure
+    )
+]
+"""Where a machine finds what is meant for it alone: clouds keep its credentials there."""
 
 Heard = TypeVar("Heard")
 Frame = str | bytes
@@ -50,7 +65,8 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     Without `proxy` those of the environment are used (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
     Redirects are not followed unless `redirects` says so: credentials would go where nobody said.
     `identity` is for servers with a certificate authority, or clients with a certificate, of
-    their own.
+    their own. Addresses are other people's as a rule, so those where clouds keep the machine's
+    credentials are not asked unless `for_own_credentials`.
     """
 
     url: str
@@ -62,6 +78,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     proxy: str = ""
     redirects: bool = False
     identity: Identity | None = None
+    for_own_credentials: bool = False
 
 
 class HttpResponse(Struct, frozen=True, kw_only=True):
@@ -108,7 +125,8 @@ class HttpClient:
         self._tracing = tracing or NoTracing()
         self._user_agent = user_agent
         self._tls = ssl.create_default_context(cafile=ca_file or None) if ca_file else None
-        self._session: aiohttp.ClientSession | None = None
+        # By whether they may reach what is the machine's own: connections are kept, and shared.
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._identities: OrderedDict[tuple[Identity, bool], ssl.SSLContext] = OrderedDict()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
@@ -133,12 +151,11 @@ class HttpClient:
             raise Unanswered(f"{request.method} {where}: {_why(error)}") from None
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
-        async with self._opened().request(
+        async with self._opened(request).request(
             request.method,
             request.url,
             headers={"User-Agent": self._user_agent, **self._tracing.outbound(), **request.headers},
@@ -160,7 +177,7 @@ class HttpClient:
             )
 
     async def _talk(self, request: HttpRequest, dialogue: Dialogue[Heard]) -> Heard:
-        async with self._opened().ws_connect(
+        async with self._opened(request).ws_connect(
             request.url,
             headers={"User-Agent": self._user_agent, **self._tracing.outbound(), **request.headers},
             max_msg_size=self._body_max,
@@ -189,17 +206,40 @@ class HttpClient:
                 self._identities.popitem(last=False)
         return context
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
+    def _opened(self, request: HttpRequest) -> aiohttp.ClientSession:
+        session = self._sessions.get(request.for_own_credentials)
+        if session is None:
+            session = self._sessions[request.for_own_credentials] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=CONNECTIONS_MAX, limit_per_host=PER_HOST_MAX, enable_cleanup_closed=False
+                    limit=CONNECTIONS_MAX,
+                    limit_per_host=PER_HOST_MAX,
+                    enable_cleanup_closed=False,
+                    socket_factory=None if request.for_own_credentials else _outward,
                 ),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
             )
-        return self._session
+        return session
+
+
+def _outward(info: tuple[Any, ...]) -> socket.socket:
+    """A socket for an address that may be asked. Raises OSError.
+
+    Here, because it is the last place before a connection: whatever a name resolved to, and
+    wherever an answer led.
+    """
+    family, kind, protocol, _, address = info
+    if is_machines_own(address[0]):
+        raise OSError(errno.EACCES, "an address of the machine's own")
+    return socket.socket(family, kind, protocol)
+
+
+def is_machines_own(address: str) -> bool:
+    """Whether this is an address in MACHINES_OWN."""
+    found = ip_address(address.partition("%")[0])
+    plain = getattr(found, "ipv4_mapped", None) or found
+    return any(plain in network for network in MACHINES_OWN)
 
 
 async def _frame(socket: aiohttp.ClientWebSocketResponse) -> Frame:

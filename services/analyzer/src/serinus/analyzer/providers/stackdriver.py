@@ -64,7 +64,8 @@ class Google:
         """(bearer token, project). Raises Misconfigured, Refused, Unanswered."""
         key = source.credentials.get("serviceAccountKey", b"")
         name = hashlib.sha256(key).hexdigest()
-        wire = _Wire(self.http, asyncio.get_running_loop())
+        # A key names by itself where its tokens come from, and is somebody else's.
+        wire = _Wire(self.http, asyncio.get_running_loop(), is_own=not key)
         account = self._accounts.get(name)
         if account is None:
             account = await asyncio.to_thread(_account, key, wire)
@@ -142,9 +143,10 @@ def reading(answer: HttpResponse) -> Reading:
 class _Wire:
     """What google-auth takes for its HTTP library; called in a thread of its own."""
 
-    def __init__(self, http: Http, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, http: Http, loop: asyncio.AbstractEventLoop, *, is_own: bool) -> None:
         self._http = http
         self._loop = loop
+        self._is_own = is_own
 
     def __call__(
         self,
@@ -159,7 +161,12 @@ class _Wire:
 
         raw = body.encode() if isinstance(body, str) else body or b""
         request = HttpRequest(
-            url=url, method=method, headers=headers or {}, body=raw, timeout_s=min(timeout or 5, 5)
+            url=url,
+            method=method,
+            headers=headers or {},
+            body=raw,
+            timeout_s=min(timeout or 5, 5),
+            for_own_credentials=self._is_own,
         )
         sending = asyncio.run_coroutine_threadsafe(self._http.send(request), self._loop)
         try:
