@@ -70,7 +70,8 @@ def every() -> dict[str, Image]:
 def _of_service(name: str) -> Image:
     lines = (ROOT / f"deploy/docker/needs/{name}.txt").read_text("utf-8").splitlines()
     members = [line for line in lines if "/" in line and not line.startswith("#")]
-    inputs = ("requirements.lock", "deploy/docker/pick.py", "deploy/docker/needs", *members)
+    tools = [f"deploy/docker/{name}" for name in ("pick.py", "sbom.py", "sbom-needs.txt", "needs")]
+    inputs = ("requirements.lock", *tools, *members)
     return Image(name, "deploy/docker/Dockerfile", inputs, arguments=(f"SERVICE={name}",))
 
 
