@@ -119,7 +119,7 @@ def _rules(kinds: Iterable[Kind], verbs: Iterable[str], part: str = "") -> list[
     groups: dict[str, list[str]] = {}
     for api_version, kind in kinds:
         group = api_version.rpartition("/")[0]
-        resource = _plural(kind) + part
+        resource = plural(kind) + part
         if resource not in groups.setdefault(group, []):
             groups[group].append(resource)
     return [
@@ -128,7 +128,7 @@ def _rules(kinds: Iterable[Kind], verbs: Iterable[str], part: str = "") -> list[
     ]
 
 
-def _plural(kind: str) -> str:
+def plural(kind: str) -> str:
     """The resource of a kind: English plurals, as every project in the catalogs forms them."""
     name = kind.lower()
     if name.endswith("is"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from tests.gen import (
@@ -24,6 +25,7 @@ from tests.gen import (
     settings,
     subjects,
 )
+from tests.gen.pages import book
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +46,7 @@ GENERATORS: tuple[Generator, ...] = (
     rbac.files,
     chart.files,
     dashboards.files,
+    book.files,
 )
 
 # Folders in which every file of this ending is generated; a file nobody generates is left over.
@@ -54,10 +57,12 @@ OWNED: tuple[str, ...] = (
     f"{dashboards.FOLDER}/*.json",
     f"{goldens.FOLDER}/*/*.yaml",
     f"{messages.FOLDER}/*.yaml",
+    *(f"docs/{folder}/*.md" for folder in book.FOLDERS),
 )
 
 
-def generated() -> dict[str, str]:
+@cache
+def generated() -> Mapping[str, str]:
     """Every derived file by its path from the root. Raises ValueError where two claim a path."""
     made: dict[str, str] = {}
     for generator in GENERATORS:

@@ -1,0 +1,165 @@
+"""docs/meshes: the objects are those that the router makes of the page's own example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tests.gen.pages import page
+from tests.gen.pages.play import NAMESPACE, played, story_of
+from tests.gen.rbac import plural
+from tests.planes.catalog import PLANES
+
+from serinus.analyzer.core.queries import (
+    DURATION,
+    SUCCESS_RATE,
+    builtin_query,
+    factor,
+    metrics_provider,
+    names_of,
+    observer_of,
+    unit_of,
+)
+from serinus.events import Exposure, Routes, WorkloadSeen
+from serinus.kube.refs import Obj, ref_of
+from serinus.router.core.objects import Live
+from serinus.router.meshes.catalog import MESHES, Ability, Row
+
+FOLDER = "meshes"
+# It makes nothing: the target is the route.
+KNATIVE = "knative"
+ABILITIES = {
+    Ability.WEIGHT: ("shares by weight", "canary.md"),
+    Ability.MATCH: ("A/B by match", "ab-testing.md"),
+    Ability.MIRROR: ("mirroring", "mirroring.md"),
+    Ability.STICKY: ("session affinity", "session-affinity.md"),
+}
+
+
+def files() -> Mapping[str, str]:
+    found = page.words(FOLDER, tuple(MESHES))
+    return {
+        f"docs/{FOLDER}/{page.file_name(name)}.md": page.whole(_page(row, found[name]))
+        for name, row in MESHES.items()
+    }
+
+
+def _page(row: Row, of: page.Words) -> Iterator[str]:
+    objects = page.example(FOLDER, row.name)
+    yield from page.head(FOLDER, row.name, of)
+    yield page.table(("`spec.provider`", *(text for text, _ in ABILITIES.values())), [_can(row)])
+    yield from page.bullets("What you need", of.needs)
+    yield from page.manifest(FOLDER, row.name, leaves_out=("Deployment",))
+    yield from _written(row, objects)
+    yield from _measured(row, objects)
+    yield from page.release(FOLDER, row.name, of)
+    yield from _looks(row, objects)
+    yield from page.bullets("Limits", [*_cannot(row), *of.limits])
+    yield from _asked(row)
+    yield from page.more(of.more or [("Routes of your own", "../your-own-routes.md")])
+
+
+def _can(row: Row) -> list[str]:
+    return [
+        f"`{row.name}`",
+        *(
+            f"[yes](../strategies/{to})" if a in row.can else "–"
+            for a, (_, to) in ABILITIES.items()
+        ),
+    ]
+
+
+_REFUSED = "No {}: a canary that asks for it is refused, with a text that names those that can."
+_MADE = """\
+The Deployment `web-primary` with a copy of the ConfigMaps and Secrets that it uses, the Services
+`web-primary` and `web-canary`, and the Service `web`, which leads to the primary. The Deployment
+`web` itself is scaled to 0 between releases.
+"""
+_KEPT = """\
+Between releases it is the same with {none} for the canary. Pods of a canary that lost its traffic
+stay for {settle_s:g} s, until every proxy has heard of it. What is written here {gone}.
+"""
+
+
+def _cannot(row: Row) -> Iterator[str]:
+    for ability, (text, _) in ABILITIES.items():
+        if ability not in row.can and ability is not Ability.WEIGHT:
+            yield _REFUSED.format(text)
+
+
+def rendered(row: Row, objects: list[Obj], routes: Routes) -> list[Obj]:
+    """The route objects of an example, as the router writes them."""
+    there = [{**obj, "metadata": {**obj["metadata"], "namespace": NAMESPACE}} for obj in objects]
+    if row.name == KNATIVE:
+        there = [_with_revisions(obj) for obj in there]
+    live = Live({ref_of(obj): obj for obj in there})
+    exposure: Exposure = story_of(objects).initialised().intent.exposure
+    found = row.mesh.render(exposure, routes, live)
+    return [{key: value for key, value in obj.items() if key != "status"} for obj in found]
+
+
+def _with_revisions(obj: Obj) -> Obj:
+    """A Knative Service whose first revision is live, and whose second was just made."""
+    if obj["kind"] != "Service":
+        return obj
+    noted = {"flagger.app/primary-revision": "web-00001"}
+    meta = {**obj["metadata"], "annotations": noted}
+    return {**obj, "metadata": meta, "status": {"latestCreatedRevisionName": "web-00002"}}
+
+
+def _written(row: Row, objects: list[Obj]) -> Iterator[str]:
+    yield "## What is written\n"
+    if row.name != KNATIVE:
+        yield _MADE
+    if not row.kinds:
+        return
+    share = next(step.routes for step in played(objects) if step.routes.canary)
+    yield f"At the first step of this example, {share.canary} % for the canary:\n"
+    yield f"```yaml\n{page.dumped(rendered(row, objects, share))}```\n"
+    none, gone = "no share", "goes with the Canary, its owner"
+    if row.deletes:
+        gone = "is deleted with the Canary"
+    if row.name == KNATIVE:
+        none, gone = "0 percent", "is yours and stays, with its `spec.traffic`"
+    yield _KEPT.format(none=none, settle_s=row.settle_s, gone=gone)
+
+
+def _measured(row: Row, objects: list[Obj]) -> Iterator[str]:
+    """The built-in checks of the example as they are sent."""
+    story = story_of(objects)
+    provider = metrics_provider(story.spec.provider, "", story.spec.target_ref)
+    seen = WorkloadSeen(latest="web-00002") if row.name == KNATIVE else None
+    names = names_of(NAMESPACE, "web", story.spec, seen)
+    observer = observer_of(provider)
+    yield "## How it is measured\n"
+    yield "The built-in checks, on Prometheus:\n"
+    yield "```promql"
+    for check in (SUCCESS_RATE, DURATION):
+        unit = unit_of(check) if factor(observer, check) == 1 else "s"
+        yield f"# {check}, in {unit}"
+        yield builtin_query(observer, check, names)
+    yield "```\n"
+    yield "Other [sources](../README.md#metrics-sources) take queries of yours.\n"
+
+
+def _looks(row: Row, objects: list[Obj]) -> Iterator[str]:
+    """How to see what was written."""
+    if not row.kinds:
+        return
+    lines = []
+    for obj in rendered(row, objects, Routes(primary=90, canary=10)):
+        group = obj["apiVersion"].rpartition("/")[0]
+        space = f" --namespace {NAMESPACE}" if "namespace" in obj["metadata"] else ""
+        what = f"{plural(obj['kind'])}.{group}"
+        lines.append(f"kubectl{space} get {what} {obj['metadata']['name']} --output yaml")
+    yield from page.commands("See for yourself", lines)
+
+
+def _asked(row: Row) -> Iterator[str]:
+    planes = [plane for plane in PLANES if plane.mesh == row.name]
+    if planes:
+        yield "## Data planes that were asked\n"
+        yield (
+            "With real requests ([how](../support.md#data-planes-that-were-asked)): "
+            + ", ".join(f"{p.title}{f' ({p.note})' if p.note else ''}" for p in planes)
+            + ".\n"
+        )
