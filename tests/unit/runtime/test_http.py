@@ -260,7 +260,7 @@ def test_a_body_that_is_not_utf_8_can_be_read_all_the_same() -> None:
     assert HttpResponse(status=200, body=b"a\xff").text == "a\ufffd"
 
 
-# --- what is the machine's own ---------------------------------------------------------------------
+# --- what is the machine's own -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
