@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ LATE = re.compile(
     # Kinds are watched one by one: the Canary may be seen before the target it names.
     r"|get query error: \w+\.apps \"\w+\" not found$"
 )
+SHOWN = 160
 TABLE = Path(__file__).with_name("differences.yaml")
 
 
@@ -205,4 +207,21 @@ def _once(pattern: str, lines: Iterable[str]) -> list[str]:
 
 def _as_text(aspect: str, theirs: list[str], ours: list[str]) -> str:
     changes = difflib.unified_diff(theirs, ours, "flagger", "serinus", lineterm="", n=2)
-    return f"{aspect}:\n" + "\n".join(changes)
+    return f"{aspect}: {_first(theirs, ours)}\n" + "\n".join(changes)
+
+
+def _first(theirs: list[str], ours: list[str]) -> str:
+    """The first difference in one line: all that a summary of failed tests shows."""
+    pairs = itertools.zip_longest(theirs, ours, fillvalue="nothing")
+    their, our = next(pair for pair in pairs if pair[0] != pair[1])
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(their, our, strict=False))
+    place = sum(1 for _ in same)
+    return f"{_near(place, our)} where Flagger has {_near(place, their)}"
+
+
+def _near(place: int, line: str) -> str:
+    """A line, or its name and what is around that place: documents are long."""
+    if len(line) <= SHOWN:
+        return line
+    start = max(0, place - SHOWN // 4)
+    return f"{line.partition(' ')[0]} …{line[start : start + SHOWN]}…"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from tests.peer import scenario as scenarios
 from tests.peer import selection
@@ -119,6 +120,34 @@ def test_a_changed_run_is_caught(mutation: Callable[[list[Obj]], None], aspect: 
 
     found = compare(ROLLBACK, story(lines), story(mutated)).differences
     assert [text.partition(":")[0] for text in found] == [aspect]
+
+
+def test_a_difference_names_itself_in_its_first_line() -> None:
+    """It is all that the summary of a run of tests shows."""
+    flagger = story(recorded(ROLLBACK))
+    longer = msgspec.structs.replace(flagger, weights=(*flagger.weights, 70))
+    other = msgspec.structs.replace(flagger, weights=(*flagger.weights[:-1], 70))
+
+    (more,) = compare(ROLLBACK, flagger, longer).differences
+    (another,) = compare(ROLLBACK, flagger, other).differences
+
+    assert more.splitlines()[0] == "weights: 70 where Flagger has nothing"
+    assert another.splitlines()[0] == f"weights: 70 where Flagger has {flagger.weights[-1]}"
+
+
+def test_a_difference_far_back_in_a_document_is_shown() -> None:
+    flagger = story(recorded(ROLLBACK))
+    theirs, ours = (
+        msgspec.structs.replace(flagger, objects={"Service/web": (f"{'x' * 500}{end}",)})
+        for end in ("one", "two")
+    )
+
+    (found,) = compare(ROLLBACK, theirs, ours).differences
+
+    first = found.splitlines()[0]
+    assert first.startswith("objects: Service/web …xx")
+    assert "xtwo…" in first
+    assert first.endswith("xone…")
 
 
 def test_a_hook_called_once_more_is_caught() -> None:
