@@ -8,6 +8,8 @@ MEMBERS := libs/events libs/gotemplate libs/runtime libs/kube libs/sandbox libs/
 	services/watcher services/analyzer services/router services/notifier services/loadtester services/coordinator
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
+# Tests on real servers wait more than they work: two files at a time, each process with its own servers.
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test again check format lint types layers unit laws contract chart sim hunt integration faults planes peer e2e audit bench gen lock up down clean
@@ -73,11 +75,11 @@ hunt: setup ## as many random stories of the ring as STORIES says (3000), other 
 integration: setup ## real nats-server, real API server, real Prometheus, real Traefik
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(BIN)/python -m tests.tools.flagger >/dev/null
-	@$(PYTEST) tests/integration -q
+	@$(PYTEST) tests/integration -q $(SHARED)
 
 faults: setup ## five processes on real servers, of which one after the other is killed
 	@$(BIN)/python -m tests.tools.build >/dev/null
-	@$(PYTEST) tests/faults -q
+	@$(PYTEST) tests/faults -q $(SHARED)
 
 planes: setup ## real Istio, Contour, Envoy, nginx, Skipper and Traefik with real requests (root; builds some once)
 	@$(BIN)/python -m tests.tools.build >/dev/null

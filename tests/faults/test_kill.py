@@ -159,7 +159,7 @@ async def unharmed(stage: Stage, undisturbed: Run, victim: str) -> None:
         if process.poll() is not None or (name != victim and process.pid != before[name])
     ]
     found = "\n".join([*complaints(run), *said, *ended])
-    assert not found, f"{victim} was back after {run.back_at - run.killed_at:.1f} s\n{found}"
+    assert not found, f"{found}\n{victim} was back after {run.back_at - run.killed_at:.1f} s"
 
 
 def complaints(run: Run) -> list[str]:

@@ -133,4 +133,4 @@ async def unharmed(stage: Stage, undisturbed: Run, what: str, disturb: Kill) -> 
         for complaint in words(undisturbed.told[name], run.told[name], patient=lane.moving)
     ]
     found = "\n".join([*complaints(run), *said])
-    assert not found, f"all was well again after {run.back_at - run.killed_at:.1f} s\n{found}"
+    assert not found, f"{found}\nall was well again after {run.back_at - run.killed_at:.1f} s"

@@ -67,7 +67,10 @@ class Shop:
         def _says(text: str) -> bool:
             return path in text and cure in text
 
-        await eventually(in_status, f"a condition says {path} and {cure}", BOUND_S)
+        try:
+            await eventually(in_status, f"a condition says {path} and {cure}", BOUND_S)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}; {name} is {await self.status(name)}") from None
         await eventually(in_an_event, f"an Event says {path} and {cure}", BOUND_S)
 
     async def traffic(self) -> dict[str, Any]:

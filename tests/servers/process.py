@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,10 +17,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+# Below what a kernel takes for connections (net.ipv4.ip_local_port_range) and for NodePorts.
+FIRST_PORT, LAST_PORT = 16000, 30000
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -146,12 +150,31 @@ def answers(url: str, status: int = 200) -> Callable[[], bool]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on at the moment, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Ports of the loopback address that nobody listens on at the moment, all different.
+
+    A server takes its port a while later. So none is handed out twice, each of pytest's workers has
+    its own, and the kernel gives none of them to a connection.
+    """
+    found: list[int] = []
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
+
+
+def _own_ports() -> Iterator[int]:
+    """Those of this worker, for ever, from somewhere: other runs begin somewhere else."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ours = range(FIRST_PORT + worker, LAST_PORT, workers)
+    start = random.randrange(len(ours))
+    return itertools.cycle([*ours[start:], *ours[:start]])
+
+
+_PORTS = _own_ports()
 
 
 def of_the_environment(name: str) -> str:

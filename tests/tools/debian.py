@@ -46,14 +46,15 @@ def program(name: str) -> str:
 
 
 def install(packages: Iterable[str]) -> None:
-    """Installs packages with apt-get; their services are not left running."""
+    """Installs packages with apt-get, after whoever does so now; their services do not run."""
     argv = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise ServerError(f"missing: {', '.join(packages)}. Install it: sudo {' '.join(argv)}")
     print(f"installing Debian packages: {' '.join(packages)}", file=sys.stderr, flush=True)
-    if _quiet(argv).returncode:
+    patient = [*argv, "-o", "DPkg::Lock::Timeout=300"]
+    if _quiet(patient).returncode:
         _quiet(["apt-get", "update", "-qq"])
-        done = _quiet(argv)
+        done = _quiet(patient)
         if done.returncode:
             raise ServerError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout[-2000:]}")
     if Path("/run/systemd/system").exists():

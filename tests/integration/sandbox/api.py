@@ -127,11 +127,18 @@ class Api:
 
     @asynccontextmanager
     async def watch(self, plural: str, **query: str) -> AsyncIterator[Events]:
-        """An open watch; leaving the context closes it."""
+        """An open watch; leaving the context cuts it.
+
+        A TLS farewell would wait for the server's, maybe longer than the loop of the test lives.
+        """
         params = {"watch": "true", **query}
         url = self.url + self.path(plural)
         async with self._session.get(url, params=params) as answer:
-            yield Events(answer)
+            try:
+                yield Events(answer)
+            finally:
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
 
 
 class Events:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
-from tests.servers.process import Child, ServerError
+from tests.servers import process
+from tests.servers.process import Child, ServerError, free_ports
 from tests.servers.waiting import eventually
 
 PARENT = """
@@ -70,3 +72,29 @@ def test_a_server_that_is_late_is_an_error_with_its_words(tmp_path: Path) -> Non
             child.wait_until(lambda: False, "it listens", timeout_s=0.2)
     finally:
         child.kill()
+
+
+def test_no_port_is_handed_out_twice() -> None:
+    """Whoever got it before may not listen yet; a connection never gets it."""
+    found = [*free_ports(50), *free_ports(50)]
+
+    assert 100 == len(set(found))
+    assert all(process.FIRST_PORT <= port < process.LAST_PORT for port in found)
+
+
+def test_a_port_that_is_taken_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, taken, last = free_ports(3)
+    monkeypatch.setattr(process, "_PORTS", iter((first, taken, last)))
+    with socket.create_server(("127.0.0.1", taken)):
+        assert [first, last] == free_ports(2)
+
+
+def test_workers_share_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    found: list[set[int]] = []
+    for worker in ("gw0", "gw1"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+        monkeypatch.setattr(process, "_PORTS", process._own_ports())
+        found.append(set(free_ports(2000)))
+
+    assert not found[0] & found[1]
