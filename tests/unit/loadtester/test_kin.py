@@ -88,6 +88,34 @@ async def test_no_zombie_is_left() -> None:
             await asyncio.sleep(0.01)
 
 
+def test_a_program_that_ends_while_it_is_starting_keeps_its_status() -> None:
+    """Whoever started it has not told its number yet, and is going to read its status."""
+    kin = Kin(100)
+    kin.expect(lambda: None)
+    pid = os.posix_spawn("/bin/sh", ("sh", "-c", "exit 3"), os.environ)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+    kin.look()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+
+
+async def test_a_program_without_an_environment_yet_is_not_ended() -> None:
+    """The kernel shows none until the program is loaded; one of nobody is ended a look later."""
+    kin = Kin(100)
+    mark = kin.expect(lambda: None)
+    other = await asyncio.create_subprocess_exec("sleep", "60", env={})
+
+    kin.look()
+    is_alive = other.pid in [child.pid for child in children() if not child.is_zombie]
+    kin.leave(mark)
+    kin.look()
+
+    assert is_alive
+    async with asyncio.timeout(5):
+        assert await other.wait() == -9
+
+
 def children() -> list[Process]:
     return [process for process in table() if process.parent == os.getpid()]
 

@@ -125,16 +125,21 @@ class Kin:
         for process in table():
             children[process.parent].append(process)
         by_pid = {member.pid: mark for mark, member in self._members.items() if member.pid}
+        is_starting = any(not member.pid for member in self._members.values())
         families: dict[str, list[int]] = defaultdict(list)
         for child in children[os.getpid()]:
             mark = by_pid.get(child.pid)
             if child.pid in self._others:
                 continue
-            if mark is None and child.is_zombie:
-                _reap(child.pid)
-                continue
             if mark is None:
-                found = _mark(child.pid)
+                found = "" if child.is_zombie else _mark(child.pid)
+                # A program that is starting is not known by its number yet. It may have ended, and
+                # whoever started it reads its status; or have no environment yet, for a moment.
+                if is_starting and not found:
+                    continue
+                if child.is_zombie:
+                    _reap(child.pid)
+                    continue
                 mark = found if found in self._members else ""
             families[mark] += (p.pid for p in _below(child, children) if not p.is_zombie)
         return families
