@@ -129,6 +129,22 @@ def test_no_secret_is_in_an_environment_or_an_argument(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SETS)
+def test_commands_of_the_load_tester_find_none_of_its_secrets_in_files(name: str) -> None:
+    """Its environment they cannot read (tests/unit/loadtester/test_process.py)."""
+    for pod in pods(rendered(name)).values():
+        (container,) = pod["spec"]["containers"]
+        if container["name"] != "loadtester":
+            continue
+        assert {file for file in mounted(pod) if not file.endswith("/ca.crt")} == set()
+        given = {one["name"]: one for one in container["env"]}
+        is_open = given["SERINUS_OPEN"]["value"] == "true"
+        assert ("SERINUS_TOKEN" in given) != is_open
+        assert ("SERINUS_NATS_PASSWORD" in given) == ("SERINUS_NATS_USER" in given)
+        for secret in ("SERINUS_TOKEN", "SERINUS_NATS_PASSWORD"):
+            assert "value" not in given.get(secret, {})
+
+
+@pytest.mark.parametrize("name", SETS)
 def test_every_pod_keeps_to_the_restricted_standard(name: str) -> None:
     for pod in pods(rendered(name)).values():
         spec = pod["spec"]

@@ -23,15 +23,20 @@ SERINUS_NATS_CA: /etc/serinus/bus/ca.crt
 
 {{- define "serinus.bus.volume" -}}
 {{- $nats := .root.Values.nats }}
+{{- $ca := and (not $nats.enabled) $nats.external.ca }}
 projected:
   sources:
+    {{- if or $ca (ne .service "loadtester") }}
     - secret:
         name: {{ include "serinus.bus.secret" . }}
         items:
+          {{- if ne .service "loadtester" }}
           - {key: {{ .service }}, path: password}
-          {{- if and (not $nats.enabled) $nats.external.ca }}
+          {{- end }}
+          {{- if $ca }}
           - {key: ca.crt, path: ca.crt}
           {{- end }}
+    {{- end }}
     {{- if and $nats.enabled $nats.tls.enabled }}
     - secret:
         name: {{ $nats.tls.existingSecret | default (printf "%s-nats-tls" (include "serinus.fullname" .root)) }}

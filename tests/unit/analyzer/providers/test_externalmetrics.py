@@ -37,10 +37,11 @@ def test_what_is_no_quantity_is_told() -> None:
 
 def test_a_query_names_namespace_metric_and_labels() -> None:
     assert parsed("shop/queue?labelSelector=app%3Dweb") == (
-        f"{API}/namespaces/shop/queue",
+        "shop",
+        "queue",
         {"labelSelector": "app=web"},
     )
-    assert parsed("queue") == (f"{API}/namespaces/default/queue", {})
+    assert parsed("queue") == ("default", "queue", {})
     for wrong in ("", "a/b/c", "/x"):
         with pytest.raises(Misconfigured):
             parsed(wrong)

@@ -212,3 +212,45 @@ async def test_the_canarys_own_metrics_server_goes_before_the_operators() -> Non
     assert [r.url for r in bench.http.sent] == ["http://own:9100/metrics"]
     assert REF.name == "web"
     await bench.spawn.close()
+
+
+OF_THE_CLUSTER = [
+    ("keptn", "keptnmetric/{}/errors"),
+    ("keptn", "analysis/{}/web"),
+    ("externalmetrics", "{}/errors"),
+]
+
+
+@pytest.mark.parametrize(("kind", "query"), OF_THE_CLUSTER)
+async def test_where_namespaces_are_walls_another_ones_metrics_are_not_asked(
+    kind: str, query: str
+) -> None:
+    """They are read with our own rights, not with the author's."""
+    bench = Bench()
+    ask = msgspec.structs.replace(an_ask(type=kind, address=""), query=query.format("elsewhere"))
+    walls = a_rollout(policy=Policy(no_cross_namespace=True))
+
+    answer = await bench.sources.measure(ask, walls)
+
+    assert isinstance(answer, Unreachable)
+    assert not answer.away
+    assert answer.why.endswith("in elsewhere, cross-namespace references are blocked")
+    assert bench.http.sent == []
+
+    own = msgspec.structs.replace(ask, query=query.format(REF.namespace))
+    for asked, rollout in ((own, walls), (ask, a_rollout())):
+        await bench.sources.measure(asked, rollout)
+        assert bench.http.sent.pop(0)
+        bench.http.sent.clear()
+
+
+async def test_a_server_of_its_own_may_be_asked_about_any_namespace() -> None:
+    bench = Bench()
+    ask = an_ask(type="externalmetrics", address="https://metrics.test")
+
+    await bench.sources.measure(
+        msgspec.structs.replace(ask, query="elsewhere/errors"),
+        a_rollout(policy=Policy(no_cross_namespace=True)),
+    )
+
+    assert len(bench.http.sent) == 1

@@ -3,6 +3,8 @@
 The load tester, in the suite or by itself. Takes the dict of _service.tpl and:
   bus      settings of its connection to NATS
   files    volumes of that connection
+  secrets  its password
+What is secret is in its environment: commands that it runs could read files.
 */}}
 
 {{/* A duration such as 1h or 90m in seconds. */}}
@@ -25,19 +27,16 @@ SERINUS_NAMESPACE_REGEXP: {{ . | quote }}
 {{- with .own.rules }}
 SERINUS_RULES: {{ . | quote }}
 {{- end }}
-{{- if not .own.open }}
-SERINUS_TOKEN_FILE: /etc/serinus/hooks/token
-{{- end }}
 {{- end }}
 
 {{- define "serinus.loadtester" -}}
 {{- $token := .own.token.existingSecret | default .name }}
-{{- $files := .files | default dict }}
+{{- $secrets := .secrets | default dict }}
 {{- if not .own.open }}
-{{- $files = set $files "hooks" (dict "secret" (dict "secretName" $token)) }}
+{{- $secrets = set $secrets "SERINUS_TOKEN" (dict "name" $token "key" "token") }}
 {{- end }}
 {{- $settings := merge dict (include "serinus.loadtester.settings" . | fromYaml) (.bus | default dict) }}
-{{- $more := dict "settings" $settings "files" $files "replicas" .own.replicaCount "token" .own.rbac.create "ports" (dict "hooks" 9090) "annotations" .own.rbac.serviceAccountAnnotations }}
+{{- $more := dict "settings" $settings "secrets" $secrets "files" (.files | default dict) "replicas" .own.replicaCount "token" .own.rbac.create "ports" (dict "hooks" 9090) "annotations" .own.rbac.serviceAccountAnnotations }}
 {{- $scope := merge (dict) $more . }}
 {{- if and (gt (int .own.replicaCount) 1) (not (get (.bus | default dict) "SERINUS_NATS_URL")) }}
 {{- fail "replicaCount of the load tester: more than one need NATS, where gates are kept; set natsUrl" }}

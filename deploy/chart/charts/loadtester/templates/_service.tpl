@@ -118,7 +118,8 @@ imagePullSecrets:
 {{- end }}
 
 {{/* More of the dict: replicas, settings (name: text), fields (name: path in the
-pod), files (path: source of a volume), token (of the cluster). */}}
+pod), secrets (name: a Secret's name and key), files (path: source of a volume),
+token (of the cluster). */}}
 {{- define "serinus.deployment" -}}
 {{- $settings := merge (dict) (.own.settings | default dict) .settings }}
 apiVersion: apps/v1
@@ -169,6 +170,12 @@ spec:
               valueFrom:
                 fieldRef:
                   fieldPath: {{ $field }}
+            {{- end }}
+            {{- range $variable, $secret := .secrets }}
+            - name: {{ $variable }}
+              valueFrom:
+                secretKeyRef:
+                  {{- toYaml $secret | nindent 18 }}
             {{- end }}
             {{- range $variable, $text := $settings }}
             - name: {{ $variable }}

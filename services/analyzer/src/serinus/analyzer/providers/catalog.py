@@ -138,7 +138,7 @@ _ROWS = (
         secret_keys=("sf_token_key", *_TLS),
         make=lambda source, tools: Splunk(source, tools.http),
     ),
-    Row(type="keptn", make=lambda source, tools: Keptn(tools.cluster, tools.clock)),
+    Row(type="keptn", make=lambda source, tools: Keptn(source, tools.cluster, tools.clock)),
     Row(
         type="externalmetrics",
         secret_keys=("token", *_TLS),

@@ -56,7 +56,11 @@ class ExternalMetrics:
         return await told(of_cluster(self._probe()))
 
     async def _value(self, question: Question) -> Reading:
-        return reading(await self._read(*parsed(question.query)))
+        namespace, metric, words = parsed(question.query)
+        if not self._source.provider.address:
+            self._source.check(namespace, f"external metric {metric}")
+        path = f"{API}/namespaces/{quote(namespace, safe='')}/{quote(metric, safe='')}"
+        return reading(await self._read(path, words))
 
     async def _probe(self) -> Reading:
         await self._read(API, {})
@@ -72,8 +76,8 @@ class ExternalMetrics:
         return document(await self._http.send(get(self._source, url, headers)))
 
 
-def parsed(text: str) -> tuple[str, dict[str, str]]:
-    """Path and parameters of a query. Raises Misconfigured."""
+def parsed(text: str) -> tuple[str, str, dict[str, str]]:
+    """Namespace, metric and parameters of a query. Raises Misconfigured."""
     name, _, words = text.strip().partition("?")
     namespace, slash, metric = name.partition("/")
     if not slash:
@@ -81,8 +85,7 @@ def parsed(text: str) -> tuple[str, dict[str, str]]:
     if not metric or not namespace or "/" in metric:
         raise Misconfigured("the query is no [namespace/]metric[?labelSelector=...]")
     chosen = parse_qs(words).get("labelSelector", [""])[0]
-    path = f"{API}/namespaces/{quote(namespace, safe='')}/{quote(metric, safe='')}"
-    return path, {"labelSelector": chosen} if chosen else {}
+    return namespace, metric, {"labelSelector": chosen} if chosen else {}
 
 
 def reading(found: Any) -> Reading:

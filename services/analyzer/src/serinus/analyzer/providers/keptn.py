@@ -16,7 +16,7 @@ from typing import Any
 
 from serinus.analyzer.core.checks import NO_SERIES
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
-from serinus.analyzer.providers.source import Misconfigured, Question, numeric, told
+from serinus.analyzer.providers.source import Misconfigured, Question, Source, numeric, told
 from serinus.kube.cluster import Cluster
 from serinus.kube.errors import Denied, NotFound
 from serinus.kube.errors import Unreachable as ApiAway
@@ -40,7 +40,8 @@ _KINDS = {
 class Keptn:
     """The metrics that Keptn keeps as objects of the cluster."""
 
-    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+    def __init__(self, source: Source, cluster: Cluster, clock: Clock) -> None:
+        self._source = source
         self._cluster = cluster
         self._clock = clock
 
@@ -53,6 +54,7 @@ class Keptn:
 
     async def _value(self, question: Question) -> Reading:
         kind, ref, spec = parsed(question)
+        self._source.check(ref.namespace, f"{kind} {ref.name}")
         if kind == "KeptnMetric":
             status = (await self._cluster.get(ref)).get("status") or {}
             text = status.get("value")

@@ -37,10 +37,20 @@ LOOK_BACK = 10
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """One metrics source: what the MetricTemplate says, and the contents of its Secret."""
+    """One metrics source: what the MetricTemplate says, and the contents of its Secret.
+
+    only  the one namespace whose objects may be read with our own rights; "": all
+    """
 
     provider: MetricProvider
     credentials: Mapping[str, bytes] = {}
+    only: str = ""
+
+    def check(self, namespace: str, what: str) -> None:
+        """Raises Misconfigured where this namespace is behind a wall."""
+        if self.only and namespace != self.only:
+            blocked = "cross-namespace references are blocked"
+            raise Misconfigured(f"can't access {what} in {namespace}, {blocked}")
 
 
 class Question(Struct, frozen=True, kw_only=True):

@@ -143,7 +143,10 @@ class Sources:
         self, ask: MetricAsk | ProbeAsk, rollout: Rollout
     ) -> Provider | Unreachable:
         try:
-            return provider_of(await self._source(ask, rollout), self._tools)
+            source = await self._source(ask, rollout)
+            if rollout.policy.no_cross_namespace:
+                source = msgspec.structs.replace(source, only=rollout.seen.canary.namespace)
+            return provider_of(source, self._tools)
         except _Unusable as error:
             return Unreachable(key=ask.key, why=str(error), away=error.away)
 
