@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -153,3 +154,13 @@ def examples() -> dict[str, list[Any]]:
         )
         for file in files
     }
+
+
+def typed(program: str) -> dict[tuple[tuple[str, ...], bool], list[str]]:
+    """The commands of one program with the pages that have them."""
+    found: defaultdict[tuple[tuple[str, ...], bool], list[str]] = defaultdict(list)
+    for page in pages():
+        for command in commands(page):
+            if command.words[0] == program:
+                found[command.words[1:], command.is_whole].append(page)
+    return dict(found)

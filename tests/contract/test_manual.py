@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,6 +111,20 @@ def test_the_index_names_every_page() -> None:
     assert ours - named == set()
 
 
+def test_the_threat_model_names_tests_that_are_there() -> None:
+    """Each of its tables has rows with a proof, and every proof exists."""
+    text = manual.text("docs/threat-model.md")
+    named = set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text))
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).is_file()
+        or (name and f"def {name}(" not in (ROOT / path).read_text("utf-8"))
+    ]
+    assert len(named) > 40
+    assert missing == []
+
+
 # --- manifests ------------------------------------------------------------------------------------
 
 
@@ -154,16 +167,6 @@ def test_an_example_with_a_mistake_is_found() -> None:
 # --- commands -------------------------------------------------------------------------------------
 
 
-def typed(program: str) -> dict[tuple[tuple[str, ...], bool], list[str]]:
-    """The commands of one program with the pages that have them."""
-    found: defaultdict[tuple[tuple[str, ...], bool], list[str]] = defaultdict(list)
-    for page in manual.pages():
-        for command in manual.commands(page):
-            if command.words[0] == program:
-                found[command.words[1:], command.is_whole].append(page)
-    return dict(found)
-
-
 def test_kubectl_knows_every_command(tmp_path: Path) -> None:
     """Whole ones get as far as the API server, which is not there."""
     kubectl = of_the_environment("kubectl")
@@ -184,7 +187,7 @@ def test_kubectl_knows_every_command(tmp_path: Path) -> None:
         reached = "refused" in done.stderr if is_whole else done.returncode == 0
         return "" if reached else f"kubectl {' '.join(words)}: {done.stderr[-300:]}"
 
-    asked = typed("kubectl")
+    asked = manual.typed("kubectl")
     assert len(asked) > 60
     with ThreadPoolExecutor(4) as several:
         wrong = {
@@ -196,7 +199,7 @@ def test_kubectl_knows_every_command(tmp_path: Path) -> None:
 
 
 def test_serinus_knows_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = typed("serinus")
+    asked = manual.typed("serinus")
     assert len(asked) >= 5
     for words, _ in asked:
         with pytest.raises(SystemExit) as ended:
@@ -207,7 +210,7 @@ def test_serinus_knows_every_command(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_make_knows_every_target() -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.M))
-    named = {word for words, _ in typed("make") for word in words if "=" not in word}
+    named = {word for words, _ in manual.typed("make") for word in words if "=" not in word}
     assert named - targets == set()
 
 

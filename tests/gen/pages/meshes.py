@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
+import msgspec
+from msgspec.structs import replace
 from tests.gen.pages import page
-from tests.gen.pages.play import NAMESPACE, played, story_of
+from tests.gen.pages.play import NAMESPACE, exposure_of, played, story_of
 from tests.gen.rbac import plural
 from tests.planes.catalog import PLANES
 
@@ -19,12 +22,15 @@ from serinus.analyzer.core.queries import (
     observer_of,
     unit_of,
 )
-from serinus.events import Exposure, Routes, WorkloadSeen
+from serinus.events import Routes, WorkloadSeen
+from serinus.events.canary import HttpMatch
 from serinus.kube.refs import Obj, ref_of
-from serinus.router.core.objects import Live
+from serinus.router.core.conditions import Form
+from serinus.router.core.objects import Live, Refusal
 from serinus.router.meshes.catalog import MESHES, Ability, Row
 
 FOLDER = "meshes"
+FORMS: tuple[Form, ...] = get_args(Form)
 # It makes nothing: the target is the route.
 KNATIVE = "knative"
 ABILITIES = {
@@ -50,6 +56,7 @@ def _page(row: Row, of: page.Words) -> Iterator[str]:
     yield from page.bullets("What you need", of.needs)
     yield from page.manifest(FOLDER, row.name, leaves_out=("Deployment",))
     yield from _written(row, objects)
+    yield from _conditions(row, objects)
     yield from _measured(row, objects)
     yield from page.release(FOLDER, row.name, of)
     yield from _looks(row, objects)
@@ -86,13 +93,15 @@ def _cannot(row: Row) -> Iterator[str]:
             yield _REFUSED.format(text)
 
 
-def rendered(row: Row, objects: list[Obj], routes: Routes) -> list[Obj]:
-    """The route objects of an example, as the router writes them."""
+def rendered(
+    row: Row, objects: list[Obj], routes: Routes, match: tuple[HttpMatch, ...] = ()
+) -> list[Obj]:
+    """The route objects of an example, as the router writes them. Raises Refusal."""
     there = [{**obj, "metadata": {**obj["metadata"], "namespace": NAMESPACE}} for obj in objects]
     if row.name == KNATIVE:
         there = [_with_revisions(obj) for obj in there]
     live = Live({ref_of(obj): obj for obj in there})
-    exposure: Exposure = story_of(objects).initialised().intent.exposure
+    exposure = replace(exposure_of(objects), match=match)
     found = row.mesh.render(exposure, routes, live)
     return [{key: value for key, value in obj.items() if key != "status"} for obj in found]
 
@@ -121,6 +130,35 @@ def _written(row: Row, objects: list[Obj]) -> Iterator[str]:
     if row.name == KNATIVE:
         none, gone = "0 percent", "is yours and stays, with its `spec.traffic`"
     yield _KEPT.format(none=none, settle_s=row.settle_s, gone=gone)
+
+
+def _conditions(row: Row, objects: list[Obj]) -> Iterator[str]:
+    """What of an A/B condition this mesh can say, found by asking for it."""
+    if Ability.MATCH not in row.can:
+        return
+
+    def forms(field: str) -> list[str]:
+        return [form for form in FORMS if says({field: {"x-canary": {form: "a"}}})]
+
+    def says(*match: dict[str, Any]) -> bool:
+        wanted = msgspec.convert(match, tuple[HttpMatch, ...])
+        try:
+            rendered(row, objects, Routes(primary=0, canary=100, match=wanted), wanted)
+        except Refusal:
+            return False
+        return True
+
+    one = {"headers": {"x-canary": {"exact": "a"}}}
+    rows = [("a header", forms("headers")), ("a query parameter", forms("queryParams"))]
+    lines = [f"- {what}: {', '.join(found)}" for what, found in rows if found]
+    if not lines:
+        return
+    several = says(one, {"headers": {"x-team": {"exact": "b"}}})
+    both = says({"headers": {"x-canary": {"exact": "a"}, "x-team": {"exact": "b"}}})
+    lines.append(f"- several conditions at once: {'yes' if both else 'no'}")
+    lines.append(f"- alternatives: {'yes' if several else 'no'}")
+    yield "In [A/B conditions](../strategies/ab-testing.md) it understands:\n"
+    yield "\n".join(lines) + "\n"
 
 
 def _measured(row: Row, objects: list[Obj]) -> Iterator[str]:
