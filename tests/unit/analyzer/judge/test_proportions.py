@@ -66,6 +66,13 @@ def test_requests_that_fail_together_count_for_less() -> None:
     assert seen.value > 3
 
 
+def test_errors_too_few_for_a_rate_say_nothing_of_the_scatter() -> None:
+    seen = Dispersion()
+    for _ in range(3):
+        seen.add(Batch(1, 0, 1, 5e-324))
+    assert seen.value == 1.0
+
+
 def test_no_burst_sets_its_own_stakes() -> None:
     """What is known of the scatter is what was known before: else the promise would not hold."""
     even = [Batch(50, 1, 950, 19)] * 5

@@ -151,12 +151,15 @@ class Dispersion:
     @property
     def value(self) -> float:
         expected = self._expected
-        if self._count < 3 or not 0 < self._bad < self._requests:
+        if self._count < 3:
             return expected.dispersion
         rate = self._bad / self._requests
-        # The sum of (k - n rate)^2 / (n rate (1 - rate)), multiplied out.
+        variance = rate * (1 - rate)
+        if variance <= 0:
+            return expected.dispersion
+        # The sum of (k - n rate)^2 / (n variance), multiplied out.
         scatter = self._squares - 2 * rate * self._bad + rate * rate * self._requests
-        pearson = max(0.0, scatter) / (rate * (1 - rate))
+        pearson = max(0.0, scatter) / variance
         known = expected.dispersion * expected.intervals + pearson
         return min(max(1.0, known / (expected.intervals + self._count - 1)), DISPERSION_MAX)
 
