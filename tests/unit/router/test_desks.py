@@ -34,7 +34,7 @@ from serinus.kube.errors import Denied, Invalid, Unreachable
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.revision import template_hash
 from serinus.router.core import floors
-from serinus.router.core.plan import next_step
+from serinus.router.core.plan import ANNOUNCED_S, next_step
 from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Next
 from serinus.router.scalers import hpa
@@ -68,7 +68,7 @@ def shares(router: Router) -> list[int]:
 
 
 async def test_an_intent_is_carried_out_and_told() -> None:
-    async with a_router(*in_release()) as router:
+    async with a_router(*in_release(), settle_s=0.0) as router:
         await router.take(wish(20))
 
         assert [("apply", "TraefikService/web")] == router.asked()
@@ -99,14 +99,16 @@ async def test_the_same_news_is_told_once() -> None:
         assert 1 == len(router.news)
 
 
-async def test_pods_that_become_ready_are_acted_on_at_once() -> None:
+async def test_pods_that_become_ready_are_acted_on_when_proxies_have_had_time() -> None:
     async with a_router(*in_release(ready=0)) as router:
         await router.take(wish(20))
         assert "canary deployment web.shop not ready" in router.last.waiting
         assert [100] == shares(router)
 
         router.cluster.edit(TARGET, status={"availableReplicas": 2})
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(ANNOUNCED_S - 0.1)
+        assert [100] == shares(router)
+        await asyncio.sleep(0.2)
 
         assert [80, 20] == shares(router)
         assert router.last.settled
@@ -123,7 +125,7 @@ async def test_an_edited_route_is_put_back_at_once() -> None:
 
 
 async def test_the_newest_intent_counts_even_while_an_older_one_is_being_worked_on() -> None:
-    async with a_router(*in_release()) as router:
+    async with a_router(*in_release(), settle_s=0.0) as router:
         router.desks.take(wish(20))
         router.desks.take(wish(40))
         await asyncio.sleep(0.5)
@@ -134,7 +136,7 @@ async def test_the_newest_intent_counts_even_while_an_older_one_is_being_worked_
 
 async def test_an_intent_of_an_outdated_view_replaces_nothing() -> None:
     """Two analyzers may be awake; the one that fell behind does not move traffic."""
-    async with a_router(*in_release()) as router:
+    async with a_router(*in_release(), settle_s=0.0) as router:
         await router.take(wish(40, stamp=20.0))
         await router.take(wish(20, stamp=10.0))
 
@@ -239,7 +241,7 @@ async def test_a_bus_that_lost_its_memory_is_told_again() -> None:
 async def test_of_several_replicas_each_works_on_its_own_canaries() -> None:
     """The newest intent of the others is kept, so a hand-over asks nobody anything."""
     hands = Hands()
-    async with a_router(*in_release(0), share=hands) as router:
+    async with a_router(*in_release(0), share=hands, settle_s=0.0) as router:
         await router.take(wish(40, stamp=2.0))
         await router.take(wish(20, stamp=1.0))
         assert ([], []) == (router.asked(), router.news)
@@ -341,7 +343,7 @@ async def test_what_was_refused_is_done_once_its_reason_is_gone() -> None:
 async def test_an_error_is_told_in_full_and_tried_again_in_its_time(
     error: Exception, text: str, again_after_s: float
 ) -> None:
-    async with a_router(*in_release()) as router:
+    async with a_router(*in_release(), settle_s=0.0) as router:
         router.cluster.failures = [error]
         await router.take(wish(20), for_s=again_after_s - 0.1)
         assert (text, False, [100]) == (router.last.error, router.last.settled, shares(router))
@@ -391,7 +393,7 @@ async def test_a_target_that_is_missing_is_an_error_and_no_refusal() -> None:
 async def test_a_bug_about_one_canary_is_told_and_keeps_the_others_going(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with a_router(*in_release()) as router:
+    async with a_router(*in_release(), settle_s=0.0) as router:
         router.cluster.failures = [KeyError("metadata")]
         await router.take(wish(20), for_s=0.5)
         assert "metadata" in router.last.error
@@ -475,7 +477,7 @@ async def test_a_config_that_changed_under_a_promotion_is_read_again_for_the_nex
 
 
 async def test_what_could_not_be_told_is_told_later() -> None:
-    async with a_router(*in_release()) as router:
+    async with a_router(*in_release(), settle_s=0.0) as router:
         router.broker.disconnect()
         await router.take(wish(20))
         assert ([80, 20], []) == (shares(router), router.news)

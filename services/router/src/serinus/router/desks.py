@@ -56,7 +56,7 @@ class Desk:
 
     signature, since  where requests went when last looked, and since when (monotonic seconds)
     knew_primary      its primary was there at some look
-    serving_since     since when the primary has been seen to serve; None: it does not
+    serving_since     since when primary and canary have been seen to serve, for those that do
     parked_for        the intent that has seen the canary parked
     copied            checksums of the copies that were written for this intent
     written           the last writes, to notice a quarrel: (when, how often in a row)
@@ -71,7 +71,7 @@ class Desk:
     signature: Hashable = None
     since: float = 0.0
     knew_primary: bool = False
-    serving_since: float | None = None
+    serving_since: dict[str, float] = field(default_factory=dict)
     parked_for: str = ""
     copied: dict[str, str] = field(default_factory=dict)
     written: dict[tuple[Ref, str], tuple[float, int]] = field(default_factory=dict)
@@ -288,15 +288,19 @@ class Desks:
         desk.knew_primary = desk.knew_primary or scene.primary is not None
         if desk.signature != scene.signature:
             desk.signature, desk.since = scene.signature, now
-        if not scene.primary_serves:
-            desk.serving_since = None
-        elif desk.serving_since is None:
-            desk.serving_since = now
+        for who, serves in (("primary", scene.primary_serves), ("canary", scene.target_serves)):
+            if not serves:
+                desk.serving_since.pop(who, None)
+            else:
+                desk.serving_since.setdefault(who, now)
         if intent.workload.canary == "parked" and scene.target and scene.is_parked:
             desk.parked_for = intent.id
-        serving_s = 0.0 if desk.serving_since is None else now - desk.serving_since
-        unchanged_s = now - desk.since
-        seen = msgspec.structs.replace(world, unchanged_s=unchanged_s, serving_s=serving_s)
+        seen = msgspec.structs.replace(
+            world,
+            unchanged_s=now - desk.since,
+            serving_s=now - desk.serving_since.get("primary", now),
+            canary_serving_s=now - desk.serving_since.get("canary", now),
+        )
         return Scene(intent, seen)
 
     async def _write(self, desk: Desk, intent: Intent, step: Write) -> None:

@@ -12,6 +12,7 @@ event. The order of the rules is the safety argument:
     autoscaler    and nothing of a promotion whose target has changed meanwhile
     apex          S selects the primary only when that is ready
     routes        the canary's share rises only to ready pods; requests move only where pods serve
+                  that proxies have had time to learn of
     read back     what proxies have accepted, not what was written
     promotion     exactly the analysed revision, with the configs it was analysed with
     undone        or exactly one that was promoted before
@@ -47,6 +48,8 @@ from serinus.router.workloads import baseline, deployment
 
 Rule = Callable[[Scene], Write | Read | Wait | None]
 MAX_STEPS = 100
+# How long after pods are ready their addresses are in the EndpointSlices, on a busy cluster.
+ANNOUNCED_S = 1.5
 
 
 class Plan(Struct, frozen=True):
@@ -368,6 +371,18 @@ def _unknown_primary(scene: Scene) -> Wait | None:
     return Wait(f"{scene.primary_text} gets requests when proxies know its pods", after_s=left_s)
 
 
+def _unknown_canary(scene: Scene) -> Wait | None:
+    """The same of the canary's pods, before its first request.
+
+    The route to them takes its time, too: it is enough that their addresses are on the way.
+    """
+    left_s = min(scene.settle_s, ANNOUNCED_S) - scene.world.canary_serving_s
+    is_off_now = scene.seen is not None and is_off(scene.seen)
+    if left_s <= 0 or not is_off_now or not exposes(scene.routes, scene.seen):
+        return None
+    return Wait(f"{scene.target_text} gets requests when proxies know its pods", after_s=left_s)
+
+
 def _no_capacity(scene: Scene, *, is_new: bool) -> Wait | None:
     """Why requests must not be moved now, or None.
 
@@ -384,6 +399,8 @@ def _no_capacity(scene: Scene, *, is_new: bool) -> Wait | None:
         text = ready.text or "no pod is available"
         return Wait(f"canary {scene.target_text} not ready: {text}")
     seen = scene.seen
+    if (blocked := _unknown_canary(scene)) is not None:
+        return blocked
     leaves_canary = seen is not None and scene.routes.primary > seen.primary
     if leaves_canary and scene.target_serves and not scene.primary_serves:
         return Wait(f"{scene.primary_text} has no available pod to take requests")

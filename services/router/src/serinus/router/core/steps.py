@@ -90,19 +90,21 @@ class Options(Struct, frozen=True, kw_only=True):
 class World(Struct, frozen=True, kw_only=True):
     """Everything that a plan may look at, besides the intent.
 
-    unchanged_s  for how long traffic has been seen to go where it goes now
-    serving_s    for how long the primary has been seen to serve; a plan alone knows no haste
-    contents     configs as read, by `configmap/<name>`; None: it does not exist. Pods, by
-                 `pods/<labels>`, as a list
-    earlier      what the controller of the primary keeps of what it ran; None: not read
-    copied       checksums that the copies are known to hold
-    was_parked   this very intent has seen the canary parked before: whoever scales it up again
-                 since then is let (reference 3.5)
+    unchanged_s       for how long traffic has been seen to go where it goes now
+    serving_s         for how long the primary has been seen to serve; a plan alone knows no haste
+    canary_serving_s  the same of the canary
+    contents          configs as read, by `configmap/<name>`; None: it does not exist. Pods, by
+                      `pods/<labels>`, as a list
+    earlier           what the controller of the primary keeps of what it ran; None: not read
+    copied            checksums that the copies are known to hold
+    was_parked        this very intent has seen the canary parked before: whoever scales it up again
+                      since then is let (reference 3.5)
     """
 
     live: Live
     unchanged_s: float = 0.0
     serving_s: float = math.inf
+    canary_serving_s: float = math.inf
     contents: Mapping[str, Obj | None] = {}
     earlier: Sequence[Obj] | None = None
     copied: Mapping[str, str] = {}
