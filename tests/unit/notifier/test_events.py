@@ -47,6 +47,18 @@ async def test_a_repeat_raises_the_count_in_one_request() -> None:
     assert event["lastTimestamp"] == "2026-01-01T00:02:00Z"
 
 
+async def test_a_fact_that_is_heard_again_is_not_counted_again() -> None:
+    """The bus may have lost the memory of what was told, and whoever told it tells it again."""
+    cluster = FakeCluster()
+    events = writer(cluster)
+
+    for seconds, fact_id in ((0, "f-1"), (60, "f-2"), (70, "f-2")):
+        assert await events.write(at(seconds), fact_id, "") == Sent()
+
+    [event] = cluster.of_kind("Event")
+    assert event["count"] == 2
+
+
 async def test_another_text_in_between_does_not_break_the_count() -> None:
     cluster = FakeCluster()
     events = writer(cluster)

@@ -13,6 +13,7 @@ from tests.builders import (
     a_status,
     an_analysis,
 )
+from tests.unit.analyzer.core.story import Story
 
 from serinus.analyzer.core.retold import is_told, left, plainly, witnesses
 from serinus.analyzer.core.rollout import Rollout
@@ -89,6 +90,22 @@ def test_telling_it_plainly_twice_is_telling_it_once() -> None:
     assert first is not None
     assert second is not None
     assert first.id == second.id
+
+
+def test_a_step_has_the_id_under_which_it_is_told_again() -> None:
+    """Whoever hears both, as the bus lost its memory in between, hears one."""
+    story = Story(step_weight=20, max_weight=40).initialised().push("v2")
+    retold: list[str] = []
+    while story.status.phase != "Succeeded":
+        before = story.status
+        story.tick(60.0)
+        if story.status.last_transition_time != before.last_transition_time:
+            plain = plainly(story.rollout, story.now)
+            retold += [plain.id] if plain else []
+    told = {f.id for f in story.facts if isinstance(f, WeightAdvanced | Promoted)}
+
+    assert len(retold) == 2
+    assert set(retold) <= told
 
 
 def test_a_phase_without_an_outcome_has_nothing_to_tell() -> None:

@@ -16,7 +16,7 @@ from serinus.notifier.senders.kubeevent import (
 )
 
 HALT = "Halt web.prod advancement success rate 98.69% < 99%"
-WRITTEN = Written(Ref("v1", "Event", "prod", "web.1"), 3, T0, T0 + 30)
+WRITTEN = Written(Ref("v1", "Event", "prod", "web.1"), 3, T0, T0 + 30, "f-3")
 
 
 def test_an_event_is_the_references_event_on_the_canary() -> None:
@@ -71,14 +71,14 @@ def test_a_message_beyond_the_limit_is_cut_and_says_so() -> None:
 
 
 def test_counting_up_touches_count_and_last_time_only() -> None:
-    patch, after = once_more(WRITTEN, T0 + 90)
+    patch, after = once_more(WRITTEN, "f-4", T0 + 90)
 
     assert patch == {"count": 4, "lastTimestamp": "2026-01-01T00:01:30Z"}
-    assert after == Written(WRITTEN.ref, 4, T0, T0 + 90)
+    assert after == Written(WRITTEN.ref, 4, T0, T0 + 90, "f-4")
 
 
 def test_a_late_repeat_does_not_turn_the_clock_back() -> None:
-    patch, after = once_more(WRITTEN, T0)
+    patch, after = once_more(WRITTEN, "f-4", T0)
 
     assert patch["lastTimestamp"] == "2026-01-01T00:00:30Z"
     assert after.last_at == T0 + 30

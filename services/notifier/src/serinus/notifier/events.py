@@ -61,7 +61,9 @@ class EventWriter:
         written = self._written.get(key)
         try:
             if written is not None and repeats(written, at):
-                patch, counted = once_more(written, at)
+                if written.fact_id == fact_id:
+                    return Sent()  # the memory of what was told is gone, ours is not
+                patch, counted = once_more(written, fact_id, at)
                 try:
                     await self._cluster.patch(written.ref, patch, manager=MANAGER)
                 except NotFound:
@@ -73,7 +75,7 @@ class EventWriter:
             # A conflict means that it was written before a crash: its name follows from the fact.
             with contextlib.suppress(Conflict):
                 await self._cluster.create(event)
-            self._keep(key, Written(ref_of(event), 1, at, at))
+            self._keep(key, Written(ref_of(event), 1, at, at, fact_id))
         except NotFound as error:
             return Refused(f"the namespace is gone: {error}")
         except Retry as error:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import msgspec
 
-from serinus.analyzer.core import byhand, polls, requests
+from serinus.analyzer.core import byhand, polls, requests, retold
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision, Look, Rollout
 from serinus.analyzer.core.rules import RULES
@@ -46,7 +46,8 @@ def decide(rollout: Rollout, look: Look) -> Decision:
     for rule in RULES:
         decision = rule(moment)
         if decision is not None:
-            return _with_finalizer(moment, _recorded(moment, polls.beside(moment, decision)))
+            found = _with_finalizer(moment, _recorded(moment, polls.beside(moment, decision)))
+            return retold.named(rollout, look.at, found)
     raise AssertionError("the last rule always answers")
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from serinus.analyzer.core import messages as say
 from serinus.analyzer.core.desired import failed_promotion
 from serinus.analyzer.core.ends import hooks_after
@@ -136,6 +138,27 @@ def plainly(rollout: Rollout, at: float) -> Fact | None:
             return m.tell(WeightAdvanced, text, canary_weight=weight)
         case _:
             return None
+
+
+def named(rollout: Rollout, at: float, decision: Decision) -> Decision:
+    """A step whose outcome has the id that `plainly` gives it: where the bus forgot that it was
+    told it is told again, and whoever hears it twice knows."""
+    status = decision.status
+    if status.last_transition_time == rollout.status.last_transition_time:
+        return decision
+    outcome = plainly(replace(rollout, status=status), at)
+    if outcome is None:
+        return decision
+
+    def renamed(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        same = (type(outcome), outcome.text)
+        return tuple(
+            replace(fact, id=outcome.id) if (type(fact), fact.text) == same else fact
+            for fact in facts
+        )
+
+    facts, after = renamed(decision.facts), renamed(decision.after_facts)
+    return replace(decision, facts=facts, after_facts=after)
 
 
 def _is_undone(status: CanaryStatus) -> bool:

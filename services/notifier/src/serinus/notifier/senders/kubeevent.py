@@ -34,12 +34,13 @@ class Key(NamedTuple):
 
 
 class Written(Struct, frozen=True):
-    """An Event as we left it."""
+    """An Event as we left it; `fact_id` is the fact that was written or counted last."""
 
     ref: Ref
     count: int
     first_at: float
     last_at: float
+    fact_id: str
 
 
 def key_of(fact: Fact) -> Key:
@@ -88,11 +89,11 @@ def new_event(fact: Fact, fact_id: str, uid: str, at: float) -> Obj:
     }
 
 
-def once_more(written: Written, at: float) -> tuple[dict[str, Any], Written]:
+def once_more(written: Written, fact_id: str, at: float) -> tuple[dict[str, Any], Written]:
     """The merge patch that counts an Event up, and the Event afterwards."""
     last_at = max(at, written.last_at)
     patch = {"count": written.count + 1, "lastTimestamp": rfc3339(last_at)}
-    return patch, Written(written.ref, written.count + 1, written.first_at, last_at)
+    return patch, Written(written.ref, written.count + 1, written.first_at, last_at, fact_id)
 
 
 def cut(text: str) -> str:
