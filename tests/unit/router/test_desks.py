@@ -34,7 +34,8 @@ from serinus.kube.errors import Denied, Invalid, Unreachable
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.revision import template_hash
 from serinus.router.core import floors
-from serinus.router.core.plan import ANNOUNCED_S, next_step
+from serinus.router.core.capacity import ANNOUNCED_S
+from serinus.router.core.plan import next_step
 from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Next
 from serinus.router.scalers import hpa

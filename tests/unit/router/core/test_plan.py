@@ -227,16 +227,6 @@ def test_a_users_route_moves_to_a_primary_that_proxies_have_had_time_to_learn_of
     assert ["routes 100/0"] == whys(wish(), world(*objects, serving_s=3.0))
 
 
-def test_a_canary_gets_its_first_requests_when_proxies_have_had_time_to_learn_of_it() -> None:
-    fresh = planned(wish(20), at_work(0, canary_serving_s=1.0))
-    assert ((), 0.5) == (fresh.steps, fresh.then.after_s)
-    assert ["routes 80/20"] == whys(wish(20), at_work(0, canary_serving_s=1.5))
-
-
-def test_a_canary_that_has_requests_gets_more_at_once() -> None:
-    assert ["routes 60/40"] == whys(wish(40), at_work(20, canary_serving_s=1.0))
-
-
 def test_where_nobody_is_served_yet_nothing_waits_for_proxies() -> None:
     objects = (a_target(), a_primary(), *the_services()[:2])
     assert ["apex service", "routes 100/0"] == whys(wish(), world(*objects, serving_s=0.0))

@@ -288,11 +288,8 @@ class Desks:
         desk.knew_primary = desk.knew_primary or scene.primary is not None
         if desk.signature != scene.signature:
             desk.signature, desk.since = scene.signature, now
-        for who, serves in (("primary", scene.primary_serves), ("canary", scene.target_serves)):
-            if not serves:
-                desk.serving_since.pop(who, None)
-            else:
-                desk.serving_since.setdefault(who, now)
+        serve = {"primary": scene.primary_serves, "canary": scene.target_serves}
+        desk.serving_since = {w: desk.serving_since.get(w, now) for w in serve if serve[w]}
         if intent.workload.canary == "parked" and scene.target and scene.is_parked:
             desk.parked_for = intent.id
         seen = msgspec.structs.replace(

@@ -32,6 +32,7 @@ from serinus.kube.refs import Obj, Ref, is_owned_by, owner_reference, ref_of
 from serinus.router import services
 from serinus.router.core import inplace, promotion, releasing
 from serinus.router.core.backends import backends, opened, patched, service_write
+from serinus.router.core.capacity import no_capacity, unknown_primary, unready_primary
 from serinus.router.core.objects import (
     PROMOTED_REVISION,
     NotYet,
@@ -40,7 +41,7 @@ from serinus.router.core.objects import (
     in_the_way,
     is_leftover,
 )
-from serinus.router.core.routes import exposes, is_off
+from serinus.router.core.routes import is_off
 from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Next, Read, Settled, Wait, World, Write, after
 from serinus.router.core.takeover import notes_of
@@ -48,8 +49,6 @@ from serinus.router.workloads import baseline, deployment
 
 Rule = Callable[[Scene], Write | Read | Wait | None]
 MAX_STEPS = 100
-# How long after pods are ready their addresses are in the EndpointSlices, on a busy cluster.
-ANNOUNCED_S = 1.5
 
 
 class Plan(Struct, frozen=True):
@@ -208,7 +207,7 @@ def apex(scene: Scene) -> Write | Wait | None:
     is_new = found.live is None
     if scene.parts is not None and not is_new:
         return found  # the pods are those that it had
-    return _unready_primary(scene) or (None if is_new else _unknown_primary(scene)) or found
+    return unready_primary(scene) or (None if is_new else unknown_primary(scene)) or found
 
 
 def routes(scene: Scene) -> Write | Wait | None:
@@ -219,9 +218,9 @@ def routes(scene: Scene) -> Write | Wait | None:
         found = live.get(ref_of(whole))
         if found == whole:
             continue
-        blocked = _no_capacity(scene, is_new=found is None)
+        blocked = no_capacity(scene, is_new=found is None)
         if blocked is None and found is not None and scene.seen is None:
-            blocked = _unknown_primary(scene)  # somebody else's requests come this way
+            blocked = unknown_primary(scene)  # somebody else's requests come this way
         return blocked or _route(scene, found, whole, written=[ref_of(obj) for obj in rendered])
     return None
 
@@ -353,58 +352,6 @@ RELEASING_IN_PLACE: tuple[Rule, ...] = (
     releasing.proxies_follow,
     releasing.target_up,
 )
-
-
-def _unready_primary(scene: Scene) -> Wait | None:
-    ready = scene.primary_readiness
-    if ready.state == "ready" or not scene.intent.workload.wait_ready:
-        return None
-    return Wait(f"{scene.primary_text} not ready: {ready.text}")
-
-
-def _unknown_primary(scene: Scene) -> Wait | None:
-    """Proxies hear of ready pods by themselves, and later than we do: until they have, a route to
-    the primary is one to nobody. Traefik for one looks again after two seconds."""
-    left_s = scene.settle_s - scene.world.serving_s
-    if left_s <= 0 or not scene.intent.workload.wait_ready:
-        return None
-    return Wait(f"{scene.primary_text} gets requests when proxies know its pods", after_s=left_s)
-
-
-def _unknown_canary(scene: Scene) -> Wait | None:
-    """The same of the canary's pods, before its first request.
-
-    The route to them takes its time, too: it is enough that their addresses are on the way.
-    """
-    left_s = min(scene.settle_s, ANNOUNCED_S) - scene.world.canary_serving_s
-    is_off_now = scene.seen is not None and is_off(scene.seen)
-    if left_s <= 0 or not is_off_now or not exposes(scene.routes, scene.seen):
-        return None
-    return Wait(f"{scene.target_text} gets requests when proxies know its pods", after_s=left_s)
-
-
-def _no_capacity(scene: Scene, *, is_new: bool) -> Wait | None:
-    """Why requests must not be moved now, or None.
-
-    A new route waits for the primary that it sends requests to: there is nothing to lose yet. One
-    that somebody deleted while the canary serves everybody does not.
-    """
-    if is_new and scene.routes.primary:
-        blocked = _unready_primary(scene)
-        if blocked is not None:
-            return blocked
-    ready = scene.target_readiness
-    # A workload of no pods is ready, too: all none of them are available.
-    if exposes(scene.routes, scene.seen) and not (ready.state == "ready" and scene.target_serves):
-        text = ready.text or "no pod is available"
-        return Wait(f"canary {scene.target_text} not ready: {text}")
-    seen = scene.seen
-    if (blocked := _unknown_canary(scene)) is not None:
-        return blocked
-    leaves_canary = seen is not None and scene.routes.primary > seen.primary
-    if leaves_canary and scene.target_serves and not scene.primary_serves:
-        return Wait(f"{scene.primary_text} has no available pod to take requests")
-    return None
 
 
 def walk(intent: Intent, world: World) -> Iterator[tuple[World, Write]]:
