@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.builders import an_analysis
 
 from serinus.events.canary import (
@@ -22,6 +23,15 @@ ROLLBACK = Webhook(name="back", type="rollback", url="http://hooks.test/back")
 AFFINITY = SessionAffinity(cookie_name="c", primary_cookie_name="p")
 HOOKS = ((), (), (GATE,), (ROLLBACK,), (GATE, ROLLBACK))
 ISTIO = frozenset({"mirror", "match", "session_affinity"})
+
+
+@st.composite
+def set_manifests(draw: st.DrawFn) -> tuple[str, Analysis]:
+    """Those for a StatefulSet: without a baseline, and some without a mesh."""
+    mesh, analysis = draw(manifests())
+    if mesh == "traefik" and draw(st.booleans()):
+        mesh = "kubernetes"
+    return mesh, replace(analysis, baseline=False)
 
 
 @st.composite

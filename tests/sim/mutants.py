@@ -30,7 +30,8 @@ from serinus.analyzer.core import (
 from serinus.analyzer.core import status as status_module
 from serinus.analyzer.shell.remember import Memory
 from serinus.events import CanaryObserved, CanaryStatus, Intent, Routes, Workload, canary
-from serinus.router.core import plan, promotion, scene
+from serinus.kube.partition import PARKED, selects_revision
+from serinus.router.core import capacity, inplace, plan, promotion, scene
 from serinus.router.workloads import earlier
 
 Patch = pytest.MonkeyPatch
@@ -69,7 +70,7 @@ def baseline_of_the_target(patch: Patch) -> None:
 
 def apex_before_primary(patch: Patch) -> None:
     """The apex and the routes do not wait for the primary."""
-    patch.setattr(plan, "_unready_primary", lambda found: None)
+    _ready_at_once(patch)
 
 
 def copy_without_revision_check(patch: Patch) -> None:
@@ -308,7 +309,7 @@ def fix_behind_the_broken_primary(patch: Patch) -> None:
 
 def promoted_before_the_primary_is_ready(patch: Patch) -> None:
     """Traffic returns as soon as the copy was made."""
-    patch.setattr(plan, "_unready_primary", lambda found: None)
+    _ready_at_once(patch)
     steps_before_routes_settle(patch)
 
 
@@ -351,6 +352,59 @@ def _once(right: Callable[..., int]) -> Callable[..., int]:
     return size
 
 
+# --- StatefulSets --------------------------------------------------------------------------------
+
+
+def border_without_measure(patch: Patch) -> None:
+    """All pods but one are let through for any share."""
+    patch.setattr(inplace, "_needed", lambda found, parts: parts.size - 1)
+
+
+def share_before_its_pods(patch: Patch) -> None:
+    """The share is what is asked for, whatever pods there are."""
+    patch.setattr(scene, "eased", lambda asked, parts, seen: asked)
+
+
+def pods_back_before_traffic(patch: Patch) -> None:
+    """A rollback begins with the pods."""
+    patch.setattr(plan, "IN_PLACE", (_border_up, inplace.made_one, *plan.IN_PLACE))
+
+
+def _border_up(found: scene.Scene) -> object:
+    if found.intent.workload.canary != "parked" or found.target is None:
+        return None
+    return inplace._moved(found.target, PARKED, "canary down")
+
+
+def pods_left_as_they_are(patch: Patch) -> None:
+    """The border goes up and nothing is made anew."""
+    patch.setattr(plan, "IN_PLACE", tuple(r for r in plan.IN_PLACE if r is not inplace.made_one))
+
+
+def pods_back_all_at_once(patch: Patch) -> None:
+    """Whether the others are ready is not looked at."""
+    patch.setattr(inplace, "is_ready", lambda pod: True)
+
+
+def template_let_through_in_mid_promotion(patch: Patch) -> None:
+    """The border stays at 0 for whatever comes."""
+    patch.setattr(plan, "IN_PLACE", tuple(r for r in plan.IN_PLACE if r is not inplace.stopped))
+
+
+def services_narrowed_before_the_promotion_is_over(patch: Patch) -> None:
+    """S leads to the old revision while its pods go."""
+    patch.setattr(scene, "primary_selects", _narrow)
+
+
+def _narrow(target: Any, found: Any, held: Any, *, promote: bool) -> object:
+    return selects_revision(target, found.current)
+
+
+def stuck_promotion_serves_from_the_canary(patch: Patch) -> None:
+    """As if there were a canary of its own."""
+    patch.setattr(rules, "_lost_primary", rules.fail_promotion)
+
+
 # --- news ----------------------------------------------------------------------------------------
 
 
@@ -388,6 +442,12 @@ def stamps_that_stand_still(patch: Patch) -> None:
 def _without(patch: Patch, *left_out: object) -> None:
     """Some rules do not exist."""
     patch.setattr(decide, "RULES", tuple(r for r in decide.RULES if r not in left_out))
+
+
+def _ready_at_once(patch: Patch) -> None:
+    """A new primary is not waited for."""
+    for module in (plan, capacity):
+        patch.setattr(module, "unready_primary", lambda found: None)
 
 
 def _routes(patch: Patch, change: Callable[[Routes, CanaryStatus], Routes]) -> None:
@@ -476,6 +536,18 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     old_news_believed,
     reports_of_other_intents_believed,
     stamps_that_stand_still,
+)
+
+
+SET_MUTANTS: tuple[Callable[[Patch], None], ...] = (
+    border_without_measure,
+    share_before_its_pods,
+    pods_back_before_traffic,
+    pods_left_as_they_are,
+    pods_back_all_at_once,
+    template_let_through_in_mid_promotion,
+    services_narrowed_before_the_promotion_is_over,
+    stuck_promotion_serves_from_the_canary,
 )
 
 

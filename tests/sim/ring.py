@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from tests.sim.world import TARGET, Conflict, View, World, as_status
+from tests.sim.world import Conflict, View, World, as_status
 
 from serinus.analyzer.core.decide import decide
 from serinus.analyzer.core.desired import desired, failed_promotion
@@ -29,11 +29,11 @@ from serinus.analyzer.core.times import unix_s
 from serinus.analyzer.shell.remember import Memory
 from serinus.events import CanaryObserved, CanaryStatus, Intent, RoutesObserved
 from serinus.events.canary import interval_s
-from serinus.kube.refs import Ref
+from serinus.kube.refs import Obj, Ref
 from serinus.router.core import plan
 from serinus.router.core.objects import Live, Refusal
 from serinus.router.core.scene import Scene, needs
-from serinus.router.core.steps import Options, Write
+from serinus.router.core.steps import Options, Read, Write
 from serinus.router.core.steps import World as Seen
 from serinus.watcher.core.compose import compose
 from serinus.watcher.core.workloads import Policy as WatchPolicy
@@ -173,9 +173,9 @@ class Analyzer:
 
     def _measure(self, ask: MetricAsk) -> Answer:
         """What the canary's real requests would show now."""
-        bad = self.is_bad(self.world.image_of(TARGET))
+        bad = self.is_bad(self.world.image_of(self.world.target))
         if not bad:
-            self.judged.add(self.world.revision_of(TARGET))
+            self.judged.add(self.world.revision_of(self.world.target))
         return Value(key=ask.key, value=50.0 if bad else 100.0)
 
     def _intend(self, intent: Intent) -> None:
@@ -192,7 +192,7 @@ class Router:
     def __init__(self, world: World, bus: Bus) -> None:
         self.world, self.bus = world, bus
         self.intent: Intent | None = None
-        self.view: dict[Ref, dict[str, object]] = {}
+        self.view: dict[Ref, Obj] = {}
         self.signature: object = None
         self.since = world.now
         self.parked_for = ""
@@ -216,9 +216,13 @@ class Router:
         """One write, or a report; whether there was something to write."""
         if self.intent is None:
             return False
-        scene = self._scene(self.intent)
+        scene = self._scene(self.intent, {})
         try:
             found = plan.next_step(scene)
+            if isinstance(found, Read):
+                pods: Obj = {"items": self.world.pod_documents()}
+                scene = self._scene(self.intent, dict.fromkeys(found.keys, pods))
+                found = plan.next_step(scene)
         except Refusal as refusal:
             report = plan.Report(error=refusal.text, refused=refusal.reason)
             self._report(self.intent, report)
@@ -235,7 +239,7 @@ class Router:
             self.view.pop(found.ref, None)
         return True
 
-    def _scene(self, intent: Intent) -> Scene:
+    def _scene(self, intent: Intent, contents: dict[str, Obj | None]) -> Scene:
         live = Live({ref: self.view[ref] for ref in needs(intent) if ref in self.view})
         seen = Seen(
             live=live,
@@ -254,6 +258,7 @@ class Router:
             options=Options(settle_s=SETTLE_S),
             unchanged_s=self.world.now - self.since,
             earlier=self.world.kept,
+            contents=contents,
         )
         return Scene(intent, seen)
 

@@ -7,8 +7,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.sim.machine import RingMachine
-from tests.sim.mutants import MUTANTS, mutated
+from tests.sim.deployments import RingMachine
+from tests.sim.mutants import MUTANTS, SET_MUTANTS, mutated
+from tests.sim.sets import SetMachine
 
 # So many random stories (`make hunt`); without it the same ones on every machine, so that a change
 # is only ever blamed for what it did. What a hunt finds is kept in test_stories.py.
@@ -32,8 +33,9 @@ CATCH = settings(FIXED, max_examples=3000, report_multiple_bugs=False)
 
 
 @pytest.mark.timeout(3600)  # as long as SERINUS_SIM_EXAMPLES asks for
-def test_the_ring_stays_safe_and_every_run_ends():
-    run_state_machine_as_test(RingMachine, settings=HUNT)
+@pytest.mark.parametrize("machine", [RingMachine, SetMachine])
+def test_the_ring_stays_safe_and_every_run_ends(machine):
+    run_state_machine_as_test(machine, settings=HUNT)
 
 
 @pytest.mark.timeout(900)  # the same examples on every machine, in different times
@@ -41,3 +43,10 @@ def test_the_ring_stays_safe_and_every_run_ends():
 def test_a_mutant_is_caught(mutant):
     with mutated(mutant), pytest.raises(AssertionError):
         run_state_machine_as_test(RingMachine, settings=CATCH)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mutant", SET_MUTANTS, ids=lambda m: m.__name__)
+def test_a_mutant_of_stateful_sets_is_caught(mutant):
+    with mutated(mutant), pytest.raises(AssertionError):
+        run_state_machine_as_test(SetMachine, settings=CATCH)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.builders import an_analysis
-from tests.sim.machine import RingMachine
+from tests.sim.deployments import RingMachine
+from tests.sim.sets import SetMachine
 
 
 def a_ring(*, is_scaled: bool = False, mesh: str = "traefik", **analysis: Any) -> RingMachine:
@@ -17,6 +18,14 @@ def a_ring(*, is_scaled: bool = False, mesh: str = "traefik", **analysis: Any) -
     fields = {"threshold": 2, "step_weight": 50, "max_weight": 50, **analysis}
     ring = RingMachine()
     ring.begin(manifest=(mesh, an_analysis(**fields)), settled=True, is_scaled=is_scaled)
+    return ring
+
+
+def a_set(size: int, mesh: str = "traefik", **analysis: Any) -> SetMachine:
+    """A StatefulSet at rest."""
+    fields = {"threshold": 2, "step_weight": 50, "max_weight": 50, **analysis}
+    ring = SetMachine()
+    ring.begin(manifest=(mesh, an_analysis(**fields)), settled=True, size=size)
     return ring
 
 
@@ -65,4 +74,29 @@ def test_going_back_in_the_middle_of_a_fix_sends_nobody_to_the_broken_primary() 
     ring.push(kind="good")
     ring.go_on(rounds=3)
     ring.push_back(recorded=True)
+    ring.teardown()
+
+
+def test_a_route_that_is_deleted_while_pods_go_back_is_made_anew() -> None:
+    """It waited for every pod to be of one revision, and the pods for requests to go where they
+    should."""
+    ring = a_set(4)
+    ring.release(kind="half", back=False)
+    ring.somebody_edits_the_route(weight=1, gone=True)
+    ring.teardown()
+
+
+def test_a_set_that_is_scaled_up_while_pods_go_back_gets_rid_of_the_broken_one() -> None:
+    """Its controller makes no pod above a broken one, which waited for it in turn."""
+    ring = a_set(2)
+    ring.release(kind="half", back=False)
+    ring.somebody_scales(size=3)
+    ring.teardown()
+
+
+def test_a_new_primary_is_as_large_as_the_target_when_it_gets_everybody() -> None:
+    """Its autoscaler took all pods but one before S led to it."""
+    ring = RingMachine()
+    manifest = ("traefik", an_analysis(threshold=2))
+    ring.begin(manifest=manifest, settled=False, is_scaled=True)
     ring.teardown()

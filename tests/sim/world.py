@@ -13,7 +13,7 @@ import msgspec
 from tests.builders import NAME, NAMESPACE, a_canary, a_canary_spec, a_deployment
 
 from serinus.analyzer.core.times import rfc3339
-from serinus.events import CanaryStatus
+from serinus.events import CanaryStatus, ObjectRef
 from serinus.events.canary import (
     API_VERSION,
     Analysis,
@@ -29,6 +29,7 @@ from serinus.router.core.steps import Write
 TARGET = Ref("apps/v1", "Deployment", NAMESPACE, NAME)
 PRIMARY = Ref("apps/v1", "Deployment", NAMESPACE, f"{NAME}-primary")
 BASELINE = Ref("apps/v1", "Deployment", NAMESPACE, f"{NAME}-baseline")
+# Provider kubernetes has none.
 ROUTES = {
     "traefik": Ref("traefik.io/v1alpha1", "TraefikService", NAMESPACE, NAME),
     "istio": Ref("networking.istio.io/v1beta1", "VirtualService", NAMESPACE, NAME),
@@ -68,8 +69,23 @@ class World:
     ready on the target and never on the primary, `late` there only after its deadline.
     """
 
+    target, primary = TARGET, PRIMARY
+    # The MetricTemplate that the manifest refers to.
+    template: Obj | None = None
+
     def __init__(self, mesh: str, analysis: Analysis, *, is_scaled: bool = False) -> None:
-        self.route = ROUTES[mesh]
+        scaler = AutoscalerRef(kind="HorizontalPodAutoscaler", name=NAME) if is_scaled else None
+        size = EVERYBODY if is_scaled else 2
+        workload = a_deployment(image=GOOD, replicas=size, ready=size)
+        self.begin(mesh, msgspec.structs.replace(analysis, metrics=(RATE,)), workload, scaler)
+        if is_scaled:
+            self.put(_an_autoscaler())
+
+    def begin(
+        self, mesh: str, analysis: Analysis, workload: Obj, scaler: AutoscalerRef | None = None
+    ) -> None:
+        """A workload, and a Canary that nobody has seen yet."""
+        self.route = ROUTES.get(mesh)
         self.objects: dict[Ref, Obj] = {}
         self.version = 0
         self.routed = ""
@@ -77,19 +93,15 @@ class World:
         self.images: dict[str, str] = {}
         # ReplicaSets of the primary, the newest first.
         self.kept: list[Obj] = []
-        analysis = msgspec.structs.replace(analysis, metrics=(RATE,))
-        scaler = AutoscalerRef(kind="HorizontalPodAutoscaler", name=NAME) if is_scaled else None
+        self.put(workload)
+        self._note_image()
         spec = a_canary_spec(
             provider=mesh,
+            target_ref=ObjectRef(kind=workload["kind"], name=NAME, api_version="apps/v1"),
             analysis=analysis,
             progress_deadline_seconds=DEADLINE_S,
             autoscaler_ref=scaler,
         )
-        size = EVERYBODY if is_scaled else 2
-        self.put(a_deployment(image=GOOD, replicas=size, ready=size))
-        if is_scaled:
-            self.put(_an_autoscaler())
-        self._note_image()
         self.put(a_canary(spec=spec))
 
     # --- what an API server does ----------------------------------------------------------------
@@ -141,7 +153,8 @@ class World:
     @property
     def route_is_ours(self) -> bool:
         """Whether the route is as the router wrote it, and nobody's hand was in it since."""
-        return bool(self.objects[self.route]["metadata"]["resourceVersion"] == self.routed)
+        found = self.objects.get(self.route) if self.route else None
+        return found is not None and found["metadata"]["resourceVersion"] == self.routed
 
     def patch_status(self, version: str, status: dict[str, Any]) -> Obj:
         """The analyzer's write, by compare-and-swap."""
@@ -231,19 +244,26 @@ class World:
                 self.put(obj)
                 self.start_pods(ref)
 
+    def move(self) -> None:
+        """What happens by itself happens, and goes well."""
+        for ref in (self.target, self.primary):
+            if ref in self.objects:
+                self.ready_pods(ref)
+        self.autoscale()
+
     # --- what the user does ---------------------------------------------------------------------
 
     def push(self, image: str) -> None:
         """kubectl set image."""
-        obj = copied(self.objects[TARGET])
+        obj = copied(self.objects[self.target])
         obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
         self.put(obj)
         self._note_image()
         if obj["spec"]["replicas"]:
-            self.start_pods(TARGET)
+            self.start_pods(self.target)
 
     def _note_image(self) -> None:
-        self.images[self.revision_of(TARGET)] = self.image_of(TARGET)
+        self.images[self.revision_of(self.target)] = self.image_of(self.target)
 
     def annotate(self, **values: str) -> None:
         """kubectl annotate; "" takes the annotation away. The next write of others conflicts."""
@@ -261,12 +281,14 @@ class World:
 
     def edit_route(self, weight: int) -> None:
         """Somebody's hand in the mesh."""
+        assert self.route is not None
         obj = copied(self.objects[self.route])
         for backend in _backends(obj):
             backend["weight"] = weight
         self.put(obj)
 
     def delete_route(self) -> None:
+        assert self.route is not None
         del self.objects[self.route]
 
     def scale_up(self, ref: Ref) -> None:
@@ -276,6 +298,16 @@ class World:
         self.put(obj)
 
     # --- what can be asked of the world ---------------------------------------------------------
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a primary."""
+        return self.primary in self.objects
+
+    @property
+    def live_image(self) -> str:
+        """What the primary was last given."""
+        return self.image_of(self.primary)
 
     def revision_of(self, ref: Ref) -> str:
         return _revision(self.objects[ref])
@@ -291,10 +323,10 @@ class World:
 
     def rules(self) -> list[Rule]:
         """The rules of the live route object, in order; [] where there is none."""
-        obj = self.objects.get(self.route)
+        obj = self.objects.get(self.route) if self.route else None
         if obj is None:
             return []
-        if self.route.kind == "TraefikService":
+        if obj["kind"] == "TraefikService":
             weights = {s["name"]: s["weight"] for s in obj["spec"]["weighted"]["services"]}
             return [_rule(weights)]
         return [_istio_rule(rule) for rule in obj["spec"]["http"]]
@@ -307,6 +339,10 @@ class World:
         # With session affinity the rules before the last are for those who hold a cookie.
         rule = rules[0] if self.canary["spec"]["analysis"].get("match") else rules[-1]
         return rule.primary, rule.canary
+
+    def pod_documents(self) -> Sequence[Obj]:
+        """The pods one by one, where that matters."""
+        return ()
 
     def shares(self) -> tuple[int, int]:
         """Percent of all requests for primary and canary; S has them all where there is no route,
@@ -332,7 +368,7 @@ def pods_for(share: int) -> int:
 
 
 def _revision(workload: Obj) -> str:
-    return template_hash(workload["spec"]["template"])
+    return template_hash(workload["spec"]["template"], kind=workload["kind"])
 
 
 def _an_autoscaler() -> Obj:
@@ -359,7 +395,7 @@ class View:
         return self._world.objects.get(Ref("apps/v1", kind, namespace, name))
 
     def pods(self, namespace: str, kind: str, name: str) -> Sequence[Obj]:
-        return ()
+        return self._world.pod_documents()
 
     def config(self, namespace: str, key: str) -> Obj | None:
         return None
@@ -368,7 +404,7 @@ class View:
         return None
 
     def template(self, namespace: str, name: str) -> Obj | None:
-        return None
+        return self._world.template
 
     def canaries_of(self, namespace: str, kind: str, name: str) -> Sequence[Obj]:
         return (self._world.canary,)

@@ -354,11 +354,13 @@ def test_a_missing_pod_may_be_of_either_part() -> None:
 def test_a_promoted_set_is_ready_when_all_of_it_runs_one_revision() -> None:
     """Nothing is promoted yet while the controller still has the old revision for the current."""
     _, halfway = parted(partition=0, newest=2)
+    _, last = parted(partition=0, newest=5, available=4)
     _, counting = parted(partition=0, newest=5, current="web-1")
     _, done = parted(partition=0)
 
     assert halfway.text.endswith("2 out of 5 new pods have been updated")
-    assert counting.state == "waiting"
+    assert last.text.endswith("4 of 5 (readyThreshold 100%) updated pods are available")
+    assert counting.text.endswith("not every new pod is available")
     assert done.state == "ready"
 
 

@@ -1,19 +1,13 @@
-"""A StatefulSet with its controller and its pods in a dict, for tests of what we do to it.
-
-Nothing happens by itself: the controller takes one action when it is asked to, as the real one
-does between two looks of ours. What it does here was seen of the real one
-(tests/integration/test_statefulset.py).
-"""
+"""A StatefulSet with its pods (tests/ordinals.py), and a router that is asked to take a step."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from tests.builders import APP, NAMESPACE, REF, a_stateful_set, an_exposure, an_intent
+from tests.ordinals import Ordinals, Pod
 
 from serinus.events import Intent, ObjectRef, Routes
-from serinus.kube.partition import REVISION_LABEL, parts
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.revision import template_hash
 from serinus.router.core.objects import Live
@@ -29,30 +23,17 @@ ROUTE = Ref("traefik.io/v1alpha1", "TraefikService", NAMESPACE, "web")
 TARGET = ObjectRef(api_version="apps/v1", kind="StatefulSet", name="web")
 
 
-class Pod(msgspec.Struct):
-    revision: str
-    image: str
-    ready: bool = False
-    uid: int = 0
-
-
 class Stage:
     """One set of `size` pods, the objects around it, and a router that is asked to take a step."""
 
     def __init__(self, size: int = 3) -> None:
         self.objects: dict[Ref, Obj] = {}
-        self.current = "web-1"
-        self.names: dict[str, str] = {}
-        self.uids = 0
         self.unchanged_s = 60.0
         self.why = ""
         self.writes: list[str] = []
-        found = a_stateful_set(replicas=size)
-        self._put(found)
-        self.names[self.revision] = "web-1"
-        # Images by revision: what the controller can make pods of.
-        self.kept = {"web-1": self.image}
-        self.pods = {n: self._pod("web-1", ready=True) for n in range(size)}
+        self._put(a_stateful_set(replicas=size))
+        self.ordinals = Ordinals(self.target)
+        self.pods = self.ordinals.pods
         self.report()
 
     # --- the user -------------------------------------------------------------------------------
@@ -86,42 +67,14 @@ class Stage:
 
     @property
     def newest(self) -> str:
-        return self.names.setdefault(self.revision, f"web-{len(self.names) + 1}")
+        return self.ordinals.newest(self.target)
 
     def control(self) -> bool:
         """One action of the StatefulSet controller; whether there was any."""
-        newest, found = self.newest, parts(self.target)
-        self.kept[newest] = self.image
         told = self.target.get("status")
-        acted = self._act(newest, found.size, found.partition)
+        acted = self.ordinals.act(self.target)
         self.report()
         return acted or told != self.target["status"]
-
-    def _act(self, newest: str, size: int, border: int) -> bool:
-        for n in sorted(self.pods, reverse=True):
-            if n >= size:
-                del self.pods[n]
-                return True
-        for n in range(size):
-            if n not in self.pods:
-                revision = newest if n >= border else self.current
-                self.pods[n] = self._pod(revision)
-                return True
-            if not self.pods[n].ready:
-                return False  # one after another
-        if all(p.revision == newest for p in self.pods.values()):
-            changed = self.current != newest
-            self.current = newest
-            return changed
-        for n in reversed(range(border, size)):
-            if self.pods[n].revision != newest:
-                del self.pods[n]
-                return True
-        return False
-
-    def _pod(self, revision: str, ready: bool = False) -> Pod:
-        self.uids += 1
-        return Pod(revision, self.kept[revision], ready, self.uids)
 
     def ready(self) -> bool:
         """Pods that are about to be ready are; those of a `stuck` image never."""
@@ -133,18 +86,7 @@ class Stage:
 
     def report(self) -> None:
         """The controller tells what it sees."""
-        found, newest = self.target, self.newest
-        runs = [p.revision for p in self.pods.values()]
-        status = {
-            "observedGeneration": found["metadata"]["generation"],
-            "replicas": len(self.pods),
-            "availableReplicas": sum(p.ready for p in self.pods.values()),
-            "currentRevision": self.current,
-            "updateRevision": newest,
-            "currentReplicas": runs.count(self.current),
-            "updatedReplicas": runs.count(newest),
-        }
-        self.objects[SET] = {**found, "status": status}
+        self.objects[SET] = {**self.target, "status": self.ordinals.status(self.target)}
 
     # --- the router -----------------------------------------------------------------------------
 
@@ -155,7 +97,7 @@ class Stage:
             found = self.look(intent, contents)
             if not isinstance(found, Read):
                 break
-            contents[pods_key(self.target)] = {"items": [self._document(n) for n in self.pods]}
+            contents[pods_key(self.target)] = {"items": self.ordinals.documents(self.target)}
         if not isinstance(found, Write):
             self.why = getattr(found, "why", "")
             return False
@@ -192,15 +134,7 @@ class Stage:
         """The ready pods that a Service leads to."""
         found = self.objects.get(Ref("v1", "Service", NAMESPACE, service))
         selector = (found or {"spec": {}})["spec"].get("selector") or {"nothing": ""}
-        labels = {"app": "web", "tier": "data"}
-        return [
-            pod
-            for pod in self.pods.values()
-            if pod.ready
-            and all(
-                {**labels, REVISION_LABEL: pod.revision}.get(k) == v for k, v in selector.items()
-            )
-        ]
+        return self.ordinals.behind(self.target, selector)
 
     @property
     def share(self) -> int:
@@ -211,22 +145,6 @@ class Stage:
     @property
     def images(self) -> list[str]:
         return [self.pods[n].image if n in self.pods else "" for n in range(len(self.pods))]
-
-    def _document(self, n: int) -> Obj:
-        pod = self.pods[n]
-        owner = {"kind": "StatefulSet", "name": "web", "controller": True}
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                "name": f"web-{n}",
-                "namespace": NAMESPACE,
-                "uid": f"uid-{pod.uid}",
-                "labels": {REVISION_LABEL: pod.revision},
-                "ownerReferences": [{**owner, "uid": self.target["metadata"]["uid"]}],
-            },
-            "status": {"conditions": [{"type": "Ready", "status": str(pod.ready)}]},
-        }
 
     def _put(self, obj: Obj) -> None:
         ref = ref_of(obj)

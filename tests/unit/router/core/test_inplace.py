@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.builders import a_service, an_exposure
-from tests.unit.router.core.statefulsets import SET, Stage, at_rest, wish
+from tests.unit.router.core.statefulsets import ROUTE, SET, Stage, at_rest, wish
 
 from serinus.events import Intent, ServiceSpec
 from serinus.events.canary import HttpMatch, StringMatch, Undo
@@ -186,6 +186,40 @@ def test_a_broken_pod_of_the_promoted_revision_is_waited_for() -> None:
 
     assert set(stage.pods) == set(range(5))
     assert stage.why.endswith("one pod at a time")
+
+
+def test_a_pod_that_was_not_made_yet_keeps_no_broken_one_from_going_back() -> None:
+    """The set was scaled up: the controller makes no pod above one that is not ready."""
+    stage = halfway(STUCK)
+    stage.scale(6)
+
+    stage.settle(wish(stage, canary="parked"))
+
+    assert stage.images == [OLD] * 6
+
+
+def halfway(image: str) -> Stage:
+    """A promotion whose last pod, which runs this, is not ready yet."""
+    stage = released(40, size=4)
+    intent = wish(stage, 40, promote=True)
+    stage.work(intent)
+    while stage.images[0] != NEW:
+        stage.ready()
+        stage.control()
+    stage.pods[0].image = image
+    return stage
+
+
+@pytest.mark.parametrize("gone", [ROUTE, Ref("v1", "Service", "shop", "web")])
+def test_what_somebody_deleted_in_mid_rollback_is_made_while_pods_go_back(gone: Ref) -> None:
+    """It would wait for pods that wait for it: they go back once requests go where they should."""
+    stage = halfway(STUCK)
+    del stage.objects[gone]
+
+    stage.settle(wish(stage, canary="parked"))
+
+    assert stage.images == [OLD] * 4
+    assert gone in stage.objects
 
 
 def test_a_newer_template_in_mid_promotion_is_held_back_at_once() -> None:

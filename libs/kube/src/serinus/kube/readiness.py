@@ -149,8 +149,7 @@ def _stateful_set(
         wanted, updated = found.primary_wanted, found.current_pods
         available = found.primary_available
     else:
-        wanted = found.size
-        updated = found.newest_pods if found.newest_pods < wanted else found.current_pods
+        wanted, updated = found.size, found.newest_pods
         available = wanted - found.missing
     enough = wanted * threshold // 100
     if updated < wanted:
@@ -158,6 +157,8 @@ def _stateful_set(
     if available < enough:
         text = f"{available} of {enough} (readyThreshold {threshold}%) updated pods are available"
         return "waiting", _WAITING + text
+    if part == "primary" and not found.partition and found.current_pods < wanted:
+        return "waiting", _WAITING + "not every new pod is available"
     return "ready", ""
 
 

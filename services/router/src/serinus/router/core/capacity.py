@@ -11,6 +11,10 @@ ANNOUNCED_S = 1.5
 
 
 def unready_primary(scene: Scene) -> Wait | None:
+    """A primary that is new is waited for. Pods of a StatefulSet that come and go one by one are
+    not: others serve, and what is broken is only made anew once requests go where they should."""
+    if scene.parts is not None and scene.primary_serves:
+        return None
     ready = scene.primary_readiness
     if ready.state == "ready" or not scene.intent.workload.wait_ready:
         return None

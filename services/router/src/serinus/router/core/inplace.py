@@ -97,11 +97,11 @@ def canary_grows(scene: Scene) -> Write | Wait | None:
 
 
 def who_serves(scene: Scene) -> Read | None:
-    """Before requests leave the canary while pods are missing: whose pods those are."""
+    """Before requests go to the primary while pods are missing: whose pods those are."""
     parts, seen = scene.parts, scene.seen
-    if scene.target is None or parts is None or seen is None or scene.pods is not None:
+    if scene.target is None or parts is None or scene.pods is not None:
         return None
-    leaves = seen.canary > scene.routes.canary
+    leaves = seen is None or seen.canary > scene.routes.canary
     is_known = parts.primary_available > 0 or parts.missing >= parts.size
     return Read((pods_key(scene.target),)) if leaves and not is_known else None
 
@@ -137,7 +137,8 @@ def canary_down(scene: Scene) -> Write | Wait | None:
 def made_one(scene: Scene) -> Write | Read | Wait | None:
     """Pods on the promoted side that run something else are made anew, one at a time.
 
-    The lowest first, as the controller makes them; broken ones before others, for they hold it up.
+    The lowest first, as the controller makes them; broken ones before others, for they hold it up:
+    it makes no pod above one that is not ready.
     """
     target, parts = scene.target, scene.parts
     if target is None or parts is None or scene.intent.workload.promote or not parts.partition:
@@ -156,11 +157,11 @@ def made_one(scene: Scene) -> Write | Read | Wait | None:
     strays = [n for n in sorted(pods) if n < border and not runs(pods[n], parts.current)]
     if not strays:
         return None
-    away = parts.size - sum(map(is_ready, pods.values()))
-    broken = [n for n in strays if not is_ready(pods[n])]
-    if away > len(broken):
+    first, size = statefulset.start(target), parts.size
+    away = [n for n in range(first, first + size) if n not in pods or not is_ready(pods[n])]
+    if away and away[0] not in strays:
         return Wait(f"{scene.target_text} goes back one pod at a time")
-    pod = pods[(broken or strays)[0]]
+    pod = pods[(away or strays)[0]]
     return Write(verb="delete", ref=ref_of(pod), why="pod back", whole=pod, live=pod)
 
 
