@@ -14,6 +14,7 @@ from serinus.analyzer.providers import keptn
 from serinus.coordinator.core import waves
 from serinus.events import API_VERSION
 from serinus.kube import share
+from serinus.kube.standin import KINDS as STANDS_IN
 from serinus.router.app import ALWAYS
 from serinus.router.meshes.catalog import MESHES
 from serinus.router.scalers.catalog import SCALERS
@@ -81,8 +82,15 @@ def rules() -> dict[str, list[Rule]]:
                 [*ALWAYS, *workloads, *scalers, *routes],
                 ("get", *FOLLOW, "create", "patch"),
             ),
-            # Baselines of canaries go when the analysis is over.
-            *_rules([*deleted, ("apps/v1", "Deployment")], ("delete",)),
+            # Baselines and stand-ins of canaries go when the analysis is over.
+            *_rules(
+                [
+                    *deleted,
+                    *(("apps/v1", kind) for kind in sorted(STANDS_IN, reverse=True)),
+                    *scalers,
+                ],
+                ("delete",),
+            ),
             # What primaries ran before, where somebody wants it back.
             *_rules(
                 [("apps/v1", row.earlier) for row in WORKLOADS.values() if row.earlier], ("list",)

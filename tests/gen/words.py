@@ -141,8 +141,8 @@ _ANALYSIS = {
     "MoreAnalysis.stepWeightPromotion": "With maxMirrorWeight the percent by which mirroring "
     "grows; else as `stepWeightPromotion` above.",
     "MoreAnalysis.maxMirrorWeight": "As `maxMirrorWeight` above.",
-    "MoreAnalysis.templateVariables": "Not used; see primaryPods.",
-    "Analysis.templateVariables": "Not used; see primaryPods.",
+    "MoreAnalysis.templateVariables": "The same as `canaryPods` of the spec.",
+    "Analysis.templateVariables": "The same as `canaryPods` of the spec.",
     "Analysis.primaryReadyThreshold": "Percent of primary pods that must be available; "
     "default 100.",
     "Analysis.canaryReadyThreshold": "Percent of canary pods that must be available; default 100.",
@@ -258,8 +258,10 @@ _CANARY = {
     "CanarySpec.routeRef": "Route of yours that leads to the service; its shares are set there.",
     "CanarySpec.upstreamRef": "Upstream whose settings are copied (gloo).",
     "CanarySpec.service": "How the workload is exposed.",
-    "CanarySpec.primaryPods": "Where the primary's pods run, instead of where the manifest says "
-    "(the canary's pods are the manifest's own). In force from the next promotion on.",
+    "CanarySpec.primaryPods": "Where the primary's pods run, instead of where the manifest says. "
+    "In force from the next promotion on.",
+    "CanarySpec.canaryPods": "Where the canary's pods run, instead of where the manifest says: in "
+    "a copy of the target, `<target>-canary`. In force from the next release on.",
     "Placement.nodeSelector": "Stands instead of the pod template's; {} for any node.",
     "Placement.tolerations": "Stand instead of the pod template's; [] for none.",
     "Toleration.key": "Key of the taint; every taint without it.",

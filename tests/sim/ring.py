@@ -173,9 +173,10 @@ class Analyzer:
 
     def _measure(self, ask: MetricAsk) -> Answer:
         """What the canary's real requests would show now."""
-        bad = self.is_bad(self.world.image_of(self.world.target))
+        image, revision = self.world.tried()
+        bad = self.is_bad(image)
         if not bad:
-            self.judged.add(self.world.revision_of(self.world.target))
+            self.judged.add(revision)
         return Value(key=ask.key, value=50.0 if bad else 100.0)
 
     def _intend(self, intent: Intent) -> None:
@@ -250,7 +251,7 @@ class Router:
         scene = Scene(intent, seen)
         if scene.signature != self.signature:
             self.signature, self.since = scene.signature, self.world.now
-        if intent.workload.canary == "parked" and scene.is_parked:
+        if scene.target_rests and scene.is_parked:
             self.parked_for = intent.id
         seen = Seen(
             live=live,

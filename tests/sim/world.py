@@ -315,6 +315,10 @@ class World:
     def image_of(self, ref: Ref) -> str:
         return str(self.objects[ref]["spec"]["template"]["spec"]["containers"][0]["image"])
 
+    def tried(self) -> tuple[str, str]:
+        """The image and the revision that the canary's requests meet."""
+        return self.image_of(self.target), self.revision_of(self.target)
+
     def available(self, ref: Ref) -> int:
         obj = self.objects.get(ref)
         if obj is None:

@@ -187,3 +187,43 @@ def test_the_ingress_may_be_named_in_either_of_two_fields() -> None:
     assert spec.ingress_ref == c.ingress_of(spec)
     assert ingress == c.ingress_of(msgspec.structs.replace(spec, route_ref=ingress))
     assert spec.ingress_ref == c.ingress_of(msgspec.structs.replace(spec, route_ref=other))
+
+
+SPOT = c.Placement(node_selector={"node-type": "spot"})
+TRIAL = c.Placement(node_selector={"node-type": "trial"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"canary_pods": SPOT}, "spec.canaryPods"),
+        (
+            {"analysis": an_analysis(canary_analysis=c.MoreAnalysis(template_variables=SPOT))},
+            "spec.analysis.canaryAnalysis.templateVariables",
+        ),
+        (
+            {"canary_analysis": an_analysis(template_variables=SPOT)},
+            "spec.canaryAnalysis.templateVariables",
+        ),
+        (
+            {"analysis": an_analysis(template_variables=SPOT)},
+            "spec.analysis.templateVariables",
+        ),
+        (
+            {"canary_pods": SPOT, "canary_analysis": an_analysis(template_variables=TRIAL)},
+            "spec.canaryPods",
+        ),
+    ],
+)
+def test_where_the_canary_runs_may_be_said_where_the_guide_does(
+    spec: dict[str, Any], path: str
+) -> None:
+    given_spec = a_canary_spec(**spec)
+
+    assert next(c.placements(given_spec)) == (path, SPOT)
+    assert c.canary_placement(given_spec) == SPOT
+
+
+def test_an_override_of_nothing_is_none() -> None:
+    assert c.canary_placement(a_canary_spec(canary_pods=c.Placement())) is None
+    assert c.canary_placement(a_canary_spec()) is None

@@ -15,7 +15,7 @@ from tests.builders import (
 from serinus.analyzer.core.desired import desired, failed_promotion, mesh_of, routes
 from serinus.analyzer.core.rollout import Policy
 from serinus.events import Intent, ObjectRef, Problem
-from serinus.events.canary import HttpMatch, SessionAffinity, StringMatch
+from serinus.events.canary import HttpMatch, Placement, SessionAffinity, StringMatch
 
 MATCH = (HttpMatch(headers={"x-canary": StringMatch(exact="insider")}),)
 PHASES = (
@@ -207,3 +207,11 @@ def test_there_is_no_baseline_of_what_is_no_deployment_or_is_not_analysed() -> N
         spec = a_canary_spec(analysis=wanted, **fields)
         rollout = a_rollout(spec=spec, status=a_status("Progressing"))
         assert not desired(rollout).workload.baseline
+
+
+def test_where_the_canary_runs_is_the_routers_to_know() -> None:
+    placement = Placement(node_selector={"node-type": "spot"})
+    spec = a_canary_spec(canary_analysis=an_analysis(template_variables=placement))
+
+    assert desired(a_rollout(spec=spec)).workload.canary_pods == placement
+    assert desired(a_rollout()).workload.canary_pods is None

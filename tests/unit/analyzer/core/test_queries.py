@@ -1,6 +1,7 @@
 """Built-in queries: the same texts as Flagger's, one defect less."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,15 @@ def test_an_ingress_that_route_ref_names_is_measured_by_its_name() -> None:
     spec = CanarySpec(target_ref=ObjectRef(name="web"), route_ref=route)
 
     assert "public" == names_of("shop", "web", spec).ingress
+
+
+def test_a_stand_in_is_the_workload_of_the_canarys_side_alone() -> None:
+    spec = CanarySpec(target_ref=ObjectRef(kind="Deployment", name="web"))
+
+    names = names_of("prod", "web", spec, WorkloadSeen(standin="web-canary"))
+
+    assert (names.target, names.of("primary").target) == ("web-canary", "web-primary")
+    assert names.of("baseline").target == "web-baseline"
+    assert re.fullmatch(names.pods, "web-canary-5d9c7b-x2k4p")
+    assert not re.fullmatch(names.pods, "web-5d9c7b-x2k4p")
+    assert (names.ingress, names.route) == ("web", "web")

@@ -25,6 +25,7 @@ from serinus.events.canary import (
     AlertRef,
     AutoscalerRef,
     MetricProvider,
+    MoreAnalysis,
     ObjectRef,
     Placement,
     ProviderRef,
@@ -305,3 +306,38 @@ def test_only_a_primary_with_pods_of_its_own_can_run_elsewhere(kind: str, is_tol
     seen = {"primary": a_primary_seen(replicas=3)}
 
     assert paths(a_rollout(spec=spec, seen=seen)) == (["spec.primaryPods"] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_told"), [("Deployment", False), ("DaemonSet", False), ("StatefulSet", True)]
+)
+@pytest.mark.parametrize(
+    ("path", "spec"),
+    [
+        ("spec.canaryPods", {"canary_pods": Placement(node_selector={})}),
+        (
+            "spec.analysis.canaryAnalysis.templateVariables",
+            {
+                "analysis": an_analysis(
+                    canary_analysis=MoreAnalysis(template_variables=Placement(tolerations=()))
+                )
+            },
+        ),
+        (
+            "spec.canaryAnalysis.templateVariables",
+            {"canary_analysis": an_analysis(template_variables=Placement(tolerations=()))},
+        ),
+    ],
+)
+def test_only_a_canary_with_a_workload_of_its_own_can_run_elsewhere(
+    path: str, spec: dict[str, Any], kind: str, is_told: bool
+) -> None:
+    target = ObjectRef(api_version="apps/v1", kind=kind, name="web")
+    found = paths(
+        a_rollout(
+            spec=a_canary_spec(target_ref=target, **spec),
+            seen={"primary": a_primary_seen(replicas=3)},
+        )
+    )
+
+    assert found == ([path] if is_told else [])

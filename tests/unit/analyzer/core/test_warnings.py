@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.analyzer.core.story import Story, a_spec
 
-from serinus.analyzer.core.warnings import OVERRIDES, ROLLBACK_ASKS, warnings
+from serinus.analyzer.core.warnings import ROLLBACK_ASKS, warnings
 from serinus.events.canary import analysis_of
 
 
@@ -93,21 +93,3 @@ def test_an_alert_provider_that_is_not_there_is_told() -> None:
     assert found == [
         "spec.analysis.alerts[1].providerRef: alert provider b.ops not found: nobody is told"
     ]
-
-
-SPOT = {"nodeSelector": {"node-type": "spot"}}
-
-
-@pytest.mark.parametrize(
-    ("analysis", "path"),
-    [
-        ({"canary_analysis": {"templateVariables": SPOT}}, "spec.analysis.canaryAnalysis"),
-        ({"template_variables": SPOT}, "spec.analysis"),
-    ],
-)
-def test_the_guides_overrides_of_canary_pods_are_told_to_be_the_manifests(
-    analysis: dict[str, object], path: str
-) -> None:
-    if "canary_analysis" in analysis:
-        analysis = {"canaryAnalysis": analysis["canary_analysis"]}
-    assert (f"{path}.templateVariables", OVERRIDES) in found(step_weight=10, **analysis)

@@ -23,8 +23,10 @@ def test_everything_that_a_plan_may_look_at_is_named() -> None:
         ("Deployment", "web"),
         ("Deployment", "web-primary"),
         ("Deployment", "web-baseline"),
+        ("Deployment", "web-canary"),
         ("HorizontalPodAutoscaler", "web"),
         ("HorizontalPodAutoscaler", "web-primary"),
+        ("HorizontalPodAutoscaler", "web-canary"),
         ("Service", "web"),
         ("Service", "web-primary"),
         ("Service", "web-canary"),
@@ -33,7 +35,7 @@ def test_everything_that_a_plan_may_look_at_is_named() -> None:
 
 
 def test_an_unknown_mesh_needs_no_route_object() -> None:
-    assert 6 == len(needs(wish(mesh="istoi")))
+    assert 7 == len(needs(wish(mesh="istoi")))
 
 
 def test_the_api_version_of_known_kinds_is_ours() -> None:

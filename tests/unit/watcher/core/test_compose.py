@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from tests.builders import (
     NAMESPACE,
+    REF,
     T0,
     a_canary,
     a_canary_spec,
@@ -17,11 +18,12 @@ from tests.builders import (
     a_stateful_set,
     a_status,
     an_analysis,
+    as_json,
 )
 
 from serinus.events import API_VERSION, CanaryObserved, CanaryRef, Metric, ObjectRef
-from serinus.events.canary import AlertRef, ProviderRef, TemplateRef
-from serinus.kube.refs import Obj
+from serinus.events.canary import AlertRef, Placement, ProviderRef, TemplateRef
+from serinus.kube.refs import Obj, owner_reference
 from serinus.watcher.core.compose import compose, content
 from serinus.watcher.core.workloads import Policy
 from serinus.watcher.sources import SOURCES, Cache
@@ -369,3 +371,63 @@ def test_a_daemon_sets_deadline_runs_from_the_last_transition() -> None:
     }
 
     assert seen(canary, daemon_set).target.readiness.stuck_at == T0 + 30
+
+
+# --- a canary on other nodes ----------------------------------------------------------------------
+
+SPOT = Placement(node_selector={"node-type": "spot"})
+
+
+def elsewhere(phase: str = "Progressing", **spec: Any) -> Obj:
+    fields = {"canary_pods": SPOT, **spec}
+    return a_canary(spec=a_canary_spec(**fields), status=as_json(a_status(phase)))
+
+
+def a_standin(revision: str, **fields: Any) -> Obj:
+    meta = {
+        "ownerReferences": [owner_reference(REF)],
+        "annotations": {"serinus.dev/canary-of": revision},
+    }
+    return a_deployment("web-canary", metadata=meta, **fields)
+
+
+def test_of_a_canary_on_other_nodes_the_stand_in_says_how_it_is() -> None:
+    """Whatever is with the target: at rest it has no pods, which would be all ready."""
+    target = a_deployment(replicas=0, ready=0)
+    revision = seen(elsewhere(), target).target.revision
+
+    waiting = seen(elsewhere(), target, a_standin(revision, ready=1, replicas=3)).target
+    ready = seen(elsewhere(), target, a_standin(revision, ready=3, replicas=3)).target
+
+    assert (waiting.name, waiting.standin, waiting.replicas) == ("web", "web-canary", 3)
+    assert (waiting.readiness.state, ready.readiness.state) == ("waiting", "ready")
+    assert waiting.revision == revision
+
+
+def test_a_stand_in_that_is_not_there_or_runs_another_revision_has_no_pods_for_this_one() -> None:
+    target = a_deployment()
+    for others in ((), (a_standin("s1-0000000000"),), (a_deployment("web-canary"),)):
+        found = seen(elsewhere(), target, *others).target
+        assert (found.standin, found.replicas) == ("web-canary", 0)
+        assert (found.readiness.state, found.readiness.text) == ("waiting", "")
+
+
+def test_between_releases_the_target_speaks_for_itself_again() -> None:
+    found = seen(elsewhere("Succeeded"), a_deployment()).target
+
+    assert (found.standin, found.readiness.state) == ("", "ready")
+
+
+def test_a_stand_in_at_work_is_looked_at_although_the_override_is_gone() -> None:
+    target = a_deployment(replicas=0, ready=0)
+    revision = seen(elsewhere(), target).target.revision
+    canary = elsewhere(canary_pods=None)
+
+    composed = compose(canary, a_view(canary, target, a_standin(revision)), Policy(), T0)
+
+    assert composed.snapshot.target.standin == "web-canary"
+    assert "workload/shop/Deployment/web-canary" in composed.topics
+    assert (
+        "workload/shop/Deployment/web-canary"
+        not in compose(canary, a_view(canary, target), Policy(), T0).topics
+    )

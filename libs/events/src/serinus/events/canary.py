@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,9 @@ KNATIVE_SERVICE = "KnativeService"
 STATEFUL_SET = "StatefulSet"
 IN_PLACE = frozenset({KNATIVE_SERVICE, STATEFUL_SET})
 """Kinds whose promoted version is kept in the target itself: there is no `-primary` copy."""
+
+RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
+"""In which the canary has pods."""
 
 REVISION_PREFIX = "s1-"
 """Opens every revision hash of ours; a hash without it was written by another controller."""
@@ -482,6 +486,7 @@ class CanarySpec(_Part, frozen=True, kw_only=True):
     upstream_ref: ObjectRef | None = None
     service: ServiceSpec | None = None
     primary_pods: Placement | None = None
+    canary_pods: Placement | None = None
     skip_analysis: bool = False
     revert_on_deletion: bool = False
     suspend: bool = False
@@ -674,6 +679,29 @@ def placed_fields(placement: Placement | None) -> frozenset[str]:
         return frozenset()
     given = {"nodeSelector": placement.node_selector, "tolerations": placement.tolerations}
     return frozenset(field for field, value in given.items() if value is not None)
+
+
+def placements(spec: CanarySpec) -> Iterator[tuple[str, Placement]]:
+    """Every field that says where the canary's pods run, with its path; the first one counts.
+
+    `spec.canaryPods` is its home; the others are where the guide writes it.
+    """
+    yield from _given("spec.canaryPods", spec.canary_pods)
+    for name, found in (("analysis", spec.analysis), ("canaryAnalysis", spec.canary_analysis)):
+        if found is not None:
+            more = found.canary_analysis.template_variables if found.canary_analysis else None
+            yield from _given(f"spec.{name}.canaryAnalysis.templateVariables", more)
+            yield from _given(f"spec.{name}.templateVariables", found.template_variables)
+
+
+def _given(path: str, placement: Placement | None) -> Iterator[tuple[str, Placement]]:
+    if placement is not None and placed_fields(placement):
+        yield path, placement
+
+
+def canary_placement(spec: CanarySpec) -> Placement | None:
+    """Where the canary's pods run, if not where the manifest says."""
+    return next((placement for _, placement in placements(spec)), None)
 
 
 def workload_kind(target: ObjectRef) -> str:

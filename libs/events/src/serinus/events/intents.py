@@ -58,7 +58,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     undo       the primary shall run this revision again, which it was given once before
     canary     running: at the primary's size at least; parked: scaled to zero;
                as-is: left alone
-    primary_pods  where the primary's pods run, if not where the manifest says
+    primary_pods, canary_pods  where their pods run, if not where the manifest says
     initialise the primary is to be created from the target where it is missing
     baseline   `<name>-baseline` runs what the primary runs, as many pods as the canary; else it is
                not there
@@ -69,6 +69,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     selector: Selector | None = None
     autoscaler: AutoscalerRef | None = None
     primary_pods: Placement | None = None
+    canary_pods: Placement | None = None
     initialise: bool = True
     promote: bool = False
     undo: Undo | None = None

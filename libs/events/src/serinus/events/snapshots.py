@@ -70,6 +70,8 @@ class WorkloadSeen(Struct, frozen=True, kw_only=True):
     replicas   spec.replicas; None for kinds that have none. Of a StatefulSet those of this part: as
                target the pods from its partition on, as primary those below it
     ordinal    only of a StatefulSet as target: the ordinal of the first of its pods
+    standin    only of a target: the workload that runs the canary's pods in its place, "" where it
+               does itself; replicas and readiness are that one's then
     latest     the newest revision that Knative has made of it, "" elsewhere
     origin     what it says of where it comes from, by word: commit, cause, author, version ...
     changed_by the field manager that wrote its pod template last
@@ -85,6 +87,7 @@ class WorkloadSeen(Struct, frozen=True, kw_only=True):
     promoted: str = ""
     replicas: int | None = None
     ordinal: int | None = None
+    standin: str = ""
     images: dict[str, str] = {}
     selector: Selector | None = None
     ports: dict[str, int] = {}

@@ -288,9 +288,9 @@ class Desks:
         desk.knew_primary = desk.knew_primary or scene.primary is not None
         if desk.signature != scene.signature:
             desk.signature, desk.since = scene.signature, now
-        serve = {"primary": scene.primary_serves, "canary": scene.target_serves}
+        serve = {"primary": scene.primary_serves, "canary": scene.canary_serves}
         desk.serving_since = {w: desk.serving_since.get(w, now) for w in serve if serve[w]}
-        if intent.workload.canary == "parked" and scene.target and scene.is_parked:
+        if scene.target_rests and scene.target and scene.is_parked:
             desk.parked_for = intent.id
         seen = msgspec.structs.replace(
             world,

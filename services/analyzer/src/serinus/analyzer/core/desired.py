@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from serinus.analyzer.core.requests import PREFIX, is_dry_run, skips_analysis
 from serinus.analyzer.core.rollout import Rollout
 from serinus.analyzer.core.times import unix_s
-from serinus.analyzer.core.validate import RUNNING_PHASES, holding, problems
+from serinus.analyzer.core.validate import holding, problems
 from serinus.analyzer.core.weights import mirror_weight, reached_weight
 from serinus.events import (
     CanarySpec,
@@ -24,9 +24,11 @@ from serinus.events import (
 )
 from serinus.events.canary import (
     KNATIVE_SERVICE,
+    RUNNING_PHASES,
     Analysis,
     Undo,
     analysis_of,
+    canary_placement,
     canary_ready_threshold,
     ingress_of,
     interval_s,
@@ -156,6 +158,7 @@ def _workload(rollout: Rollout) -> Workload:
         selector=seen.target.selector,
         autoscaler=spec.autoscaler_ref,
         primary_pods=spec.primary_pods,
+        canary_pods=canary_placement(spec),
         initialise=status.phase in MAY_INITIALISE,
         promote=status.phase == "Promoting",
         undo=_undo(status),

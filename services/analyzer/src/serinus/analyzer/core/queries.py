@@ -38,6 +38,7 @@ class Names(Struct, frozen=True, kw_only=True):
     service   base name of the Services
     revision  latest revision of a Knative service, "" elsewhere
     side      whose numbers are asked for; `target` is the workload of that side
+    others    what the workloads of other sides are named after, if not after the canary's
     ordinals  of the canary's pods in a StatefulSet
     """
 
@@ -51,12 +52,13 @@ class Names(Struct, frozen=True, kw_only=True):
     revision: str = ""
     side: Side = "canary"
     ordinals: range = range(0)
+    others: str = ""
 
     def of(self, side: Side) -> Names:
         """The canary's names as they are on another side."""
         if side == "canary":
             return self
-        return replace(self, target=f"{self.target}-{side}", side=side)
+        return replace(self, target=f"{self.others or self.target}-{side}", side=side)
 
     @property
     def pods(self) -> str:
@@ -97,7 +99,8 @@ def names_of(
     return Names(
         namespace=namespace,
         name=name,
-        target=target,
+        target=seen.standin or target,
+        others=target,
         kind=spec.target_ref.kind,
         service=service_name(spec),
         ingress=(ingress.name if ingress else "") or target,

@@ -33,15 +33,16 @@ from serinus.analyzer.judge.score import FULL
 from serinus.events import Problem
 from serinus.events.canary import (
     KNATIVE_SERVICE,
+    RUNNING_PHASES,
     STATEFUL_SET,
     Analysis,
     CanarySpec,
     Metric,
     analysis_of,
+    placements,
     workload_kind,
 )
 
-RUNNING_PHASES = frozenset({"Progressing", "WaitingPromotion", "Promoting", "Finalising"})
 Pairs = tuple[tuple[str, str], ...]
 
 BUILTIN_METRICS = ("request-success-rate", "request-duration")
@@ -117,9 +118,14 @@ def _target(rollout: Rollout) -> Iterator[Problem]:
 
 def _placement(rollout: Rollout) -> Iterator[Problem]:
     kind = workload_kind(rollout.spec.target_ref)
-    if rollout.spec.primary_pods is not None and kind not in ("Deployment", "DaemonSet"):
+    if kind in ("Deployment", "DaemonSet"):
+        return
+    if rollout.spec.primary_pods is not None:
         why = f"a {rollout.spec.target_ref.kind} has no primary with pods of its own"
         yield Problem("spec.primaryPods", why, "leave it out")
+    for path, _ in placements(rollout.spec):
+        why = f"the canary of a {rollout.spec.target_ref.kind} has no pods that could run elsewhere"
+        yield Problem(path, why, "leave it out")
 
 
 def _knative(rollout: Rollout) -> Iterator[Problem]:

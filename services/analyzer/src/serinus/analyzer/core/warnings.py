@@ -20,11 +20,6 @@ ROLLBACK_ASKS = (
     "to do something after a rollback use type on-rollback"
 )
 
-OVERRIDES = (
-    "not used: the canary's pods are the manifest's own; write where they run there, and where the "
-    "primary's run in spec.primaryPods"
-)
-
 
 def warned(m: Moment) -> tuple[RolloutWarned, ...]:
     """The warnings as facts."""
@@ -60,7 +55,6 @@ def _blind(m: Moment) -> Iterator[tuple[str, str]]:
 def warnings(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:
     """(where, what) of everything worth a second look, in the manifest's order."""
     yield from _pace(spec, analysis)
-    yield from _overrides(spec)
     for index, metric in enumerate(analysis.metrics):
         where = f"spec.analysis.metrics[{index}]"
         if metric.name in BUILTIN_METRICS and (metric.query or metric.template_ref):
@@ -78,17 +72,6 @@ def warnings(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:
             yield where, ROLLBACK_ASKS
         elif {"method", "body"} & set(data):
             yield where, "method and body in metadata are only sent along; the hook has its own"
-
-
-def _overrides(spec: CanarySpec) -> Iterator[tuple[str, str]]:
-    """The guide's overrides of canary pods: the canary is the manifest itself."""
-    for field, found in (("analysis", spec.analysis), ("canaryAnalysis", spec.canary_analysis)):
-        more = found.canary_analysis if found else None
-        path = f"spec.{field}"
-        if more is not None and more.template_variables is not None:
-            yield f"{path}.canaryAnalysis.templateVariables", OVERRIDES
-        if found is not None and found.template_variables is not None:
-            yield f"{path}.templateVariables", OVERRIDES
 
 
 def _pace(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:

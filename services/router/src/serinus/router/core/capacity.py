@@ -52,15 +52,15 @@ def no_capacity(scene: Scene, *, is_new: bool) -> Wait | None:
         blocked = unready_primary(scene)
         if blocked is not None:
             return blocked
-    ready = scene.target_readiness
+    ready = scene.canary_readiness
     # A workload of no pods is ready, too: all none of them are available.
-    if exposes(scene.routes, scene.seen) and not (ready.state == "ready" and scene.target_serves):
+    if exposes(scene.routes, scene.seen) and not (ready.state == "ready" and scene.canary_serves):
         text = ready.text or "no pod is available"
         return Wait(f"canary {scene.target_text} not ready: {text}")
     seen = scene.seen
     if (blocked := _unknown_canary(scene)) is not None:
         return blocked
     leaves_canary = seen is not None and scene.routes.primary > seen.primary
-    if leaves_canary and scene.target_serves and not scene.primary_serves:
+    if leaves_canary and scene.canary_serves and not scene.primary_serves:
         return Wait(f"{scene.primary_text} has no available pod to take requests")
     return None

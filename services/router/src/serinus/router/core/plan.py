@@ -6,7 +6,7 @@ is looked at again. So every prefix of a plan is safe, and being killed between 
 event. The order of the rules is the safety argument:
 
     backends      S-primary and S-canary, so that routes have something to name
-    canary_up     capacity for the canary before it gets a share
+    canary_up     capacity for the canary before it gets a share, in the target or a stand-in
     baseline_up   pods like the primary's, when that is there to be copied
     primary       configs first, then the workload; adopted where somebody else made it
     autoscaler    and nothing of a promotion whose target has changed meanwhile
@@ -14,6 +14,7 @@ event. The order of the rules is the safety argument:
     routes        the canary's share rises only to ready pods; requests move only where pods serve
                   that proxies have had time to learn of
     read back     what proxies have accepted, not what was written
+    standins      the target rests, and what is tried changes only out of everybody's sight
     promotion     exactly the analysed revision, with the configs it was analysed with
     undone        or exactly one that was promoted before
     baseline_down its pods serve until proxies know that they are gone
@@ -30,7 +31,7 @@ from msgspec import Struct
 from serinus.events import Intent
 from serinus.kube.refs import Obj, Ref, is_owned_by, owner_reference, ref_of
 from serinus.router import services
-from serinus.router.core import inplace, promotion, releasing
+from serinus.router.core import inplace, promotion, releasing, standins
 from serinus.router.core.backends import backends, opened, patched, service_write
 from serinus.router.core.capacity import no_capacity, unknown_primary, unready_primary
 from serinus.router.core.objects import (
@@ -91,7 +92,7 @@ def _makes(found: Next) -> bool:
 def _rules(scene: Scene) -> Sequence[Rule]:
     if scene.is_parted:
         return RELEASING_IN_PLACE if scene.intent.release else IN_PLACE
-    return releasing.RULES if scene.intent.release else RULES
+    return RELEASING if scene.intent.release else RULES
 
 
 def plan(intent: Intent, world: World) -> Plan:
@@ -134,7 +135,8 @@ def nothing_in_the_way(scene: Scene) -> Wait | None:
         backends = [services.ref_for(scene.exposure, r) for r in ("apex", "primary", "canary")]
     written = (ref for ref in routes if not row.only_reads(scene.exposure, ref))
     beside = [scene.baseline_ref] if scene.intent.workload.baseline else []
-    for ref in (scene.primary_ref, *beside, *written, *backends):
+    standin = standins.names(scene)
+    for ref in (scene.primary_ref, *beside, *standin, *written, *backends):
         obj = scene.world.live.get(ref)
         if obj is None:
             continue
@@ -146,6 +148,8 @@ def nothing_in_the_way(scene: Scene) -> Wait | None:
         # A Service of somebody else's operator is used as a user's own: ports and selector only.
         if owner and (ref not in backends or owner.startswith("Canary ")):
             raise Refusal("Foreign", f"{ref} belongs to {owner}: rename one of the two")
+        if ref in standin and not is_owned_by(obj, scene.canary):
+            raise Refusal("Foreign", f"{ref} is not ours: rename it, or leave out canaryPods")
     return None
 
 
@@ -162,6 +166,8 @@ def canary_up(scene: Scene) -> Write | None:
     """
     if scene.intent.workload.canary != "running" or scene.target is None:
         return None
+    if scene.stands_in:
+        return standins.up(scene)
     awake = scene.scaler_awake
     if awake is not None and awake != scene.scaler:
         return patched(scene.scaler, awake, "autoscaler resumed")
@@ -171,8 +177,8 @@ def canary_up(scene: Scene) -> Write | None:
 
 def baseline_up(scene: Scene) -> Write | None:
     """While the canary is analysed, pods of the primary's revision are as young and as many."""
-    primary, target = scene.primary, scene.target
-    if not scene.intent.workload.baseline or primary is None or target is None:
+    primary, runner = scene.primary, scene.runner
+    if not scene.intent.workload.baseline or primary is None or runner is None:
         return None
     whole = baseline.wanted(
         primary,
@@ -180,7 +186,7 @@ def baseline_up(scene: Scene) -> Write | None:
         canary=scene.canary,
         selector=scene.selector,
         revision=scene.intent.revision,
-        replicas=max(1, deployment.replicas(target)),
+        replicas=max(1, deployment.replicas(runner)),
         linger_s=scene.settle_s,
     )
     return patched(scene.baseline, whole, "baseline up")
@@ -269,24 +275,30 @@ def routes_are_true(scene: Scene) -> Wait | None:
 
 def canary_down(scene: Scene) -> Write | Wait | None:
     """Teardown comes last: no share, proxies have followed, and the primary serves."""
-    if scene.intent.workload.canary != "parked" or scene.target is None or not scene.has_pods:
+    if scene.intent.workload.canary != "parked" or not scene.has_pods:
         return None
-    asleep = scene.scaler_asleep
-    is_held = asleep is not None and asleep != scene.scaler
-    if scene.world.was_parked or (scene.kind.is_parked(scene.target) and not is_held):
+    of_ours = standins.down(scene)
+    found = of_ours or (None if scene.world.was_parked else standins.rest(scene))
+    if found is None:
         return None
-    if scene.intent.revision not in ("", scene.target_revision):
+    if of_ours is None and scene.intent.revision not in ("", scene.target_revision):
         return Wait("the target changed; it is left alone until that is decided on")
     if not is_off(scene.seen or scene.routes) or not scene.apex_is_on_primary:
         return Wait("requests still reach the canary")
-    if not scene.primary_serves and scene.target_serves:
+    if not scene.primary_serves and scene.canary_serves:
         return Wait(f"{scene.primary_text} has no available pod; the canary is kept")
-    left_s = scene.settle_s - scene.world.unchanged_s
-    if left_s > 0:
-        return Wait("the canary is kept until proxies have followed the routes", after_s=left_s)
-    if asleep is not None and is_held:
-        return patched(scene.scaler, asleep, "autoscaler paused")
-    return patched(scene.target, scene.kind.parked(scene.target), "canary down")
+    return standins.kept(scene) or found
+
+
+def standin_away(scene: Scene) -> Write | Wait | None:
+    """S leads to all pods with the target's labels again: those of a stand-in have ended by then.
+    Where the primary cannot take their requests they go with the Canary."""
+    found = standins.down(scene)
+    if found is None or scene.primary_readiness.state != "ready":
+        return None
+    if not is_off(scene.seen or scene.routes):
+        return routes(scene) or routes_are_true(scene)
+    return standins.kept(scene) or found
 
 
 def everything_was_there(scene: Scene) -> Wait | None:
@@ -304,6 +316,7 @@ RULES: tuple[Rule, ...] = (
     target_is_releasable,
     backends,
     canary_up,
+    standins.scaler_up,
     promotion.primary_exists,
     promotion.primary_is_known,
     promotion.autoscaler_exists,
@@ -312,6 +325,8 @@ RULES: tuple[Rule, ...] = (
     apex,
     routes,
     routes_are_true,
+    standins.aside,
+    standins.renewed,
     promotion.promoted,
     promotion.undone,
     promotion.rolled_out,
@@ -320,6 +335,17 @@ RULES: tuple[Rule, ...] = (
     promotion.pruned,
     promotion.autoscaler_freed,
     everything_was_there,
+)
+
+
+RELEASING: tuple[Rule, ...] = (
+    releasing.scaler_back,
+    releasing.target_up,
+    releasing.target_ready,
+    standin_away,
+    releasing.apex_back,
+    releasing.routes_back,
+    releasing.proxies_follow,
 )
 
 

@@ -115,7 +115,9 @@ def _least_size(scene: Scene, live: Obj, scaler: Scaler) -> int:
     if not scene.intent.workload.promote or scene.target is None or is_promoted(scene):
         return kept
     share = scene.seen.canary if scene.seen else 0
-    return max(kept, floors.for_everybody(size, replicas(scene.target), share))
+    return max(
+        kept, floors.for_everybody(size, replicas(scene.target_as_run or scene.target), share)
+    )
 
 
 def autoscaler_freed(scene: Scene) -> Write | None:
@@ -169,7 +171,7 @@ def promoted(scene: Scene) -> Write | Read | Wait | None:
     step = _next_copy(scene, tracked)
     if step is not None:
         return step
-    whole = scene.kind.promoted(primary, target, making(scene, tracked))
+    whole = scene.kind.promoted(primary, scene.target_as_run or target, making(scene, tracked))
     return Write(verb="patch", ref=scene.primary_ref, why="promotion", whole=whole, live=primary)
 
 

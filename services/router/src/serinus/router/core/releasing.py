@@ -101,6 +101,3 @@ def left_behind(intent: Intent, world: World) -> Write | None:
         return None  # nothing of it is collected
     rules = (scaler_back, target_up, apex_back, routes_back)
     return next(filter(None, (rule(scene) for rule in rules)), None)
-
-
-RULES = (scaler_back, target_up, target_ready, apex_back, routes_back, proxies_follow)

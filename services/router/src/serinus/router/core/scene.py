@@ -13,6 +13,9 @@ from serinus.kube.partition import Part, Parts, parts, selects_all
 from serinus.kube.readiness import readiness
 from serinus.kube.refs import NoSelectorLabel, Obj, Ref, selector_of
 from serinus.kube.revision import revised, template_hash
+from serinus.kube.standin import KINDS as STANDS_IN
+from serinus.kube.standin import ROLE, in_place
+from serinus.kube.standin import runs as standin_runs
 from serinus.router import services
 from serinus.router.core.objects import NotYet, Refusal, annotations_of
 from serinus.router.core.parted import (
@@ -24,11 +27,11 @@ from serinus.router.core.parted import (
     primary_selects,
     runs,
 )
-from serinus.router.core.routes import checked
+from serinus.router.core.routes import checked, is_off
 from serinus.router.core.steps import World
 from serinus.router.meshes import catalog as meshes
 from serinus.router.scalers import catalog as scalers
-from serinus.router.workloads import baseline, earlier
+from serinus.router.workloads import baseline, deployment, earlier
 from serinus.router.workloads import catalog as workloads
 
 
@@ -67,10 +70,10 @@ def needs(intent: Intent) -> tuple[Ref, ...]:
     found = [target, primary_of(target)]
     scaler = scaler_ref(intent)
     if scaler is not None:
-        found += [scaler, primary_of(scaler)]
+        found += [scaler, primary_of(scaler), canary_of(scaler)]
     if target.kind == "Deployment":
         found += [baseline_of(target)]
-    if workload_kind(intent.workload.target) == "Service":
+    if target.kind in STANDS_IN or workload_kind(intent.workload.target) == "Service":
         found += [canary_of(target)]
     if intent.exposure.service is not None:
         found += [services.ref_for(intent.exposure, r) for r in ("apex", "primary", "canary")]
@@ -111,8 +114,39 @@ class Scene:
         self.primary = world.live.get(self.primary_ref)
         self.baseline_ref = baseline_of(self.target_ref)
         self.baseline = world.live.get(self.baseline_ref)
+        self.standin_ref = canary_of(self.target_ref)
+        live = world.live.get(self.standin_ref)
+        self.standin = in_place(live, intent.canary) if self._may_stand_in else None
         self.is_parted = row.is_parted
         self.parts: Parts | None = parts(self.target) if row.is_parted and self.target else None
+
+    @property
+    def _may_stand_in(self) -> bool:
+        return self.target_ref.kind in STANDS_IN
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether a stand-in runs the canary's pods: one that is there does until it goes."""
+        workload = self.intent.workload
+        is_wanted = workload.canary == "running" and workload.canary_pods is not None
+        return self.standin is not None or (is_wanted and self._may_stand_in)
+
+    @property
+    def runner(self) -> Obj | None:
+        """The workload that runs the canary's pods; None where it is not there."""
+        return self.standin if self.stands_in else self.target
+
+    @property
+    def target_rests(self) -> bool:
+        """Whether the target is to run nothing now."""
+        running = self.intent.workload.canary == "running"
+        return self.intent.workload.canary == "parked" or (running and self.stands_in)
+
+    @property
+    def standin_is_selected(self) -> bool:
+        """Whether S-canary leads to the pods of the stand-in and to no others."""
+        found = self.service("canary") if self.makes_services else None
+        return found is not None and (found["spec"].get("selector") or {}).items() >= ROLE.items()
 
     @cached_property
     def routes(self) -> Routes:
@@ -187,7 +221,8 @@ class Scene:
     def selects(self, role: services.Role) -> dict[str, str]:
         """What the Service that plays this role shall select. Raises Refusal without a label."""
         if self.parts is None or self.target is None:
-            return services.selects(role, self.selector)
+            found = services.selects(role, self.selector)
+            return {**found, **ROLE} if role == "canary" and self._is_alone else found
         live = self.service(role)
         held = (live["spec"].get("selector") or {}) if live else {}
         if role == "canary":
@@ -198,11 +233,20 @@ class Scene:
         return dict(primary_selects(self.target, self.parts, held, promote=promote))
 
     @property
+    def _is_alone(self) -> bool:
+        """Whether requests for the canary may go to a stand-in alone, or do so already."""
+        if self.standin is None:
+            return False
+        is_ready = self.canary_readiness.state == "ready"
+        return self.standin_is_selected or is_ready or is_off(self.seen or self.asked)
+
+    @property
     def signature(self) -> Hashable:
         """Where requests go now: two equal signatures in a row mean that nothing was moved."""
         seen = self.seen
         weights = (seen.primary, seen.canary, seen.mirror) if seen else None
-        return self.apex_is_on_primary, isinstance(self.observed, NotYet), weights
+        on_standin = self.standin_is_selected
+        return self.apex_is_on_primary, isinstance(self.observed, NotYet), weights, on_standin
 
     @property
     def settle_s(self) -> float:
@@ -218,6 +262,15 @@ class Scene:
     def target_readiness(self) -> Readiness:
         threshold = self.intent.workload.canary_ready_threshold
         return self._readiness(self.target, threshold, "canary")
+
+    @cached_property
+    def canary_readiness(self) -> Readiness:
+        """That of the workload that runs the canary's pods."""
+        if not self.stands_in:
+            return self.target_readiness
+        if self.standin is not None and standin_runs(self.standin) != self.intent.revision:
+            return Readiness("waiting", "it runs another revision")
+        return self._readiness(self.standin, self.intent.workload.canary_ready_threshold, "canary")
 
     def _readiness(self, workload: Obj | None, threshold: int, part: Part) -> Readiness:
         if workload is None:
@@ -248,10 +301,18 @@ class Scene:
         return self.primary is not None and self.kind.available(self.primary) > 0
 
     @property
-    def target_serves(self) -> bool:
+    def canary_serves(self) -> bool:
+        """Whether a single pod of the canary's could take a request."""
         if self.parts is not None:
             return self.parts.canary_available > 0
-        return self.target is not None and self.kind.available(self.target) > 0
+        return self.runner is not None and self.kind.available(self.runner) > 0
+
+    @property
+    def target_as_run(self) -> Obj | None:
+        """The target with the size that its canary has."""
+        if self.standin is None or self.target is None or self.target_ref.kind != "Deployment":
+            return self.target
+        return deployment.with_replicas(self.target, deployment.replicas(self.standin))
 
     @cached_property
     def target_revision(self) -> str:

@@ -10,14 +10,21 @@ from serinus.kube.revision import copied_annotations
 from serinus.router.core.objects import LAST_APPLIED, annotations_of, labels_of
 
 
-def twin(source: Obj, spec: Obj, canary: CanaryRef, drop: Collection[str] = ()) -> Obj:
-    """A new object for the primary beside the target's own. `drop` as in `metadata`."""
+def twin(
+    source: Obj,
+    spec: Obj,
+    canary: CanaryRef,
+    drop: Collection[str] = (),
+    suffix: str = "-primary",
+) -> Obj:
+    """A new object for the primary, or a stand-in, beside the target's own. `drop` as in
+    `metadata`."""
     meta = source["metadata"]
     return {
         "apiVersion": source["apiVersion"],
         "kind": source["kind"],
         "metadata": {
-            "name": f"{meta['name']}-primary",
+            "name": f"{meta['name']}{suffix}",
             "namespace": meta["namespace"],
             **metadata(source, drop),
             "ownerReferences": [owner_reference(canary)],

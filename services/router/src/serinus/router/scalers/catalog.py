@@ -21,6 +21,11 @@ class Scaler(Protocol):
         """A new autoscaler for the primary."""
         ...
 
+    def standin(self, source: Obj, canary: CanaryRef) -> Obj:
+        """A new autoscaler for a stand-in: it does for that what the target's does for the
+        target."""
+        ...
+
     def updated(self, live: Obj, source: Obj, reference: AutoscalerRef) -> Obj:
         """The primary's autoscaler with what the target's says now."""
         ...

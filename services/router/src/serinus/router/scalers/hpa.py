@@ -10,6 +10,7 @@ import copy
 from serinus.events import CanaryRef
 from serinus.events.canary import AutoscalerRef
 from serinus.kube.refs import Obj
+from serinus.kube.standin import SUFFIX
 from serinus.router.core.objects import overlaid
 from serinus.router.core.twins import metadata, twin
 
@@ -19,6 +20,13 @@ COPIED = ("metrics", "behavior")
 def primary(source: Obj, reference: AutoscalerRef, canary: CanaryRef) -> Obj:
     """A new autoscaler for the primary."""
     return twin(source, _spec(source, reference), canary)
+
+
+def standin(source: Obj, canary: CanaryRef) -> Obj:
+    """A new autoscaler for a stand-in."""
+    spec: Obj = copy.deepcopy(source["spec"])
+    spec["scaleTargetRef"]["name"] += SUFFIX
+    return twin(source, spec, canary, suffix=SUFFIX)
 
 
 def updated(live: Obj, source: Obj, reference: AutoscalerRef) -> Obj:

@@ -13,6 +13,7 @@ import re
 from serinus.events import CanaryRef
 from serinus.events.canary import AutoscalerRef
 from serinus.kube.refs import Obj
+from serinus.kube.standin import SUFFIX
 from serinus.router.core.objects import annotations_of, overlaid
 from serinus.router.core.twins import metadata, twin
 
@@ -23,6 +24,16 @@ PAUSED = "autoscaling.keda.sh/paused-replicas"
 def primary(source: Obj, reference: AutoscalerRef, canary: CanaryRef) -> Obj:
     """A new ScaledObject for the primary; never paused, whatever the target's is now."""
     return twin(source, _spec(source, reference), canary, (PAUSED,))
+
+
+def standin(source: Obj, canary: CanaryRef) -> Obj:
+    """A new ScaledObject for a stand-in. Its queries are the target's: pods have its labels."""
+    spec: Obj = copy.deepcopy(source["spec"])
+    spec["scaleTargetRef"]["name"] += SUFFIX
+    scaler = (spec.get("advanced") or {}).get("horizontalPodAutoscalerConfig") or {}
+    if scaler.get("name"):
+        scaler["name"] += SUFFIX
+    return twin(source, spec, canary, (PAUSED,), SUFFIX)
 
 
 def updated(live: Obj, source: Obj, reference: AutoscalerRef) -> Obj:

@@ -22,18 +22,22 @@ from serinus.events import (
     CanaryStatus,
     MetricTemplateSpec,
     Problem,
+    Readiness,
     WorkloadSeen,
 )
 from serinus.events.canary import (
     IN_PLACE,
+    RUNNING_PHASES,
     STATEFUL_SET,
     analysis_of,
+    canary_placement,
     canary_ready_threshold,
     placed_fields,
     primary_ready_threshold,
     service_name,
     workload_kind,
 )
+from serinus.kube import standin
 from serinus.kube.configs import KINDS as CONFIG_KINDS
 from serinus.kube.configs import ConfigSeen, Tracking, references, track
 from serinus.kube.partition import Part
@@ -103,15 +107,17 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
     namespace, name = meta["namespace"], meta["name"]
     spec, spec_problems = decode_spec(canary.get("spec"))
     status, status_problems = decode_status(canary.get("status"))
-    target, primary = _workloads(namespace, spec, status, view, policy)
+    ref = CanaryRef(namespace, name, meta.get("uid", ""))
+    target, primary = _workloads(ref, spec, status, view, policy)
     kind = workload_kind(spec.target_ref)
     target_obj = view.workload(namespace, kind, target.name)
     primary_obj = view.workload(namespace, kind, primary.name)
+    standin_obj = view.workload(namespace, kind, target.standin) if target.standin else None
     tracking = _tracking(namespace, spec, target_obj, view, policy)
     templates = _templates(namespace, spec, view)
-    topics = _topics(namespace, name, spec, target_obj)
+    topics = _topics(namespace, name, spec, target_obj, target.standin)
     snapshot = CanaryObserved(
-        canary=CanaryRef(namespace, name, meta.get("uid", "")),
+        canary=ref,
         resource_version=meta.get("resourceVersion", ""),
         generation=meta.get("generation", 0),
         created=meta.get("creationTimestamp") or "",
@@ -136,7 +142,7 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
         ),
         rivals=_rivals(canary, spec, view),
         problems=(*spec_problems, *status_problems, *templates.problems),
-        versions=_versions([canary, target_obj, primary_obj, *_used(topics, view)]),
+        versions=_versions([canary, target_obj, primary_obj, standin_obj, *_used(topics, view)]),
         at=at,
     )
     return Composed(snapshot, topics)
@@ -177,9 +183,9 @@ def content(snapshot: CanaryObserved) -> bytes:
 
 
 def _workloads(
-    namespace: str, spec: CanarySpec, status: CanaryStatus, view: View, policy: Policy
+    canary: CanaryRef, spec: CanarySpec, status: CanaryStatus, view: View, policy: Policy
 ) -> tuple[WorkloadSeen, WorkloadSeen]:
-    kind, name = workload_kind(spec.target_ref), spec.target_ref.name
+    namespace, kind, name = canary.namespace, workload_kind(spec.target_ref), spec.target_ref.name
     refusal = unreleasable(spec.target_ref)
     since = _unix_s(status.last_transition_time)
     primary_name = _primary_of(kind, name) if name else ""
@@ -198,9 +204,30 @@ def _workloads(
             error=error,
         )
 
-    return (
-        seen(name, canary_ready_threshold(spec), "canary"),
-        seen(primary_name, primary_ready_threshold(spec), "primary"),
+    target = seen(name, canary_ready_threshold(spec), "canary")
+    if kind in standin.KINDS and name:
+        live = view.workload(namespace, kind, name + standin.SUFFIX)
+        found = standin.in_place(live, canary)
+        is_due = canary_placement(spec) is not None and status.phase in RUNNING_PHASES
+        if found is not None or is_due:
+            target = _stood_in_for(
+                target, found, seen(name + standin.SUFFIX, canary_ready_threshold(spec), "canary")
+            )
+    return target, seen(primary_name, primary_ready_threshold(spec), "primary")
+
+
+def _stood_in_for(target: WorkloadSeen, found: Obj | None, seen: WorkloadSeen) -> WorkloadSeen:
+    """The target, as its stand-in runs the canary: one of another revision does not run this one.
+
+    found  the stand-in; None: it is not there yet
+    seen   the same
+    """
+    is_there = found is not None and standin.runs(found) == target.revision
+    return msgspec.structs.replace(
+        target,
+        standin=seen.name,
+        replicas=seen.replicas if is_there else 0,
+        readiness=seen.readiness if is_there else Readiness("waiting"),
     )
 
 
@@ -313,13 +340,16 @@ def _rank(canary: Obj) -> tuple[str, bool, str]:
     return str(meta.get("creationTimestamp", "")), not has_begun, meta["name"]
 
 
-def _topics(namespace: str, name: str, spec: CanarySpec, target: Obj | None) -> frozenset[str]:
+def _topics(
+    namespace: str, name: str, spec: CanarySpec, target: Obj | None, standin: str
+) -> frozenset[str]:
     kind, workload = workload_kind(spec.target_ref), spec.target_ref.name
     return frozenset(
         {
             canary_topic(namespace, name),
             workload_topic(namespace, kind, workload),
             workload_topic(namespace, kind, _primary_of(kind, workload)),
+            *([workload_topic(namespace, kind, standin)] if standin else ()),
             *(config_topic(namespace, key) for key in references(template_of(target))),
             *(template_topic(where, name) for _, where, name in _template_refs(namespace, spec)),
             *(provider_topic(where, name) for where, name in _provider_refs(namespace, spec)),
