@@ -13,6 +13,7 @@ from tests.e2e import images, stage
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.engine import Engine, engine
 from tests.e2e.hello import Hello, hello_in
+from tests.e2e.previous import previous
 from tests.e2e.shared import Shared
 from tests.e2e.stage import Stage
 from tests.e2e.suite import Suite
@@ -74,6 +75,23 @@ def suite(node: Cluster, references: dict[str, str]) -> Suite:
 
 
 @pytest.fixture(scope="session")
+def before(
+    node: Cluster,
+    references: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    figures: list[str],
+) -> Suite:
+    """The release as the version before this one has it."""
+    begun, shared = time.monotonic(), Shared.find()
+    found = previous(tmp_path_factory.mktemp("previous"))
+    for image in found.images.values():
+        node.load(images.archive(image, shared))
+    figures.append(f"the version before ({found.words}): {time.monotonic() - begun:.1f} s")
+    theirs = {name: image.reference for name, image in found.images.items()}
+    return Suite(node.kubeconfig, stage.NAMESPACE, {**references, **theirs}, found.chart)
+
+
+@pytest.fixture(scope="session")
 def installed(
     node: Cluster, suite: Suite, references: dict[str, str], figures: list[str]
 ) -> Iterator[Stage]:
@@ -99,10 +117,15 @@ def running_engine() -> Iterator[Engine]:
 async def hello(
     installed: Stage, node: Cluster, request: pytest.FixtureRequest
 ) -> AsyncIterator[Hello]:
-    """A service of a user's in a namespace of its own, not deployed yet."""
-    words = request.node.name.removeprefix("test_").replace("_", "-")
-    namespace = f"{stage.PREFIX}{words}"[:60].rstrip("-")
-    async with Kube(node.kubeconfig) as kube, hello_in(kube, installed, namespace) as found:
+    """A service of a user's in a namespace of its own, not deployed yet; behind the first
+    front, or the one that the test names."""
+    front = getattr(request, "param", stage.FRONTS[0])
+    words = request.node.originalname.removeprefix("test_").replace("_", "-")
+    namespace = f"{stage.PREFIX}{front}-{words}"[:60].rstrip("-")
+    async with (
+        Kube(node.kubeconfig) as kube,
+        hello_in(kube, installed, namespace, front) as found,
+    ):
         yield found
 
 

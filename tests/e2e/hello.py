@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.e2e.judge import Moment
 from tests.e2e.load import Traffic, flowing
-from tests.e2e.stage import Stage, manifest, status
+from tests.e2e.stage import FRONTS, Stage, manifest, status
 from tests.servers.kube import Kube, Obj
 from tests.servers.waiting import eventually
 
@@ -25,15 +25,20 @@ INTERVAL_S = 10
 
 
 class Hello:
-    """`moments` is what its Canary's status has said so far."""
+    """`moments` is what its Canary's status has said so far, `front` is whom clients ask."""
 
-    def __init__(self, kube: Kube, stage: Stage, namespace: str) -> None:
+    def __init__(self, kube: Kube, stage: Stage, namespace: str, front: str = FRONTS[0]) -> None:
         self.kube = kube
+        self.front = front
         self.namespace = namespace
         self.host = f"{namespace}.example"
         self.moments: list[Moment] = []
-        self._stage = stage
+        self.stage = stage
         self._news = asyncio.Event()
+
+    @property
+    def _url(self) -> str:
+        return self.stage.urls[self.front]
 
     async def deploy(
         self, version: str = "1.0", *, from_config: bool = False, drain_s: int = 5
@@ -48,12 +53,13 @@ class Hello:
         # Proxies learn late that a pod ends: like any service behind one it drains first.
         env = [{"name": "VERSION", **source}, {"name": "DRAIN_S", "value": str(drain_s)}]
         values = {
-            "hello": self._stage.references["hello"],
+            "hello": self.stage.references["hello"],
             "host": self.host,
             "env": json.dumps(env),
         }
-        for obj in manifest("hello", values):
-            await self.kube.apply(obj, self.namespace)
+        for name in ("hello", f"hello-{self.front}"):
+            for obj in manifest(name, values):
+                await self.kube.apply(obj, self.namespace)
 
     async def canary(
         self,
@@ -87,7 +93,7 @@ class Hello:
             "baseline": baseline,
         }
         whole = {
-            "provider": "traefik",
+            "provider": self.front,
             "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME},
             "progressDeadlineSeconds": 120,
             "service": {"port": 80, "targetPort": 9898},
@@ -140,7 +146,7 @@ class Hello:
         """Returns when requests to its host are answered."""
 
         async def answered() -> bool:
-            return await status(self._stage.url, self.host) == 200
+            return await status(self._url, self.host) == 200
 
         await eventually(answered, f"{self.host} answers", 30)
 
@@ -166,7 +172,7 @@ class Hello:
             story = "\n".join(await self.events()) or "no events"
             raise TimeoutError(
                 f"{self.namespace}: not {wanted} within {within_s:g} s; "
-                f"last: {self.moments[-1:]}\n{story}\n{await self._stage.logs(self.kube)}"
+                f"last: {self.moments[-1:]}\n{story}\n{await self.stage.logs(self.kube)}"
             ) from None
         return self.moments[-1]
 
@@ -197,7 +203,7 @@ class Hello:
     @contextlib.asynccontextmanager
     async def traffic(self) -> AsyncIterator[Traffic]:
         """Requests to its host while the block runs."""
-        async with flowing(self._stage.url, self.host) as traffic:
+        async with flowing(self._url, self.host) as traffic:
             yield traffic
 
     async def watch(self) -> None:
@@ -210,10 +216,12 @@ class Hello:
 
 
 @contextlib.asynccontextmanager
-async def hello_in(kube: Kube, stage: Stage, namespace: str) -> AsyncIterator[Hello]:
+async def hello_in(
+    kube: Kube, stage: Stage, namespace: str, front: str = FRONTS[0]
+) -> AsyncIterator[Hello]:
     """A namespace for one service, watched while the block runs, and removed after it."""
     await kube.namespace(namespace)
-    hello = Hello(kube, stage, namespace)
+    hello = Hello(kube, stage, namespace, front)
     watching = asyncio.create_task(hello.watch())
     try:
         yield hello

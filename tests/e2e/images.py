@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.e2e.shared import Shared
 from tests.servers.process import ServerError
+from tests.tools import build
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "SERINUS_TEST_BASE_IMAGE"
@@ -26,21 +27,22 @@ BUILD_S = 900
 
 @dataclass(frozen=True)
 class Image:
-    """One image. `inputs` are the files and folders of the repository that end up in it."""
+    """One image. `inputs` are the files and folders below `root` that end up in it."""
 
     name: str
     dockerfile: str
     inputs: Sequence[str]
     target: str = ""
     arguments: Sequence[str] = field(default_factory=tuple)
+    root: Path = ROOT
 
     @property
     def reference(self) -> str:
         """`repository:tag`; the tag is a hash of everything that it is built from."""
         digest = hashlib.sha256(repr((self.target, self.arguments, base())).encode())
         for path in (self.dockerfile, *self.inputs):
-            for file in _files(ROOT / path):
-                digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0")
+            for file in _files(self.root / path):
+                digest.update(os.path.relpath(file, self.root).encode() + b"\0")
                 digest.update(file.read_bytes())
         return f"serinus-e2e/{self.name}:{digest.hexdigest()[:16]}"
 
@@ -51,12 +53,13 @@ def base() -> str:
 
 
 def every() -> dict[str, Image]:
-    """The five of the suite, and what a cluster of users has: a bus, a proxy, a metrics server,
+    """The five of the suite, and what a cluster of users has: a bus, proxies, a metrics server,
     something to release."""
     locked = ("requirements.lock", "deploy/docker/pick.py")
     inputs = {
         "nats": locked,
         "traefik": locked,
+        "envoy": locked,
         "prometheus": (),
         "hello": ("libs/sandbox/src/serinus/sandbox/demoapp.py",),
     }
@@ -64,15 +67,28 @@ def every() -> dict[str, Image]:
         name: Image(name, "tests/e2e/Dockerfile", files, target=name)
         for name, files in inputs.items()
     }
-    return {**{name: _of_service(name) for name in SERVICES}, **surroundings}
+    programs = {"contour": build.tool("contour")}
+    return {
+        **{name: of_service(name) for name in SERVICES},
+        **surroundings,
+        **{name: _of_program(name, path) for name, path in programs.items()},
+    }
 
 
-def _of_service(name: str) -> Image:
-    lines = (ROOT / f"deploy/docker/needs/{name}.txt").read_text("utf-8").splitlines()
+def _of_program(name: str, program: Path) -> Image:
+    """Of one that was built from its Go module, alone."""
+    dockerfile = str(ROOT / "tests/e2e/Dockerfile")
+    arguments = (f"PROGRAM={program.name}",)
+    return Image(name, dockerfile, (program.name,), "program", arguments, program.parent)
+
+
+def of_service(name: str, root: Path = ROOT, prefix: str = "") -> Image:
+    """A service of the suite, built from the tree at `root`; `prefix` tells trees apart."""
+    lines = (root / f"deploy/docker/needs/{name}.txt").read_text("utf-8").splitlines()
     members = [line for line in lines if "/" in line and not line.startswith("#")]
-    tools = [f"deploy/docker/{name}" for name in ("pick.py", "sbom.py", "sbom-needs.txt", "needs")]
-    inputs = ("requirements.lock", *tools, *members)
-    return Image(name, "deploy/docker/Dockerfile", inputs, arguments=(f"SERVICE={name}",))
+    inputs = ("requirements.lock", "deploy/docker", *members)
+    arguments = (f"SERVICE={name}",)
+    return Image(prefix + name, "deploy/docker/Dockerfile", inputs, "", arguments, root)
 
 
 def archive(image: Image, shared: Shared | None) -> Path:
@@ -94,16 +110,16 @@ def archive(image: Image, shared: Shared | None) -> Path:
 
 
 def _build(image: Image, shared: Shared | None) -> Path:
-    words = ["--tag", image.reference, "--file", str(ROOT / image.dockerfile)]
+    words = ["--tag", image.reference, "--file", str(image.root / image.dockerfile)]
     words += ["--target", image.target] if image.target else []
     for argument in (f"BASE_IMAGE={base()}", *image.arguments):
         words += ["--build-arg", argument]
     if shared is not None:
-        return shared.build_image(base(), [*words, str(ROOT)])
+        return shared.build_image(base(), [*words, str(image.root)])
     engine = shutil.which("docker") or shutil.which("podman")
     if engine is None:
         raise ServerError("missing: docker or podman, to build the images")
-    _run([engine, "build", *words, str(ROOT)])
+    _run([engine, "build", *words, str(image.root)])
     target = _cache() / f"{image.name}.saved"
     _run([engine, "save", "--output", str(target), image.reference])
     return target

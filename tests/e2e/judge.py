@@ -78,6 +78,11 @@ def steps(moments: Sequence[Moment], requests: Sequence[Request], version: str) 
     ]
 
 
+def path(moments: Sequence[Moment]) -> list[int]:
+    """The weights of an analysis in the order in which they were ordered, going back included."""
+    return [m.weight for m, _ in _pairs(moments) if m.phase == "Progressing"]
+
+
 def at_stake(moments: Sequence[Moment], requests: Iterable[Request]) -> float:
     """How many requests the canary was ordered to get, the time that proxies take included."""
     spans = [(m.at, until, m.weight / 100) for m, until in _pairs(moments)]

@@ -20,6 +20,9 @@ from tests.servers.waiting import eventually
 
 NAMESPACE = "serinus-e2e"
 PREFIX = "e2e-"
+# Meshes whose data planes run as pods here and take users' requests. In manifests/ `<mesh>.yaml` is
+# each itself, `hello-<mesh>.yaml` the user's route to the canary.
+FRONTS = ("traefik", "contour")
 FOLDER = Path(__file__).parent / "manifests"
 # Pods that ask for more than the restricted standard allows are refused.
 STRICT = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -31,10 +34,10 @@ RIGHTS = "rbac.authorization.k8s.io"
 
 @dataclass(frozen=True)
 class Stage:
-    """What runs: `references` are the images by name, `url` is where Traefik takes requests."""
+    """What runs: `references` are the images by name, `urls` where each front takes requests."""
 
     references: Mapping[str, str]
-    url: str
+    urls: Mapping[str, str]
 
     async def logs(self, kube: Kube, lines: int = 12) -> str:
         """The end of every service's log."""
@@ -55,7 +58,7 @@ async def set_up(kube: Kube, suite: Suite, references: Mapping[str, str]) -> Sta
     await kube.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": STRICT}}
     )
-    for name in ("prometheus", "traefik"):
+    for name in ("prometheus", *FRONTS):
         await _apply(kube, name, {**references, "namespace": NAMESPACE})
     try:
         await suite.install()
@@ -63,7 +66,7 @@ async def set_up(kube: Kube, suite: Suite, references: Mapping[str, str]) -> Sta
         raise ServerError(f"{error}\n{await tails(kube, NAMESPACE, 20)}") from None
     for deployment in await kube.list(APPS, "Deployment", NAMESPACE):
         await _ready(kube, deployment["metadata"]["name"])
-    return Stage(references, await _address(kube))
+    return Stage(references, {front: await _address(kube, front) for front in FRONTS})
 
 
 async def tear_down(kube: Kube, suite: Suite) -> None:
@@ -73,8 +76,9 @@ async def tear_down(kube: Kube, suite: Suite) -> None:
         name = namespace["metadata"]["name"]
         if name == NAMESPACE or name.startswith(PREFIX):
             await kube.delete("v1", "Namespace", None, name)
-    for kind in ("ClusterRoleBinding", "ClusterRole"):
-        await kube.delete(f"{RIGHTS}/v1", kind, None, f"{NAMESPACE}-traefik")
+    for front in FRONTS:
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            await kube.delete(f"{RIGHTS}/v1", kind, None, f"{NAMESPACE}-{front}")
 
 
 async def _nobody_else(kube: Kube) -> None:
@@ -97,7 +101,8 @@ async def _nobody_else(kube: Kube) -> None:
 async def _custom_resources(kube: Kube) -> None:
     objs = [
         obj
-        for file in crds.of_mesh("traefik")
+        for front in FRONTS
+        for file in crds.of_mesh(front)
         for obj in yaml.safe_load_all(file.read_text("utf-8"))
         if obj
     ]
@@ -137,14 +142,14 @@ async def tails(kube: Kube, namespace: str, lines: int, app: str = "") -> str:
         if app and meta["labels"].get("app") != app:
             continue
         states = [s.get("state") for s in pod["status"].get("containerStatuses", ())]
-        path = f"/api/v1/namespaces/{namespace}/pods/{meta['name']}/log?tailLines={lines}"
-        try:
-            text = await kube.text(path)
-        except ApiError as error:
-            text = str(error)
-        parts.append(
-            f"--- {meta['name']}: {pod['status'].get('phase')} {json.dumps(states)}\n{text}"
-        )
+        parts.append(f"--- {meta['name']}: {pod['status'].get('phase')} {json.dumps(states)}")
+        for container in pod["spec"]["containers"]:
+            log = f"log?tailLines={lines}&container={container['name']}"
+            try:
+                text = await kube.text(f"/api/v1/namespaces/{namespace}/pods/{meta['name']}/{log}")
+            except ApiError as error:
+                text = str(error)
+            parts.append(text)
     return "\n".join(parts)
 
 
@@ -158,12 +163,12 @@ async def _gone(kube: Kube, namespace: str) -> None:
     await eventually(gone, f"namespace {namespace} is gone", 60)
 
 
-async def _address(kube: Kube) -> str:
-    """Where Traefik can be reached from here: its Service, else a node's port.
+async def _address(kube: Kube, front: str) -> str:
+    """Where a front can be reached from here: its Service, else a node's port.
 
     Raises ServerError that lists what was tried.
     """
-    service = await kube.get("v1", "Service", NAMESPACE, "traefik")
+    service = await kube.get("v1", "Service", NAMESPACE, front)
     web = next(port for port in service["spec"]["ports"] if port["name"] == "web")
     nodes = [
         f"http://{address['address']}:{web['nodePort']}/"
@@ -172,10 +177,18 @@ async def _address(kube: Kube) -> str:
         if address["type"] in ("ExternalIP", "InternalIP")
     ]
     candidates = [f"http://{service['spec']['clusterIP']}:{web['port']}/", *nodes]
-    for url in candidates:
-        if await status(url) == 404:  # Traefik has no route for this
-            return url
-    raise ServerError(f"Traefik does not answer from here: tried {', '.join(candidates)}")
+    found: list[str] = []
+
+    async def answers() -> bool:
+        found[:] = [url for url in candidates if await status(url) == 404]  # has no route for this
+        return bool(found)
+
+    try:
+        await eventually(answers, f"{front} answers", READY_S)
+    except TimeoutError:
+        tried = ", ".join(candidates)
+        raise ServerError(f"{front} does not answer from here: tried {tried}") from None
+    return found[0]
 
 
 async def status(url: str, host: str = "") -> int:

@@ -19,17 +19,26 @@ TEST_S = 240
 
 
 class Suite:
-    """One release of the chart in one namespace."""
+    """One release of a chart in one namespace."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, references: Mapping[str, str]) -> None:
+    def __init__(
+        self, kubeconfig: Path, namespace: str, references: Mapping[str, str], chart: Path = CHART
+    ) -> None:
         self._kubeconfig = kubeconfig
         self._namespace = namespace
+        self._chart = chart
         parts = {name: reference.rpartition(":") for name, reference in references.items()}
         self._images = {
             f"{name}_{word}": parts[name][place]
             for name in (*SERVICES, "nats")
             for word, place in (("repository", 0), ("tag", 2))
         }
+
+    @property
+    def version(self) -> str:
+        """What its pods are labelled with."""
+        about = yaml.safe_load((self._chart / "Chart.yaml").read_text("utf-8"))
+        return str(about["appVersion"])
 
     async def install(self, *words: str) -> None:
         """Installs or upgrades it and returns when all of it is ready. Raises ServerError."""
@@ -38,7 +47,7 @@ class Suite:
             values.write(text)
             values.flush()
             wait = ("--wait", "--timeout", f"{READY_S}s")
-            chart = ("upgrade", "--install", RELEASE, str(CHART), "--values", values.name)
+            chart = ("upgrade", "--install", RELEASE, str(self._chart), "--values", values.name)
             await self._helm(*chart, *wait, *words)
 
     def values(self) -> str:
@@ -54,6 +63,10 @@ class Suite:
     async def uninstall(self) -> None:
         """Takes it away; the definitions of custom resources and their objects stay."""
         await self._helm("uninstall", RELEASE, "--wait", "--ignore-not-found")
+
+    async def roll_back(self) -> None:
+        """To what was installed before, and returns when all of it is ready. Raises ServerError."""
+        await self._helm("rollback", RELEASE, "--wait", "--timeout", f"{READY_S}s")
 
     async def test(self) -> str:
         """`helm test`: what it prints. Raises ServerError."""

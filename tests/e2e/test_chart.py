@@ -6,6 +6,7 @@ import contextlib
 import re
 
 import pytest
+import yaml
 from tests.chart.metrics import asked_for
 from tests.e2e import judge
 from tests.e2e.cluster import Cluster
@@ -13,9 +14,10 @@ from tests.e2e.hello import CANARY, NAME, Hello
 from tests.e2e.load import RATE
 from tests.e2e.stage import APPS, NAMESPACE, Stage, tails
 from tests.e2e.suite import RELEASE, Suite
-from tests.servers.kube import ApiError, Kube
+from tests.servers.kube import ApiError, Kube, Obj
 from tests.servers.process import ServerError
 from tests.servers.waiting import eventually
+from tests.tools.helm import CHART
 
 AFTERMATH = 8 * RATE
 # While eight services start on two cores Prometheus may miss a scrape: a check without data is
@@ -23,6 +25,7 @@ AFTERMATH = 8 * RATE
 PATIENT = 10
 LATEST_S = 240
 TEST = f"{RELEASE}-test"
+DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 
 async def test_helm_test_releases_something_and_leaves_nothing(
@@ -61,23 +64,38 @@ async def test_what_alerts_and_dashboards_ask_for_is_exported(
     assert missing == {}
 
 
-async def test_an_upgrade_in_the_middle_of_a_rollout_skips_and_doubles_no_step(
-    hello: Hello, suite: Suite, figures: list[str]
+async def test_an_upgrade_from_the_version_before_and_the_way_back_skip_and_double_no_step(
+    hello: Hello, suite: Suite, before: Suite, figures: list[str]
 ) -> None:
-    await hello.deploy()
-    await hello.canary(threshold=PATIENT)
-    await hello.until("Initialized")
-    async with hello.traffic() as traffic:
-        await hello.push("2.0")
-        await hello.until_weight(20)
-        await suite.install("--set", "podAnnotations.turn=two")
-        await hello.until("Succeeded", within_s=LATEST_S)
-        await traffic.enough(AFTERMATH)
+    """Both in one rollout: two replicas of everything are replaced twice, and the bus with them."""
+    await suite.uninstall()
+    await hello.kube.delete(*DEFINITION, None, "waves.serinus.dev")  # which is new since
+    await before.install()
+    try:
+        passwords = await _passwords(hello.kube)
+        await hello.deploy()
+        await hello.canary(step=10, most=80, threshold=PATIENT)
+        await hello.until("Initialized")
+        async with hello.traffic() as traffic:
+            await hello.push("2.0")
+            await hello.until_weight(10)
+            await suite.install("--reset-then-reuse-values")
+            versions, definitions = await _versions(hello.kube), await _definitions(hello.kube)
+            assert hello.moments[-1].phase == "Progressing"
+            await suite.roll_back()
+            await hello.until("Succeeded", within_s=LATEST_S)
+            await traffic.enough(AFTERMATH)
+        assert await _versions(hello.kube) == {before.version}
+        assert set((await _passwords(hello.kube)).items()) >= set(passwords.items())
+    finally:
+        await suite.install()
     steps = judge.steps(hello.moments, traffic.requests, "2.0")
     figures += [f"upgrade in mid-rollout: {len(traffic.requests)} requests", *map(str, steps)]
     assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
-    assert [step.ordered for step in steps] == [20, 40, 60]
+    assert judge.path(hello.moments) == [*range(0, 90, 10)], hello.moments
     assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}
+    assert versions == {suite.version} != {before.version}
+    assert definitions == _charted()
 
 
 async def test_without_the_suite_services_go_on_serving_and_with_it_again_they_are_released(
@@ -158,6 +176,47 @@ async def test_the_load_tester_stands_alone_and_lets_nobody_in_without_its_token
         assert refused.value.status == 401
     finally:
         await suite.uninstall_load_tester("flagger-loadtester", hello.namespace)
+
+
+def _charted() -> dict[str, set[str]]:
+    """The fields of each definition of a custom resource in the chart."""
+    found = [yaml.safe_load(file.read_text("utf-8")) for file in CHART.glob("files/crds/*.yaml")]
+    return {obj["metadata"]["name"]: _fields(_schema(obj)) for obj in found}
+
+
+async def _definitions(kube: Kube) -> dict[str, set[str]]:
+    """As `_charted`, in the cluster."""
+    found = await kube.list(*DEFINITION)
+    ours = {obj["metadata"]["name"]: obj for obj in found}
+    return {name: _fields(_schema(ours[name])) for name in _charted() if name in ours}
+
+
+def _schema(definition: Obj) -> Obj:
+    return dict(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+
+
+def _fields(schema: Obj, path: str = "") -> set[str]:
+    """Every field of a definition, by its path."""
+    found = {path}
+    for name, below in schema.get("properties", {}).items():
+        found |= _fields(below, f"{path}.{name}")
+    for inner in ("items", "additionalProperties"):
+        if isinstance(schema.get(inner), dict):
+            found |= _fields(schema[inner], f"{path}.*")
+    return found
+
+
+async def _versions(kube: Kube) -> set[str]:
+    """Of the suite, by what its pods are labelled with."""
+    pods = await kube.list("v1", "Pod", NAMESPACE)
+    labels = [p["metadata"]["labels"] for p in pods if "deletionTimestamp" not in p["metadata"]]
+    return {one["app.kubernetes.io/version"] for one in labels if "helm.sh/chart" in one}
+
+
+async def _passwords(kube: Kube) -> dict[str, str]:
+    """The users of the bus."""
+    found = await kube.get("v1", "Secret", NAMESPACE, f"{RELEASE}-nats")
+    return dict(found["data"])
 
 
 async def _cluster_roles(kube: Kube) -> set[str]:

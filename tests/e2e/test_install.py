@@ -22,6 +22,8 @@ IMAGE = "nginxinc/nginx-unprivileged:1.29"
 # The page's namespaces, as those of the tests.
 OURS = {"serinus": f"{PREFIX}install", "shop": f"{PREFIX}shop"}
 
+# Before each command, when it began.
+TOLD = "PS4='+ $SECONDS s: '"
 # Images come from no registry here: helm gets them as one more file of values.
 HELM = """\
 #!/bin/sh
@@ -47,7 +49,11 @@ async def test_the_page_leads_to_a_release_and_to_a_refused_one(
         gone = f"helm uninstall serinus --namespace {OURS['serinus']} --ignore-not-found --wait"
         await _run(gone, program.parent, node.kubeconfig)
         await suite.install()
-    figures.append(f"docs/install.md: {time.monotonic() - begun:.0f} s for all of its commands")
+    figures.append(
+        f"docs/install.md: {_begun('helm test', said)} s to the suite, "
+        f"{_begun('describe canary hello', said)} s to the first release promoted, "
+        f"{time.monotonic() - begun:.0f} s for all of its commands"
+    )
     assert re.search(r"Phase: +Succeeded", said), said[-6000:]
     assert "Promotion completed! Scaling down hello." in said
     assert 'release "serinus" uninstalled' in said
@@ -57,8 +63,7 @@ async def test_passwords_are_renewed_as_operations_say(
     installed: Stage, node: Cluster, tmp_path: Path
 ) -> None:
     """The commands of its section, then until everybody is ready with a new one."""
-    section = OPERATIONS.read_text("utf-8").partition("## Passwords\n")[2].partition("\n## ")[0]
-    lines = re.findall(r"^    (.*)$", section, re.MULTILINE)
+    lines = _lines(OPERATIONS, "Passwords")
     assert len(lines) == 4
     commands = "\n".join(lines).replace("--namespace serinus", f"--namespace {NAMESPACE}")
     names = [f"deployment/{RELEASE}-{name}" for name in SERVICES]
@@ -69,6 +74,19 @@ async def test_passwords_are_renewed_as_operations_say(
         await _run("\n".join([commands, *ready]), tmp_path, node.kubeconfig)
         after = await kube.get("v1", "Secret", NAMESPACE, f"{RELEASE}-nats")
     assert not set(before["data"].values()) & set(after["data"].values())
+
+
+def _lines(page: Path, heading: str) -> list[str]:
+    """The commands below a heading that are set in."""
+    part = page.read_text("utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^    (.*)$", part, re.MULTILINE)
+
+
+def _begun(command: str, said: str) -> str:
+    """After how many seconds of the page a command began."""
+    found = re.search(rf"^\+ (\d+) s: .*{re.escape(command)}", said, re.MULTILINE)
+    assert found is not None, command
+    return found[1]
 
 
 def _commands(stage: Stage, folder: Path) -> str:
@@ -90,7 +108,7 @@ async def _run(commands: str, programs: Path, kubeconfig: Path) -> str:
     kubectl = str(Path(of_the_environment("kubectl")).parent)
     path = os.pathsep.join((str(programs), kubectl, os.environ["PATH"]))
     process = await asyncio.create_subprocess_exec(
-        "bash", "-exc", commands,
+        "bash", "-exc", f"{TOLD}\n{commands}",
         cwd=ROOT,
         env=os.environ | {"PATH": path, "KUBECONFIG": str(kubeconfig)},
         stdin=asyncio.subprocess.DEVNULL,

@@ -11,6 +11,7 @@ from tests.e2e.judge import (
     allowed_failures,
     at_stake,
     failures,
+    path,
     steps,
     when,
 )
@@ -32,6 +33,12 @@ def test_a_share_counts_from_when_proxies_have_followed_to_the_next_weight() -> 
     stood = [request(116.0), request(117.0), request(118.0), request(119.0, "2.0")]
     late = [request(120.5, "2.0")]
     assert steps(MOMENTS, early + stood + late, "2.0") == [Step(20, 25.0, 4)]
+
+
+def test_the_path_of_an_analysis_has_every_change_of_its_weight_once() -> None:
+    back = [Moment(116.0, "Progressing", 0), Moment(118.0, "Progressing", 20)]
+    assert path(MOMENTS) == [0, 20]
+    assert path([*MOMENTS[:3], *back, MOMENTS[3]]) == [0, 20, 0, 20]
 
 
 def test_a_weight_is_at_stake_until_proxies_have_left_it() -> None:

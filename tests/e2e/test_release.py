@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from tests.e2e import judge
 from tests.e2e.hello import APPS, CANARY, NAME, TRAEFIK, Hello
 from tests.e2e.load import RATE
-from tests.e2e.stage import NAMESPACE
+from tests.e2e.stage import FRONTS, NAMESPACE
 from tests.e2e.suite import RELEASE
 from tests.servers.kube import Obj
 
@@ -15,6 +16,7 @@ SHARE_POINTS = 3.0
 BAD_ERROR_RATE = 0.10
 # Enough to see what comes after: proxies that follow, pods that end.
 AFTERMATH = 8 * RATE
+EVERYWHERE = pytest.mark.parametrize("hello", FRONTS, indirect=True)
 HOOKS = f"http://{RELEASE}-loadtester.{NAMESPACE}/"
 
 
@@ -36,6 +38,7 @@ async def initialised(hello: Hello, webhooks: Sequence[Obj] = ()) -> None:
     await hello.until("Initialized")
 
 
+@EVERYWHERE
 async def test_a_good_release_goes_live_and_no_request_fails(
     hello: Hello, figures: list[str]
 ) -> None:
@@ -46,7 +49,10 @@ async def test_a_good_release_goes_live_and_no_request_fails(
         await hello.until("Succeeded", within_s=120)
         await traffic.enough(AFTERMATH)
     steps = judge.steps(hello.moments, traffic.requests, "2.0")
-    figures += [f"good release: {len(traffic.requests)} requests", *map(str, steps)]
+    figures += [
+        f"good release, {hello.front}: {len(traffic.requests)} requests",
+        *map(str, steps),
+    ]
     assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert [step.ordered for step in steps] == [20, 40, 60]
     assert [step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS] == []
@@ -56,6 +62,7 @@ async def test_a_good_release_goes_live_and_no_request_fails(
     assert f"Promotion completed! Scaling down {NAME}.{hello.namespace}" in await hello.events()
 
 
+@EVERYWHERE
 async def test_a_bad_release_costs_no_more_than_was_ordered(
     hello: Hello, figures: list[str]
 ) -> None:
@@ -69,8 +76,9 @@ async def test_a_bad_release_costs_no_more_than_was_ordered(
     stake = judge.at_stake(hello.moments, traffic.requests)
     allowed = judge.allowed_failures(stake, BAD_ERROR_RATE)
     figures.append(
-        f"bad release: {len(traffic.requests)} requests, {failures.total()} failed, {allowed:.0f} "
-        f"allowed: {stake:.0f} ordered for the canary, of which {BAD_ERROR_RATE:.0%} fail"
+        f"bad release, {hello.front}: {len(traffic.requests)} requests, {failures.total()} "
+        f"failed, {allowed:.0f} allowed: {stake:.0f} ordered for the canary, of which "
+        f"{BAD_ERROR_RATE:.0%} fail"
     )
     assert {(status, version) for status, version, _ in failures} == {(500, "2.0-errors10")}
     assert failures.total() <= allowed
