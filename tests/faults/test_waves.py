@@ -331,7 +331,9 @@ async def test_a_failure_in_the_third_keeps_the_first_two(regions: dict[str, Reg
     await regions["south"].until("third", "Failed")
     status = await says(regions["east"], "third", phase="Stopped", done="2/3")
 
-    assert ["settled", "settled", "failed"] == [m["state"] for m in status["canaries"]]
+    assert ["failed"] == [m["state"] for m in status["canaries"]]
+    counts = [{"settled": 1}, {"settled": 1}, {"failed": 1}]
+    assert counts == [step["counts"] for step in status["steps"]]
 
 
 async def test_all_or_nothing_takes_the_first_two_back(regions: dict[str, Region]) -> None:

@@ -46,12 +46,14 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
 async def running(context: Context[Settings], cluster: Cluster) -> AsyncIterator[Desk]:
     """The coordinator on any cluster."""
     settings, clock = context.settings, context.clock
+    context.health.set("waves", False, "waiting for news of those whom waves name")
     desk = Desk(
         settings.cluster,
         int(clock.now() * 1000),
         cluster=cluster,
         clock=clock,
         metrics=context.metrics,
+        on_ready=lambda: context.health.set("waves", True),
     )
     follow = reflect(
         cluster,
