@@ -39,6 +39,27 @@ REFUSED = [
     ("nats.enabled=false", "nats.external.url: required where nats.enabled is false"),
     ("serviceAccount.create=false", "serviceAccount.name: required where"),
     ("controlplane.kubeconfig.secretName=x", "controlplane.kubeconfig: a mesh whose control"),
+    ("coordinator.replicas=2", "additional properties 'replicas' not allowed"),
+    ("fleet.hub.clusters={eu}", "fleet: needs coordinator.enabled and nats.enabled"),
+    ("fleet.hub.clusters={EU}", "at '/fleet/hub/clusters/0': 'EU' does not match"),
+    (
+        "coordinator.enabled=true,fleet.hub.clusters={eu}",
+        'coordinator.cluster: "local" is no name of this cluster\'s own',
+    ),
+    (
+        "coordinator.enabled=true,coordinator.cluster=eu,fleet.hub.clusters={eu}",
+        'coordinator.cluster: "eu" is no name of this cluster\'s own',
+    ),
+    (
+        "coordinator.enabled=true,coordinator.cluster=eu,fleet.leaf.url=tls://hub:7422",
+        "fleet.leaf.existingSecret: required with fleet.leaf.url",
+    ),
+    (
+        "coordinator.enabled=true,coordinator.fleet.url=nats://a:4222,fleet.hub.clusters={eu}",
+        "coordinator.fleet.url: clusters meet by fleet.hub or fleet.leaf",
+    ),
+    ("fleet.hub.clusters={eu},fleet.leaf.url=tls://hub:7422", "a hub is no leaf"),
+    ("fleet.leaf.url=tls://me:secret@hub:7422", "at '/fleet/leaf/url'"),
     ("loadtester.istio.enabled=true", "istio.enabled: no routes of a mesh come with this chart"),
 ]
 SLOWEST_START_S = 300
@@ -95,7 +116,7 @@ def test_every_service_would_start_with_its_settings(name: str, tmp_path: Path) 
         started.add(container["name"])
     expected = {ALONE} if name == ALONE else set(SERVICES)
     expected -= {ALONE} if name == "namespaced" else set()
-    assert started == expected | ({BESIDE} if name == "told" else set())
+    assert started == expected | ({BESIDE} if name in ("told", "hub", "leaf") else set())
 
 
 def mounted(pod: Obj) -> set[str]:

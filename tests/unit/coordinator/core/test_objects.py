@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from serinus.coordinator.core.objects import Unreadable, event, key_of, wave_of
+from serinus.coordinator.core.objects import Unreadable, event, key_of, status_patch, wave_of
 from serinus.coordinator.core.waves import WaveStatus
 
 WAVE = {

@@ -62,6 +62,9 @@ class Ask(Struct, frozen=True, tag_field="type", tag="ask.v1"):
 
 Message: TypeAlias = Pulse | Changed | Report | Ask
 
+WORDS = ("ask", "changed", "pulse", "report")
+"""The first part of every message's tag, which is the last part of its subject."""
+
 decoder = msgspec.json.Decoder(Message)
 encode = msgspec.json.Encoder().encode
 
