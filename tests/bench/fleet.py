@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 from tests.bench.table import Row, at_most, figure, p50_p95, percentile
 from tests.builders import NEW, OLD, a_status, a_workload_seen, an_observed
@@ -41,6 +42,7 @@ class Asked(FakeCluster):
     def __init__(self) -> None:
         super().__init__()
         self.aborted: dict[str, float] = {}
+        self.statuses: list[Obj] = []
         self.news = asyncio.Event()
 
     async def patch(self, ref: Ref, patch: Any, **more: Any) -> Obj:
@@ -49,7 +51,9 @@ class Asked(FakeCluster):
                 self.aborted[ref.name] = time.monotonic()
                 self.news.set()
             return {}
-        return await super().patch(ref, patch, **more)
+        obj = await super().patch(ref, patch, **more)
+        self.statuses.append(obj["status"])
+        return obj
 
 
 class Coordinator:
@@ -75,7 +79,9 @@ class Coordinator:
     async def stand(self, canary: str, phase: str, **more: Any) -> None:
         target = OLD if phase == "Initialized" else NEW
         observed = an_observed(
-            status=a_status(phase, **more), target=a_workload_seen(target, images=IMAGES)
+            status=a_status(phase, **more),
+            target=a_workload_seen(target, images=IMAGES),
+            labels={"tier": "web"},
         )
         await self.desk.observe(replace(observed, canary=CanaryRef("shop", canary)))
 
@@ -143,6 +149,60 @@ async def _measured(fleet: list[Coordinator]) -> list[Row]:
     ]
 
 
+WAVE_OF, AT_ONCE = 500, 10
+
+
+async def _large() -> list[Row]:
+    """One release through a wave of five hundred, ten at once: what that costs etcd."""
+    with tempfile.TemporaryDirectory() as folder, nats_server(Path(folder)) as server:
+        one = Coordinator(NAMES[0], server.url)
+        try:
+            return await _through(one)
+        finally:
+            for task in one.tasks:
+                task.cancel()
+            await asyncio.gather(*one.tasks, return_exceptions=True)
+
+
+async def _through(one: Coordinator) -> list[Row]:
+    canaries = [f"web-{n:03}" for n in range(WAVE_OF)]
+    for canary in canaries:
+        await one.stand(canary, "Initialized")
+    members = [{"selector": {"tier": "web"}}]
+    steps = [{"name": "all", "canaries": members, "atOnce": AT_ONCE}]
+    one.declare({**a_wave("all"), "spec": {"steps": steps}})
+    await _until(lambda: one.desk.ready)
+    one.cluster.statuses.clear()
+    for canary in canaries:
+        await one.stand(canary, "Waiting")
+    waiting, most = set(canaries), 0
+    while waiting:
+        going = {c for c in waiting if one.desk.confirm("shop", c).status == 200}
+        most = max(most, len(going))
+        for phase, more in (
+            *(("Progressing", {"canary_weight": weight}) for weight in (20, 40, 60)),
+            ("Finalising", {}),
+            ("Succeeded", {}),
+        ):
+            for canary in going:
+                await one.stand(canary, phase, **more)
+            await asyncio.sleep(0.02)
+        waiting -= going
+    await _until(lambda: one.cluster.statuses[-1].get("done") == f"{WAVE_OF}/{WAVE_OF}")
+    sizes = [len(msgspec.json.encode(status)) for status in one.cluster.statuses]
+    assert most == AT_ONCE
+    return [
+        at_most(
+            f"one wave of {WAVE_OF} canaries, {AT_ONCE} at once: writes of its status per canary",
+            len(sizes) / WAVE_OF,
+            1.0,
+        ),
+        at_most(
+            "its largest status, of the 1.5 MB that etcd takes", max(sizes) / 1024, 256, " KiB"
+        ),
+    ]
+
+
 async def _until(condition: Any, bound_s: float = 120.0) -> None:
     async with asyncio.timeout(bound_s):
         while not condition():  # noqa: ASYNC110  (a view has no news of its own)
@@ -200,4 +260,4 @@ async def _verdict(fleet: list[Coordinator], canary: str, number: int) -> float:
 
 def rows() -> list[Row]:
     """The rows of the table."""
-    return asyncio.run(_rows())
+    return [*asyncio.run(_rows()), *asyncio.run(_large())]

@@ -207,15 +207,19 @@ def test_the_bus_would_start_with_its_configuration(name: str, tmp_path: Path) -
     config = next((o for o in objs if "nats-server.conf" in o.get("data", {})), None)
     if config is None:
         return
-    text = config["data"]["nats-server.conf"].replace("/etc/serinus/tls", str(tmp_path))
+    text = config["data"]["nats-server.conf"].replace("/etc/serinus/", f"{tmp_path}/")
     secrets = {o["metadata"]["name"]: o for o in objs if o["kind"] == "Secret"}
-    if "tls {" in text and "serinus-nats-tls" not in secrets:
-        return  # somebody else's certificate
-    for key, value in secrets.get("serinus-nats-tls", {"data": {}})["data"].items():
-        (tmp_path / key).write_bytes(base64.b64decode(value))
+    made = {"tls": "serinus-nats-tls", "hub": "serinus-nats-hub-tls", "leaf": "serinus-nats-tls"}
+    for place, secret in made.items():
+        if f"/{place}/" in text and secret not in secrets:
+            return  # somebody else's certificate
+        (tmp_path / place).mkdir()
+        for key, value in secrets.get(secret, {"data": {}})["data"].items():
+            (tmp_path / place / key).write_bytes(base64.b64decode(value))
     (tmp_path / "nats-server.conf").write_text(text)
-    users = (*SERVICES, BESIDE, "tap", "cluster")
+    users = (*SERVICES, BESIDE, "tap", "cluster", "fleet", "fleet_ap", "fleet_eu_west")
     environment = {f"SERINUS_{user.upper()}_PASSWORD": f"p-{user}" for user in users}
+    environment |= {"SERINUS_SERVER_NAME": "eu-0", "SERINUS_LEAF_URL": '"tls://a:b@hub:7422"'}
     done = subprocess.run(
         [of_the_environment("nats-server"), "--config", tmp_path / "nats-server.conf", "-t"],
         env=environment | {"POD_NAME": "serinus-nats-0"},

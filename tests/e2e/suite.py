@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 import yaml
-from tests.e2e.images import SERVICES
+from tests.e2e.images import PARTS, SERVICES
 from tests.tools.helm import CHART, helm
 
 RELEASE = "serinus"
@@ -30,7 +30,7 @@ class Suite:
         parts = {name: reference.rpartition(":") for name, reference in references.items()}
         self._images = {
             f"{name}_{word}": parts[name][place]
-            for name in (*SERVICES, "nats")
+            for name in (*PARTS, "nats")
             for word, place in (("repository", 0), ("tag", 2))
         }
 

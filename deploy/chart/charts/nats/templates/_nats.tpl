@@ -46,7 +46,7 @@ leafnodes {
   }
   {{- end }}
   {{- else }}
-  reconnect: 1
+  reconnect: "1s"
   remotes: [
     {
       url: $SERINUS_LEAF_URL

@@ -65,8 +65,8 @@ async def running(context: Context[Settings], cluster: Cluster) -> AsyncIterator
         health=context.health,
     )
     context.spawn(follow, "watch Wave")
+    line = NatsLine(settings, clock, context.metrics, desk.hear)
     if settings.fleet_url:
-        line = NatsLine(settings, clock, context.metrics, desk.hear)
         desk.line = line
         context.spawn(line.run(), "fleet")
     context.spawn(desk.run(), "desk")
