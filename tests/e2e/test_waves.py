@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.hello import NAME, Hello, hello_in
 from tests.e2e.stage import NAMESPACE, Stage
 from tests.e2e.suite import RELEASE
 from tests.servers.kube import Kube, Obj
+from tests.servers.process import of_the_environment
+from tests.servers.waiting import eventually
 
 HOOK = {
     "name": "wave",
