@@ -21,7 +21,7 @@ from tests.servers.nats import nats_server
 from tests.unit.router.cluster import FakeCluster
 
 from serinus.coordinator.core.standing import Key
-from serinus.coordinator.desk import ABORT, Desk
+from serinus.coordinator.desk import ABORT, PAUSE, Desk
 from serinus.coordinator.settings import Settings
 from serinus.coordinator.wire import NatsLine
 from serinus.events import CanaryRef
@@ -31,25 +31,23 @@ from serinus.runtime.clock import SystemClock
 from serinus.runtime.telemetry import PrometheusMetrics
 
 CLUSTERS, CANARIES = 20, 100
-VERDICTS = 40
+VERDICTS, HALTS = 40, 20
 NAMES = [f"c{n:02}" for n in range(CLUSTERS)]
 IMAGES = {"web": "example.test/web:2"}
 
 
 class Asked(FakeCluster):
-    """Notes when a canary is asked to abort."""
+    """Notes when a canary is asked to abort, or to stand still."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.aborted: dict[str, float] = {}
+        self.requests: dict[str, dict[str, float]] = {ABORT: {}, PAUSE: {}}
         self.statuses: list[Obj] = []
-        self.news = asyncio.Event()
 
     async def patch(self, ref: Ref, patch: Any, **more: Any) -> Obj:
         if ref.kind == "Canary":
-            if ABORT in patch["metadata"].get("annotations", {}):
-                self.aborted[ref.name] = time.monotonic()
-                self.news.set()
+            for asked in patch["metadata"].get("annotations", {}):
+                self.requests[asked].setdefault(ref.name, time.monotonic())
             return {}
         obj = await super().patch(ref, patch, **more)
         self.statuses.append(obj["status"])
@@ -133,6 +131,7 @@ async def _measured(fleet: list[Coordinator]) -> list[Row]:
     await _until(lambda: all(len(one.desk.fleet.standings) == 2000 for one in fleet))
     messages, size = await _released(fleet, canaries[-1])
     taken = [await _verdict(fleet, canaries[n], n) for n in range(VERDICTS)]
+    halts = [await _halt(fleet, canaries[n], n) for n in range(VERDICTS, VERDICTS + HALTS)]
     return [
         at_most(
             f"{CLUSTERS} clusters x {CANARIES} canaries: verdict in one to reaction in the last, "
@@ -141,6 +140,14 @@ async def _measured(fleet: list[Coordinator]) -> list[Row]:
             2.0,
             " s",
             shown=p50_p95(taken),
+        ),
+        at_most(
+            f"{CLUSTERS} clusters x {CANARIES} canaries: halt in one to hold in the last, "
+            "p50 / p95",
+            percentile(halts, 0.95),
+            2.0,
+            " s",
+            shown=p50_p95(halts),
         ),
         Row(
             what=f"messages and bytes between clusters, per release in {CLUSTERS} clusters",
@@ -253,9 +260,25 @@ async def _verdict(fleet: list[Coordinator], canary: str, number: int) -> float:
     failing = fleet[(number + 7) % CLUSTERS]
     began = time.monotonic()
     await failing.stand(canary, "Failed")
-    others = [one for one in fleet if one is not failing]
-    await _until(lambda: all(canary in one.cluster.aborted for one in others))
-    return max(one.cluster.aborted[canary] for one in others) - began
+    return await _last(ABORT, [one for one in fleet if one is not failing], canary) - began
+
+
+async def _halt(fleet: list[Coordinator], canary: str, number: int) -> float:
+    """From the pause of a wave to the hold of its last canary; all of them are under way."""
+    for one in fleet:
+        await one.stand(canary, "Progressing", canary_weight=20)
+    home = fleet[number % CLUSTERS]
+    await _until(partial(_all_see, [home], Key(NAMES[-1], "shop", canary), "Progressing"))
+    wave = a_wave(canary)
+    began = time.monotonic()
+    home.declare({**wave, "spec": {**wave["spec"], "paused": True}})
+    return await _last(PAUSE, fleet, canary) - began
+
+
+async def _last(asked: str, fleet: list[Coordinator], canary: str) -> float:
+    """When the last of them was asked that."""
+    await _until(lambda: all(canary in one.cluster.requests[asked] for one in fleet))
+    return max(one.cluster.requests[asked][canary] for one in fleet)
 
 
 def rows() -> list[Row]:

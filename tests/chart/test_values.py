@@ -58,6 +58,10 @@ REFUSED = [
         "coordinator.enabled=true,coordinator.fleet.url=nats://a:4222,fleet.hub.clusters={eu}",
         "coordinator.fleet.url: clusters meet by fleet.hub or fleet.leaf",
     ),
+    (
+        "coordinator.enabled=true,coordinator.cluster=us,fleet.hub.clusters={eu}",
+        "fleet.hub.tls.hosts: required",
+    ),
     ("fleet.hub.clusters={eu},fleet.leaf.url=tls://hub:7422", "a hub is no leaf"),
     ("fleet.leaf.url=tls://me:secret@hub:7422", "at '/fleet/leaf/url'"),
     ("loadtester.istio.enabled=true", "istio.enabled: no routes of a mesh come with this chart"),

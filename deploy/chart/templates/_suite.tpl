@@ -81,6 +81,11 @@ SERINUS_OTLP_ENDPOINT: {{ . | quote }}
 {{- fail (printf "coordinator.cluster: %q is no name of this cluster's own in the fleet; write one like eu-west-1" .Values.coordinator.cluster) }}
 {{- end }}
 {{- end }}
+{{- with .Values.fleet.hub }}
+{{- if and .clusters .tls.enabled (not .tls.existingSecret) (not .tls.hosts) }}
+{{- fail "fleet.hub.tls.hosts: required without fleet.hub.tls.existingSecret; the names by which leaves reach the hub" }}
+{{- end }}
+{{- end }}
 {{- if and .Values.fleet.leaf.url (not .Values.fleet.leaf.existingSecret) }}
 {{- fail "fleet.leaf.existingSecret: required with fleet.leaf.url; the hub's NOTES say how to fetch it" }}
 {{- end }}
