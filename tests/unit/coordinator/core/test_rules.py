@@ -411,6 +411,20 @@ def test_labels_in_a_cluster_that_is_not_known_yet_are_waited_for() -> None:
     assert "go" == story.action(WEST)
 
 
+def test_a_step_is_not_done_while_one_of_its_clusters_is_not_heard_of() -> None:
+    """Its soak begins when the last one is known to be done, not before."""
+    story = Story(a_wave(a_step("first", EAST, SOUTH, soak="10m"), a_step("second", WEST)))
+    story.stand(*map(a_standing, REGIONS)).look()
+    story.stand(a_standing(EAST, "settled", NEW), a_standing(SOUTH, "running", NEW)).look()
+    silence(story, "south", never=True)
+    wanting(story, WEST).look(60.0)
+
+    story.unheard = set()
+    story.stand(a_standing(SOUTH, "settled", NEW)).look(600.0)
+
+    assert "step first soaks until" in story.why(WEST)
+
+
 def test_a_soak_and_an_approval_outlive_a_silence() -> None:
     steps = (a_step("first", EAST, soak="10m", approval=True), a_step("second", WEST))
     story = Story(a_wave(*steps)).stand(a_standing(EAST, "settled", NEW), a_standing(WEST)).look()
