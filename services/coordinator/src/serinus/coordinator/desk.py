@@ -46,7 +46,7 @@ AGAIN_S = 5.0
 SHOW_S = 1.0
 # After a start everybody is heard of within so long, or said to be away; all canaries of our own
 # have been seen so long after the first: the bus brings the newest of each at once.
-START_S, SEEN_S, LISTEN_S = SILENT_S, 1.0, 0.1
+START_S, SEEN_S, LISTEN_S = SILENT_S, 2.0, 0.1
 
 
 class Desk:
