@@ -51,8 +51,11 @@ class Suite:
             await self._helm(*chart, *wait, *words)
 
     def values(self) -> str:
-        """Those of an operator of this cluster."""
-        return Template(VALUES.read_text("utf-8")).substitute(self._images)
+        """Those of an operator of this cluster, as far as the chart knows them: an older one has
+        no coordinator."""
+        whole = yaml.safe_load(Template(VALUES.read_text("utf-8")).substitute(self._images))
+        known = yaml.safe_load((self._chart / "values.yaml").read_text("utf-8"))
+        return yaml.safe_dump({name: one for name, one in whole.items() if name in known})
 
     def images(self) -> str:
         """The part of them that says which images there are."""
