@@ -92,6 +92,12 @@ class SetMachine(Machine):
         self.interfered = True
         self.world.resize(size)
 
+    @rule()
+    def manifest_opens_the_border(self) -> None:
+        """Somebody's manifest has a partition of its own, and is applied again and again."""
+        self.interfered, self.is_attended = True, False
+        self.world.open_border()
+
     def push(self, kind: str) -> None:
         super().push(kind)
         self.is_attended = False
