@@ -39,6 +39,7 @@ LARGEST = 6
 class Before(Struct):
     """What a step of the router finds.
 
+    ready   how many pods are, of those that shall stay
     fresh   whether the router has seen all that there is
     behind  how many ready pods each Service leads to
     """
@@ -147,13 +148,13 @@ class SetMachine(Machine):
         return wrote
 
     def before(self) -> Before:
-        pods = self.world.ordinals.pods
+        pods, parts = self.world.ordinals.pods, self.world.parts
         return Before(
-            parts=self.world.parts,
+            parts=parts,
             note=self.world.note,
             share=self.share,
             pods=dict(pods),
-            ready=sum(pod.ready for pod in pods.values()),
+            ready=sum(pod.ready for n, pod in pods.items() if n < parts.size),
             fresh=all(self.router.view.get(r) is self.world.objects.get(r) for r in LOOKED_AT),
             behind=self.count(),
         )
