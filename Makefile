@@ -84,10 +84,10 @@ faults: setup ## five processes on real servers, of which one after the other is
 planes: setup ## real Istio, Contour, Envoy, nginx, Skipper and Traefik with real requests (root; builds some once)
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(BIN)/python -m tests.tools.build --planes >/dev/null
-	@$(PYTEST) tests/planes -q
+	@$(PYTEST) tests/planes -q -n 2 --dist loadgroup
 
 peer: setup ## Flagger's recorded runs through our ring (needs the recorded traces, see tests/peer/README.md)
-	@$(PYTEST) tests/peer -q --timeout=900
+	@$(PYTEST) tests/peer -q --timeout=900 $(SHARED)
 
 e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG, see tests/e2e/README.md
 	@$(BIN)/python -m tests.tools.build --tools >/dev/null
