@@ -87,7 +87,7 @@ planes: setup ## real Istio, Contour, Envoy, nginx, Skipper and Traefik with rea
 	@$(PYTEST) tests/planes -q -n 2 --dist loadgroup
 
 peer: setup ## Flagger's recorded runs through our ring (needs the recorded traces, see tests/peer/README.md)
-	@$(PYTEST) tests/peer -q --timeout=900 $(SHARED)
+	@$(PYTEST) tests/peer -q --timeout=900
 
 e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG, see tests/e2e/README.md
 	@$(BIN)/python -m tests.tools.build --tools >/dev/null
