@@ -29,6 +29,9 @@ from serinus.kube.refs import ref_of
 from serinus.router.core.objects import Live
 from serinus.router.meshes.catalog import MESHES
 
+# The first test waits for all definitions.
+pytestmark = pytest.mark.timeout(300)
+
 Obj = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 GOLDENS = sorted((ROOT / "tests" / "unit" / "router" / "meshes" / "golden").glob("*/*.yaml"))
