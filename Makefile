@@ -79,7 +79,7 @@ integration: setup ## real nats-server, real API server, real Prometheus, real T
 
 faults: setup ## five processes on real servers, of which one after the other is killed
 	@$(BIN)/python -m tests.tools.build >/dev/null
-	@$(PYTEST) tests/faults -q $(SHARED)
+	@$(PYTEST) tests/faults -q
 
 planes: setup ## real Istio, Contour, Envoy, nginx, Skipper and Traefik with real requests (root; builds some once)
 	@$(BIN)/python -m tests.tools.build >/dev/null
