@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from tests.e2e import images, stage
+from tests.e2e import images, stage, usage
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.engine import Engine, engine
 from tests.e2e.hello import Hello, hello_in
@@ -101,7 +101,7 @@ def installed(
     figures.append(f"installed and ready in {time.monotonic() - begun:.1f} s")
     try:
         yield running
-        figures += _with(node.kubeconfig, stage.usage)
+        figures += _with(node.kubeconfig, usage.lines)
     finally:
         _with(node.kubeconfig, lambda kube: stage.tear_down(kube, suite))
 

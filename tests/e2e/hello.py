@@ -106,6 +106,15 @@ class Hello:
             self.namespace,
         )
 
+    async def primary(self) -> None:
+        """Returns when there is one."""
+
+        async def found() -> bool:
+            name = f"{NAME}-primary"
+            return await self.kube.find(APPS, "Deployment", self.namespace, name) is not None
+
+        await eventually(found, f"{self.namespace}: a primary", 60)
+
     async def push(self, version: str) -> None:
         """A new revision of the workload."""
         path = "/spec/template/spec/containers/0/env/0/value"
@@ -187,6 +196,19 @@ class Hello:
             key=lambda event: (event["firstTimestamp"], event["metadata"]["creationTimestamp"])
         )
         return [str(event["message"]) for event in found]
+
+    async def objects(self) -> dict[str, Obj]:
+        """What the namespace holds beside its Canary and what tells of things: all that is said."""
+        kinds = [(APPS, "Deployment"), (APPS, "ReplicaSet"), (TRAEFIK, "TraefikService")]
+        kinds += [(TRAEFIK, "IngressRoute"), *(("v1", kind) for kind in ("Service", "ConfigMap"))]
+        passing = ("managedFields", "resourceVersion")
+        found = {}
+        for api_version, kind in kinds:
+            for obj in await self.kube.list(api_version, kind, self.namespace):
+                meta = {k: v for k, v in obj["metadata"].items() if k not in passing}
+                whole = {**obj, "metadata": meta, "status": None}
+                found[f"{kind} {meta['name']}"] = whole
+        return found
 
     async def get(self, kind: str, name: str, api_version: str = "v1") -> Obj:
         return await self.kube.get(api_version, kind, self.namespace, name)

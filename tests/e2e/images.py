@@ -16,14 +16,12 @@ from pathlib import Path
 
 from tests.e2e.shared import Shared
 from tests.servers.process import ServerError
-from tests.tools import build
+from tests.tools import build, flagger
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "SERINUS_TEST_BASE_IMAGE"
 DEFAULT_BASE = "python:3.11-slim"
 SERVICES = ("watcher", "analyzer", "router", "notifier", "loadtester")
-# With what stands beside the ring.
-PARTS = (*SERVICES, "coordinator")
 BUILD_S = 900
 
 
@@ -55,8 +53,8 @@ def base() -> str:
 
 
 def every() -> dict[str, Image]:
-    """Those of the suite, and what a cluster of users has: a bus, proxies, a metrics server,
-    something to release."""
+    """The five of the suite, and what a cluster of users has: a bus, proxies, a metrics server,
+    something to release, Flagger."""
     locked = ("requirements.lock", "deploy/docker/pick.py")
     inputs = {
         "nats": locked,
@@ -69,9 +67,9 @@ def every() -> dict[str, Image]:
         name: Image(name, "tests/e2e/Dockerfile", files, target=name)
         for name, files in inputs.items()
     }
-    programs = {"contour": build.tool("contour")}
+    programs = {"contour": build.tool("contour"), "flagger": flagger.program()}
     return {
-        **{name: of_service(name) for name in PARTS},
+        **{name: of_service(name) for name in SERVICES},
         **surroundings,
         **{name: _of_program(name, path) for name, path in programs.items()},
     }

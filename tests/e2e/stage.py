@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import aiohttp
 import yaml
@@ -208,23 +206,3 @@ async def status(url: str, host: str = "") -> int:
 def _is(obj: Obj, condition: str) -> bool:
     conditions = (obj.get("status") or {}).get("conditions") or ()
     return any(c["type"] == condition and c["status"] == "True" for c in conditions)
-
-
-async def usage(kube: Kube) -> list[str]:
-    """What each pod of the suite takes, and how soon it was ready, one line each."""
-    nodes = [node["metadata"]["name"] for node in await kube.list("v1", "Node")]
-    summaries = await asyncio.gather(
-        *(kube.request("GET", f"/api/v1/nodes/{name}/proxy/stats/summary") for name in nodes)
-    )
-    pods = [pod for summary in summaries for pod in summary["pods"]]
-    return sorted(
-        _line(pod["podRef"]["name"], pod["containers"][0])
-        for pod in pods
-        if pod["podRef"]["namespace"] == NAMESPACE
-    )
-
-
-def _line(name: str, container: Mapping[str, Any]) -> str:
-    memory, cpu = container["memory"], container["cpu"]
-    mib = memory.get("rssBytes", memory.get("workingSetBytes", 0)) / 2**20
-    return f"{name:32} {mib:6.1f} MiB  {cpu.get('usageCoreNanoSeconds', 0) / 1e9:6.1f} s CPU"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +12,9 @@ from tests.chart.metrics import asked_for
 from tests.e2e import judge
 from tests.e2e.cluster import Cluster
 from tests.e2e.hello import CANARY, NAME, Hello
+from tests.e2e.images import SERVICES
 from tests.e2e.load import RATE
+from tests.e2e.own_nats import OwnNats
 from tests.e2e.stage import APPS, NAMESPACE, Stage, tails
 from tests.e2e.suite import RELEASE, Suite
 from tests.servers.kube import ApiError, Kube, Obj
@@ -25,6 +28,7 @@ AFTERMATH = 8 * RATE
 PATIENT = 10
 LATEST_S = 240
 TEST = f"{RELEASE}-test"
+STREAMS = {"SNAPSHOTS", "INTENTS", "FACTS"}
 DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 
@@ -121,14 +125,17 @@ async def test_without_the_suite_services_go_on_serving_and_with_it_again_they_a
     assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}
 
 
-async def test_with_three_nats_servers_one_may_go_in_the_middle_of_a_rollout(
-    hello: Hello, suite: Suite, figures: list[str]
+async def test_of_three_nats_servers_one_goes_and_then_all_for_the_users_own_in_mid_rollout(
+    hello: Hello, suite: Suite, tmp_path: Path, figures: list[str]
 ) -> None:
+    """The user's begins empty: what a rollout needs to go on is in Kubernetes."""
+    own = OwnNats(hello.kube, hello.namespace)
+    await own.start(hello.stage.references["nats"], tmp_path)
     await suite.install("--set", "nats.replicas=3")
     try:
         copies = await _copies(hello.kube)
         assert {name: count for name, count in copies.items() if count != 3} == {}
-        assert {"SNAPSHOTS", "INTENTS", "FACTS"} <= set(copies)
+        assert set(copies) >= STREAMS
         await hello.deploy()
         await hello.canary(threshold=PATIENT)
         await hello.until("Initialized")
@@ -136,14 +143,48 @@ async def test_with_three_nats_servers_one_may_go_in_the_middle_of_a_rollout(
             await hello.push("2.0")
             await hello.until_weight(20)
             await hello.kube.delete("v1", "Pod", NAMESPACE, f"{RELEASE}-nats-0")
+            await hello.until_weight(40)
+            await suite.install("--set", own.values)
             await hello.until("Succeeded", within_s=LATEST_S)
             await traffic.enough(AFTERMATH)
+        assert await own.clients() == {(service, True) for service in SERVICES}
+        assert await own.streams() >= STREAMS
+        assert await hello.kube.find(APPS, "StatefulSet", NAMESPACE, f"{RELEASE}-nats") is None
     finally:
         await suite.install()
     steps = judge.steps(hello.moments, traffic.requests, "2.0")
-    figures += [f"a NATS server goes: {len(traffic.requests)} requests", *map(str, steps)]
+    figures += [f"from NATS to NATS: {len(traffic.requests)} requests", *map(str, steps)]
     assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
-    assert [step.ordered for step in steps] == [20, 40, 60]
+    assert judge.path(hello.moments) == [0, 20, 40, 60], hello.moments
+
+
+async def test_a_dry_run_tells_everything_changes_nothing_and_ends_without_a_lost_request(
+    hello: Hello, suite: Suite, figures: list[str]
+) -> None:
+    await suite.install("--set", "dryRun=true")
+    try:
+        await hello.deploy()
+        await hello.own_route()
+        await hello.serving()
+        async with hello.traffic() as traffic:
+            own = await hello.objects()
+            await hello.canary(threshold=PATIENT)
+            await hello.until("Initialized")
+            await traffic.enough(AFTERMATH)
+            assert await hello.objects() == own
+            told = await hello.events()
+            await suite.install()
+            await hello.primary()
+            await hello.until("Initialized", within_s=LATEST_S)
+            await traffic.enough(AFTERMATH)
+    finally:
+        await suite.install()
+    figures.append(f"dry run, then for real: {len(traffic.requests)} requests")
+    assert told
+    assert [text for text in told if not text.startswith("Dry run: ")] == []
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
+    assert await hello.version_of(f"{NAME}-primary") == "1.0"
+    assert await hello.replicas_of(NAME) == 0
 
 
 async def test_a_suite_of_one_namespace_releases_there_with_roles_of_that_namespace(
@@ -161,7 +202,7 @@ async def test_a_suite_of_one_namespace_releases_there_with_roles_of_that_namesp
         assert await hello.version_of(f"{NAME}-primary") == "2.0"
     finally:
         await suite.install()
-    assert len(await _cluster_roles(hello.kube)) == 5
+    assert len(await _cluster_roles(hello.kube)) == 4
 
 
 async def test_the_load_tester_stands_alone_and_lets_nobody_in_without_its_token(

@@ -1,4 +1,4 @@
-"""docs/install.md and operations.md, followed to the letter."""
+"""docs/install.md, operations.md and migrating.md, followed to the letter."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import re
 import time
 from pathlib import Path
 
+from tests.e2e import judge
 from tests.e2e.cluster import Cluster
+from tests.e2e.hello import CANARY, NAME, Hello
 from tests.e2e.images import ROOT, SERVICES
-from tests.e2e.stage import NAMESPACE, PREFIX, Stage
+from tests.e2e.load import RATE
+from tests.e2e.stage import NAMESPACE, PREFIX, RIGHTS, Stage, manifest
 from tests.e2e.suite import RELEASE, Suite
 from tests.servers.kube import Kube
 from tests.servers.process import of_the_environment
@@ -18,10 +21,15 @@ from tests.tools import build
 
 PAGE = ROOT / "docs/install.md"
 OPERATIONS = ROOT / "docs/operations.md"
+MIGRATING = ROOT / "docs/migrating.md"
+FLAGGER = "flagger-system"
 IMAGE = "nginxinc/nginx-unprivileged:1.29"
 # The page's namespaces, as those of the tests.
 OURS = {"serinus": f"{PREFIX}install", "shop": f"{PREFIX}shop"}
 
+AFTERMATH = 8 * RATE
+PATIENT = 10
+LATEST_S = 240
 # Before each command, when it began.
 TOLD = "PS4='+ $SECONDS s: '"
 # Images come from no registry here: helm gets them as one more file of values.
@@ -74,6 +82,42 @@ async def test_passwords_are_renewed_as_operations_say(
         await _run("\n".join([commands, *ready]), tmp_path, node.kubeconfig)
         after = await kube.get("v1", "Secret", NAMESPACE, f"{RELEASE}-nats")
     assert not set(before["data"].values()) & set(after["data"].values())
+
+
+async def test_a_run_of_flaggers_goes_on_from_its_weight_and_no_request_fails(
+    hello: Hello, suite: Suite, node: Cluster, tmp_path: Path, figures: list[str]
+) -> None:
+    """The commands of docs/migrating.md in the middle of a rollout, then `helm install`."""
+    await suite.uninstall()
+    namespace = await hello.kube.namespace(FLAGGER)
+    values = {
+        "flagger": hello.stage.references["flagger"],
+        "metrics": f"http://prometheus.{NAMESPACE}:9090",
+        "namespace": namespace,
+    }
+    try:
+        for obj in manifest("flagger", values):
+            await hello.kube.apply(obj, namespace)
+        await hello.deploy()
+        await hello.canary(threshold=PATIENT)
+        await hello.until("Initialized", within_s=LATEST_S)
+        async with hello.traffic() as traffic:
+            await hello.push("2.0")
+            await hello.until_weight(20, within_s=LATEST_S)
+            theirs = await hello.kube.get(CANARY, "Canary", hello.namespace, NAME)
+            await _run("\n".join(_lines(MIGRATING, "From Flagger")), tmp_path, node.kubeconfig)
+            await suite.install()
+            await hello.until("Succeeded", within_s=LATEST_S)
+            await traffic.enough(AFTERMATH)
+    finally:
+        await hello.kube.delete(f"{RIGHTS}/v1", "ClusterRoleBinding", None, f"{NAMESPACE}-flagger")
+        await hello.kube.delete("v1", "Namespace", None, namespace)
+        await suite.install()
+    figures.append(f"taken over from Flagger in mid-rollout: {len(traffic.requests)} requests")
+    assert "history" not in theirs["status"], "a run of ours"
+    assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
+    assert judge.path(hello.moments) == [0, 20, 40, 60], hello.moments
+    assert await hello.version_of(f"{NAME}-primary") == "2.0"
 
 
 def _lines(page: Path, heading: str) -> list[str]:

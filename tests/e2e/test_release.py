@@ -12,7 +12,8 @@ from tests.e2e.stage import FRONTS, NAMESPACE
 from tests.e2e.suite import RELEASE
 from tests.servers.kube import Obj
 
-SHARE_POINTS = 3.0
+# Traefik deals requests out, Envoy draws lots: four standard deviations of 1,200 requests.
+SHARE_POINTS = {"traefik": 3.0, "contour": 6.0}
 BAD_ERROR_RATE = 0.10
 # Enough to see what comes after: proxies that follow, pods that end.
 AFTERMATH = 8 * RATE
@@ -55,7 +56,9 @@ async def test_a_good_release_goes_live_and_no_request_fails(
     ]
     assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert [step.ordered for step in steps] == [20, 40, 60]
-    assert [step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS] == []
+    assert [
+        step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS[hello.front]
+    ] == []
     assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}
     assert await hello.version_of(f"{NAME}-primary") == "2.0"
     assert await hello.replicas_of(NAME) == 0
@@ -84,7 +87,9 @@ async def test_a_bad_release_costs_no_more_than_was_ordered(
     assert failures.total() <= allowed
     steps = judge.steps(hello.moments, traffic.requests, "2.0-errors10")
     figures += map(str, steps)
-    assert [step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS] == []
+    assert [
+        step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS[hello.front]
+    ] == []
     assert {r.version for r in traffic.requests[-RATE:]} == {"1.0"}
     assert await hello.version_of(f"{NAME}-primary") == "1.0"
     told = await hello.events()
@@ -168,7 +173,9 @@ async def test_a_changed_config_map_is_a_release(hello: Hello, figures: list[str
     figures += [f"config map: {len(traffic.requests)} requests", *map(str, steps)]
     assert not judge.failures(traffic.requests), judge.when(hello.moments, traffic.requests)
     assert [step.ordered for step in steps] == [50]
-    assert [step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS] == []
+    assert [
+        step for step in steps if abs(step.seen - step.ordered) > SHARE_POINTS[hello.front]
+    ] == []
     assert {r.version for r in traffic.requests[-RATE:]} == {"2.0"}
     copy = await hello.get("ConfigMap", f"{NAME}-primary")
     assert copy["data"] == {"version": "2.0"}

@@ -224,5 +224,4 @@ def _near(place: int, line: str) -> str:
     if len(line) <= SHOWN:
         return line
     start = max(0, place - SHOWN // 4)
-    name = f"{line.partition(' ')[0]} …" if start else ""
-    return f"{name}{line[start : start + SHOWN]}…"
+    return f"{line.partition(' ')[0]} …{line[start : start + SHOWN]}…"
