@@ -31,6 +31,7 @@ RUN = {
     "docs/install.md": "tests/e2e/test_install.py",
     "docs/operations.md": "tests/e2e/test_install.py",
     "docs/migrating.md": "tests/integration/test_handover.py",
+    "docs/control.md": "tests/integration/test_pages.py",
     "docs/loadtester.md": "tests/integration/test_loadtester_docs.py",
 }
 FOLDERS = {
