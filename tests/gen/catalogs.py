@@ -66,7 +66,7 @@ def _meshes() -> Iterator[str]:
     for row in MESHES.values():
         kinds = ", ".join(f"{kind} ({row.api_version})" for kind in row.kinds) or "Services only"
         can = " | ".join("yes" if ability in row.can else "–" for ability in _ABILITIES)
-        yield f"| {row.name} | {kinds} | {can} |"
+        yield f"| {_linked('meshes', row.name)} | {kinds} | {can} |"
     yield from _not_yet(Provider, MESHES)
 
 
@@ -100,15 +100,22 @@ def _providers() -> Iterator[str]:
     yield "| type | keys of its Secret |"
     yield "|---|---|"
     for row in PROVIDERS.values():
-        yield f"| {row.type} | {', '.join(f'`{key}`' for key in row.secret_keys) or '–'} |"
+        keys = ", ".join(f"`{key}`" for key in row.secret_keys) or "–"
+        yield f"| {_linked('sources', row.type)} | {keys} |"
     yield from _not_yet(MetricProviderType, PROVIDERS)
 
 
 def _senders() -> Iterator[str]:
     yield "## Channels (`AlertProvider.spec.type`)\n"
-    yield ", ".join(str(name) for name in SENDERS) + "."
-    yield "Kubernetes Events and event webhooks need no AlertProvider."
+    yield ", ".join(_linked("sinks", name) for name in SENDERS) + "."
+    events, webhooks = "sinks/kubernetes-events.md", "sinks/event-webhook.md"
+    yield f"[Kubernetes Events]({events}) and [event webhooks]({webhooks}) need no AlertProvider."
     yield from _not_yet(AlertProviderType, SENDERS)
+
+
+def _linked(folder: str, name: str) -> str:
+    """A name with its page."""
+    return f"[{name}]({folder}/{name.replace(':', '-')}.md)"
 
 
 def _tasks() -> Iterator[str]:
