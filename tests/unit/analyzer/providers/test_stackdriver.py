@@ -1,9 +1,11 @@
 """Google Cloud Monitoring: tokens, and both languages."""
 
 import json
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+import pytest
 from tests.unit.analyzer.doubles import FakeHttp, in_turn, reply, toolbox
 from tests.unit.analyzer.providers.recorded import RECORDED, TOKEN_URI, served
 
@@ -66,3 +68,27 @@ async def test_a_refused_account_is_told() -> None:
     assert isinstance(found, Unreachable)
     assert "Google refuses the credentials" in found.why
     assert found.away
+
+
+async def test_only_the_pods_own_credentials_are_looked_for_on_its_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A key names the address of its tokens, and is an author's."""
+
+    class Found:
+        token, valid = "", False
+
+        def refresh(self, request: Any) -> None:
+            answer = request("http://metadata.test/token", method="GET")
+            self.token, self.valid = json.loads(answer.data)["access_token"], True
+
+    monkeypatch.setattr("google.auth.default", lambda **_: (Found(), "shop"))
+    http = FakeHttp(in_turn(reply(200, '{"access_token": "t"}'), reply(200, MQL.value)))
+    own = msgspec.structs.replace(MQL.source(), credentials={})
+
+    assert isinstance(await provider_of(own, toolbox(http)).value(MQL.question()), Value)
+    assert [sent.for_own_credentials for sent in http.sent] == [True, False]
+
+    http = FakeHttp(served(reply(200, MQL.value)))
+    await provider_of(MQL.source(), toolbox(http)).value(MQL.question())
+    assert [sent.for_own_credentials for sent in http.sent] == [False, False]
