@@ -64,7 +64,7 @@ def _objected(name: str, objects: list[page.Obj]) -> Iterator[str]:
         return
     texts = Counter(text.strip() for text in objected(objects, name))
     yield (
-        "Events while it does not agree, over three intervals:\n"
+        "Events while it does not agree, until it was asked three times:\n"
         if name != "rollback"
         else "Events after a yes:\n"
     )

@@ -113,9 +113,9 @@ def asked(objects: Sequence[Obj], kind: str, *, is_good: bool = True) -> list[As
 
 
 def objected(objects: Sequence[Obj], kind: str) -> list[str]:
-    """What people read when the hook stands in the way for three intervals: it does not agree, or
-    wishes the release back."""
-    return _ask(objects, kind, agrees=kind == "rollback", ticks=3)[1]
+    """What people read from the moment on in which the hook stands in the way, until it was asked
+    three times: it does not agree, or wishes the release back."""
+    return _ask(objects, kind, agrees=kind == "rollback", times=3)[1]
 
 
 def _ask(
@@ -124,14 +124,16 @@ def _ask(
     *,
     agrees: bool,
     is_good: bool = True,
-    ticks: int = TICKS_MAX,
+    times: int = TICKS_MAX,
 ) -> tuple[list[Asked], list[str]]:
     story = story_of(objects)
     found: list[Asked] = []
-    begun = story.now
+    begun, told = story.now, 0
 
     def hook(ask: HookAsk) -> HookAnswer:
+        nonlocal told
         if ask.hook.type == kind:
+            told = told if found else len(story.texts)
             found.append(Asked(story.now - begun, ask.phase, story.status.canary_weight))
         return HookAnswer(key=ask.key, passed=agrees)
 
@@ -139,8 +141,8 @@ def _ask(
     story.initialised()
     story.hook, story.metric = hook, _good if is_good else _bad
     story.push("v2")
-    for _ in range(ticks):
-        if story.status.phase in ("Succeeded", "Failed"):
+    for _ in range(TICKS_MAX):
+        if story.status.phase in ("Succeeded", "Failed") or len(found) >= times:
             break
         story.tick(interval_s(story.spec))
-    return found, story.texts
+    return found, story.texts[told:]
