@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nats
 import nats.errors
 import pytest
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import RePublish
 from tests.servers.nats import NatsServer, nats_server
 from tests.servers.waiting import eventually
 from tests.unit.runtime.helpers import (
@@ -40,7 +44,7 @@ from serinus.events import (
     encode,
     users,
 )
-from serinus.events.streams import STREAMS
+from serinus.events.streams import STREAMS, TAP_PERMISSIONS
 from serinus.events.subjects import SERVICES, ServiceName
 from serinus.runtime import context, pull
 from serinus.runtime.clock import SystemClock
@@ -51,7 +55,8 @@ from serinus.runtime.telemetry import PrometheusMetrics
 
 PASSWORDS: dict[str, str] = {service: f"secret-of-{service}" for service in SERVICES}
 ROOT = {"user": "root", "password": "root"}
-CONFIG = f"authorization {{ users = {json.dumps([*users(PASSWORDS), ROOT])} }}"
+TAP = {"user": "tap", "password": "tap", "permissions": TAP_PERMISSIONS}
+CONFIG = f"authorization {{ users = {json.dumps([*users(PASSWORDS), ROOT, TAP])} }}"
 
 
 @pytest.fixture
@@ -643,6 +648,55 @@ async def test_the_eyes_may_not_touch_what_belongs_to_others(buses: Buses, deed:
     assert f'permissions violation for publish to "{deed.lower()}"' in refused[0]
 
 
+FORGED = b'{"type":"intent.cluster.v1"}'
+
+
+@pytest.mark.parametrize("service", ["watcher", "router", "notifier", "loadtester"])
+async def test_nobody_can_have_the_server_speak_for_it(buses: Buses, service: str) -> None:
+    """Neither by a stream that publishes again, nor by a consumer that is pushed somewhere, with
+    somebody there who listens to everything."""
+    await buses.get("analyzer")
+    own = f"serinus.dead.{service}"
+    meant = "serinus.intent.cluster.shop.web"
+    words = {"user": service, "password": PASSWORDS[service]}
+    client = await nats.connect(buses.server.url, inbox_prefix=f"_INBOX.{service}", **words)
+    tap = await nats.connect(buses.server.url, user="tap", password="tap")
+    heard: list[bytes] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.data)
+
+    async def asked(subject: str, body: dict[str, Any]) -> None:
+        with contextlib.suppress(nats.errors.TimeoutError):
+            await client.request(subject, json.dumps(body).encode(), timeout=0.3)
+
+    try:
+        await tap.subscribe(meant, cb=hear)
+        await tap.flush()
+        async with as_root(buses.server) as jetstream:
+            live = (await jetstream.stream_info("FACTS")).config.as_dict()
+        again = {"src": own, "dest": meant}
+        await asked("$JS.API.STREAM.UPDATE.FACTS", {**live, "republish": again})
+        push = {"name": "p", "deliver_subject": meant, "filter_subject": own, "ack_policy": "none"}
+        body = {"stream_name": "FACTS", "config": push, "action": "create"}
+        await asked(f"$JS.API.CONSUMER.CREATE.FACTS.p.{own}", body)
+        await client.request(own, FORGED, timeout=2)
+        # What was to come has come by then.
+        await (await buses.get("analyzer")).publish(intent(1))
+
+        async def came() -> bool:
+            return bool(heard) and heard[-1] != FORGED
+
+        await eventually(came, "the true intent", 10)
+        found = await (await buses.get("router")).latest(Intent, WEB)
+        assert found is not None
+        assert found.message == intent(1)
+        assert heard.count(FORGED) == 0
+    finally:
+        await client.close()
+        await tap.close()
+
+
 async def test_nobody_hears_what_is_meant_for_another(buses: Buses) -> None:
     refused: list[str] = []
 
@@ -678,12 +732,22 @@ async def test_streams_are_as_the_table_says_and_are_put_right(buses: Buses) -> 
         await jetstream.update_stream(
             live.evolve(max_msgs_per_subject=5, description="kept", max_msg_size=1 << 20)
         )
-        await buses.get("analyzer")  # publishes no snapshots: not its to change
+        await buses.get("watcher")  # publishes there, and may not change it
         assert (await jetstream.stream_info("SNAPSHOTS")).config.max_msgs_per_subject == 5
-        await buses.get("watcher")
+        await buses.get("analyzer")
         put_right = (await jetstream.stream_info("SNAPSHOTS")).config
         assert put_right.max_msgs_per_subject == 1
         assert (put_right.description, put_right.max_msg_size) == ("kept", 1 << 20)
+
+
+async def test_what_makes_a_stream_speak_for_others_is_put_right(buses: Buses) -> None:
+    await buses.get("router")
+    async with as_root(buses.server) as jetstream:
+        live = (await jetstream.stream_info("FACTS")).config
+        speaks = RePublish(src="serinus.fact.load.>", dest="serinus.intent.cluster.>")
+        await jetstream.update_stream(live.evolve(republish=speaks))
+        await buses.get("analyzer")
+        assert (await jetstream.stream_info("FACTS")).config.republish is None
 
 
 async def test_a_message_the_stream_will_never_take_is_refused(buses: Buses) -> None:

@@ -78,8 +78,6 @@ class Follower:
         script = re.sub(r"(--namespace|create namespace) shop\b", rf"\1 {namespace}", script)
         script = script.replace(" shop-web-", f" {namespace}-web-")
         text, status = await self._run(script)
-        if not suspended and "Promotion completed!" not in text:
-            return f"{page}: nothing was promoted\n{text[-3000:]}"
         return "" if status == 0 else f"{page}\n{text[-3000:]}"
 
     async def decide(self, page: str, after: str) -> str:

@@ -23,6 +23,14 @@ def test_a_bucket_is_its_owners_alone() -> None:
             assert (f"$KV.{bucket}.>" in allowed) == (service == owner)
 
 
+def test_only_who_says_what_traffic_does_may_change_a_stream() -> None:
+    """A changed stream can publish what it gets under any subject."""
+    for service in (*SERVICES, "dora"):
+        allowed = permissions(service)["publish"]["allow"]
+        changes = [subject for subject in allowed if ".STREAM.UPDATE." in subject]
+        assert bool(changes) == (service == "analyzer")
+
+
 def test_no_service_may_publish_everything() -> None:
     for service in SERVICES:
         allowed = permissions(service)["publish"]["allow"]

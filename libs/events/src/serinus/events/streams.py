@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from serinus.events.subjects import ROOT, SERVICES, TABLE, ServiceName, StreamName, published_by
+from serinus.events.subjects import ROOT, SERVICES, ServiceName, StreamName, published_by
 
 DAY_S = 24 * 3600
 
@@ -47,11 +47,9 @@ BUCKETS: dict[str, tuple[ServiceName, int]] = {
 }
 
 
-def keepers(stream: StreamName) -> tuple[ServiceName, ...]:
-    """The services that may change a stream's limits: those that publish in it."""
-    if stream == "FACTS":
-        return SERVICES  # everybody parks there
-    return tuple(dict.fromkeys(row.publisher for row in TABLE if row.stream == stream))
+KEEPER: ServiceName = "analyzer"
+"""The one service that may change streams. Whoever may can have the server publish what a stream
+gets under any subject, and so speak for others: it is left to who says what traffic does anyway."""
 
 
 def permissions(service: str) -> dict[str, Any]:
@@ -63,7 +61,7 @@ def permissions(service: str) -> dict[str, Any]:
     Reading needs JetStream's own API: creating and pulling consumers, acknowledging, and an inbox,
     which is the service's own (`_INBOX.<service>`). Writing is limited to the service's own
     subjects. The streams may be created by any service, so that the first to start finds a working
-    bus, and changed by those that publish in them; nobody may purge or delete one.
+    bus, and changed by the keeper alone; nobody may purge or delete one.
     """
     kv = [f"KV_{name}" for name, (owner, _) in BUCKETS.items() if owner == service]
     names = [s.name for s in STREAMS]
@@ -71,7 +69,7 @@ def permissions(service: str) -> dict[str, Any]:
         *published_by(service),
         "$JS.API.INFO",
         *(f"$JS.API.STREAM.{verb}.{name}" for name in (*names, *kv) for verb in ("CREATE", "INFO")),
-        *(f"$JS.API.STREAM.UPDATE.{name}" for name in names if service in keepers(name)),
+        *(f"$JS.API.STREAM.UPDATE.{name}" for name in names if service == KEEPER),
         *(f"$JS.API.STREAM.MSG.GET.{name}" for name in (*names, *kv)),
         *(f"$JS.API.CONSUMER.CREATE.{name}.>" for name in names),
         *(f"$JS.API.CONSUMER.INFO.{name}.*" for name in names),

@@ -1,7 +1,7 @@
 """The streams as they shall be: made where they are missing, changed where they differ.
 
-Any service may make a stream, so that the first to start finds a working bus; only one that
-publishes in it changes it, as its permissions say.
+Any service may make a stream, so that the first to start finds a working bus; only the keeper
+changes it, as its permissions say.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
-from serinus.events.streams import STREAMS, Stream, keepers
+from serinus.events.streams import KEEPER, STREAMS, Stream
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Streams:
                 if error.err_code != NAME_IN_USE:
                     raise
                 info = await jetstream.stream_info(stream.name)
-        if _differs(info.config, wanted) and self._service in keepers(stream.name):
+        if self._service == KEEPER and _differs(info.config, wanted):
             await self._change(jetstream, info.config, wanted)
         return info.created
 
@@ -94,6 +94,10 @@ _OURS = (
     "max_bytes",
     "duplicate_window",
     "num_replicas",
+    # Words of others under subjects that are not theirs.
+    "republish",
+    "sources",
+    "subject_transform",
 )
 
 
