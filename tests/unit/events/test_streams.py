@@ -31,6 +31,13 @@ def test_only_who_says_what_traffic_does_may_change_a_stream() -> None:
         assert bool(changes) == (service == "analyzer")
 
 
+def test_who_follows_nothing_may_make_no_consumer() -> None:
+    for service in SERVICES:
+        allowed = permissions(service)["publish"]["allow"]
+        makes = any(".CONSUMER." in subject or "$JS.ACK." in subject for subject in allowed)
+        assert makes == (service != "loadtester")
+
+
 def test_no_service_may_publish_everything() -> None:
     for service in SERVICES:
         allowed = permissions(service)["publish"]["allow"]

@@ -51,6 +51,10 @@ KEEPER: ServiceName = "analyzer"
 """The one service that may change streams. Whoever may can have the server publish what a stream
 gets under any subject, and so speak for others: it is left to who says what traffic does anyway."""
 
+FOLLOW_NOTHING: frozenset[str] = frozenset({"loadtester"})
+"""Services that only speak. A consumer can be pushed to any subject, so nobody has one for nothing;
+least of all who runs other people's commands."""
+
 
 def permissions(service: str) -> dict[str, Any]:
     """NATS permissions of one service's user, from the subject table.
@@ -65,17 +69,18 @@ def permissions(service: str) -> dict[str, Any]:
     """
     kv = [f"KV_{name}" for name, (owner, _) in BUCKETS.items() if owner == service]
     names = [s.name for s in STREAMS]
+    followed = [] if service in FOLLOW_NOTHING else names
     publish = [
         *published_by(service),
         "$JS.API.INFO",
         *(f"$JS.API.STREAM.{verb}.{name}" for name in (*names, *kv) for verb in ("CREATE", "INFO")),
         *(f"$JS.API.STREAM.UPDATE.{name}" for name in names if service == KEEPER),
         *(f"$JS.API.STREAM.MSG.GET.{name}" for name in (*names, *kv)),
-        *(f"$JS.API.CONSUMER.CREATE.{name}.>" for name in names),
-        *(f"$JS.API.CONSUMER.INFO.{name}.*" for name in names),
-        *(f"$JS.API.CONSUMER.MSG.NEXT.{name}.*" for name in names),
-        *(f"$JS.API.CONSUMER.RESET.{name}.{service}" for name in names),
-        *(f"$JS.ACK.{name}.{service}.>" for name in names),
+        *(f"$JS.API.CONSUMER.CREATE.{name}.>" for name in followed),
+        *(f"$JS.API.CONSUMER.INFO.{name}.*" for name in followed),
+        *(f"$JS.API.CONSUMER.MSG.NEXT.{name}.*" for name in followed),
+        *(f"$JS.API.CONSUMER.RESET.{name}.{service}" for name in followed),
+        *(f"$JS.ACK.{name}.{service}.>" for name in followed),
         *(f"$KV.{name.removeprefix('KV_')}.>" for name in kv),
     ]
     return {
