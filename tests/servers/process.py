@@ -96,6 +96,8 @@ class Child:
     def pause(self) -> None:
         """The process stands still: connections stay open and nothing answers."""
         self.signal(signal.SIGSTOP)
+        # It has answered its last question only once the kernel has stopped every thread of it.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
