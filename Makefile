@@ -69,8 +69,8 @@ audit: setup ## known holes of the locked packages (asks PyPI) and of the source
 sim: setup ## the ring on virtual time with faults, and the mutants it must catch
 	@$(PYTEST) tests/sim -q -n 2
 
-hunt: setup ## as many random stories of the ring as STORIES says (3000), other ones each time
-	@SERINUS_SIM_EXAMPLES=$(or $(STORIES),3000) $(PYTEST) tests/sim/test_ring.py -q -k stays_safe
+hunt: setup ## as many random stories of each kind as STORIES says (3000), other ones each time
+	@SERINUS_SIM_EXAMPLES=$(or $(STORIES),3000) $(PYTEST) tests/sim/test_ring.py -q -n 2 -k stays_safe
 
 integration: setup ## real nats-server, real API server, real Prometheus, real Traefik
 	@$(BIN)/python -m tests.tools.build >/dev/null
@@ -79,12 +79,12 @@ integration: setup ## real nats-server, real API server, real Prometheus, real T
 
 faults: setup ## five processes on real servers, of which one after the other is killed
 	@$(BIN)/python -m tests.tools.build >/dev/null
-	@$(PYTEST) tests/faults -q $(SHARED)
+	@$(PYTEST) tests/faults -q
 
 planes: setup ## real Istio, Contour, Envoy, nginx, Skipper and Traefik with real requests (root; builds some once)
 	@$(BIN)/python -m tests.tools.build >/dev/null
 	@$(BIN)/python -m tests.tools.build --planes >/dev/null
-	@$(PYTEST) tests/planes -q
+	@$(PYTEST) tests/planes -q -n 2 --dist loadgroup
 
 peer: setup ## Flagger's recorded runs through our ring (needs the recorded traces, see tests/peer/README.md)
 	@$(PYTEST) tests/peer -q --timeout=900

@@ -39,6 +39,31 @@ REFUSED = [
     ("nats.enabled=false", "nats.external.url: required where nats.enabled is false"),
     ("serviceAccount.create=false", "serviceAccount.name: required where"),
     ("controlplane.kubeconfig.secretName=x", "controlplane.kubeconfig: a mesh whose control"),
+    ("coordinator.replicas=2", "additional properties 'replicas' not allowed"),
+    ("fleet.hub.clusters={eu}", "fleet: needs coordinator.enabled and nats.enabled"),
+    ("fleet.hub.clusters={EU}", "at '/fleet/hub/clusters/0': 'EU' does not match"),
+    (
+        "coordinator.enabled=true,fleet.hub.clusters={eu}",
+        'coordinator.cluster: "local" is no name of this cluster\'s own',
+    ),
+    (
+        "coordinator.enabled=true,coordinator.cluster=eu,fleet.hub.clusters={eu}",
+        'coordinator.cluster: "eu" is no name of this cluster\'s own',
+    ),
+    (
+        "coordinator.enabled=true,coordinator.cluster=eu,fleet.leaf.url=tls://hub:7422",
+        "fleet.leaf.existingSecret: required with fleet.leaf.url",
+    ),
+    (
+        "coordinator.enabled=true,coordinator.fleet.url=nats://a:4222,fleet.hub.clusters={eu}",
+        "coordinator.fleet.url: clusters meet by fleet.hub or fleet.leaf",
+    ),
+    (
+        "coordinator.enabled=true,coordinator.cluster=us,fleet.hub.clusters={eu}",
+        "fleet.hub.tls.hosts: required",
+    ),
+    ("fleet.hub.clusters={eu},fleet.leaf.url=tls://hub:7422", "a hub is no leaf"),
+    ("fleet.leaf.url=tls://me:secret@hub:7422", "at '/fleet/leaf/url'"),
     ("loadtester.istio.enabled=true", "istio.enabled: no routes of a mesh come with this chart"),
 ]
 SLOWEST_START_S = 300
@@ -95,7 +120,7 @@ def test_every_service_would_start_with_its_settings(name: str, tmp_path: Path) 
         started.add(container["name"])
     expected = {ALONE} if name == ALONE else set(SERVICES)
     expected -= {ALONE} if name == "namespaced" else set()
-    assert started == expected | ({BESIDE} if name == "told" else set())
+    assert started == expected | ({BESIDE} if name in ("told", "hub", "leaf") else set())
 
 
 def mounted(pod: Obj) -> set[str]:
@@ -186,15 +211,19 @@ def test_the_bus_would_start_with_its_configuration(name: str, tmp_path: Path) -
     config = next((o for o in objs if "nats-server.conf" in o.get("data", {})), None)
     if config is None:
         return
-    text = config["data"]["nats-server.conf"].replace("/etc/serinus/tls", str(tmp_path))
+    text = config["data"]["nats-server.conf"].replace("/etc/serinus/", f"{tmp_path}/")
     secrets = {o["metadata"]["name"]: o for o in objs if o["kind"] == "Secret"}
-    if "tls {" in text and "serinus-nats-tls" not in secrets:
-        return  # somebody else's certificate
-    for key, value in secrets.get("serinus-nats-tls", {"data": {}})["data"].items():
-        (tmp_path / key).write_bytes(base64.b64decode(value))
+    made = {"tls": "serinus-nats-tls", "hub": "serinus-nats-hub-tls", "leaf": "serinus-nats-tls"}
+    for place, secret in made.items():
+        if f"/{place}/" in text and secret not in secrets:
+            return  # somebody else's certificate
+        (tmp_path / place).mkdir()
+        for key, value in secrets.get(secret, {"data": {}})["data"].items():
+            (tmp_path / place / key).write_bytes(base64.b64decode(value))
     (tmp_path / "nats-server.conf").write_text(text)
-    users = (*SERVICES, BESIDE, "tap", "cluster")
+    users = (*SERVICES, BESIDE, "tap", "cluster", "fleet", "fleet_ap", "fleet_eu_west")
     environment = {f"SERINUS_{user.upper()}_PASSWORD": f"p-{user}" for user in users}
+    environment |= {"SERINUS_SERVER_NAME": "eu-0", "SERINUS_LEAF_URL": '"tls://a:b@hub:7422"'}
     done = subprocess.run(
         [of_the_environment("nats-server"), "--config", tmp_path / "nats-server.conf", "-t"],
         env=environment | {"POD_NAME": "serinus-nats-0"},

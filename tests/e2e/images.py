@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = "SERINUS_TEST_BASE_IMAGE"
 DEFAULT_BASE = "python:3.11-slim"
 SERVICES = ("watcher", "analyzer", "router", "notifier", "loadtester")
+# With what stands beside the ring.
+PARTS = (*SERVICES, "coordinator")
 BUILD_S = 900
 
 
@@ -53,7 +55,7 @@ def base() -> str:
 
 
 def every() -> dict[str, Image]:
-    """The five of the suite, and what a cluster of users has: a bus, proxies, a metrics server,
+    """Those of the suite, and what a cluster of users has: a bus, proxies, a metrics server,
     something to release, Flagger."""
     locked = ("requirements.lock", "deploy/docker/pick.py")
     inputs = {
@@ -69,7 +71,7 @@ def every() -> dict[str, Image]:
     }
     programs = {"contour": build.tool("contour"), "flagger": flagger.program()}
     return {
-        **{name: of_service(name) for name in SERVICES},
+        **{name: of_service(name) for name in PARTS},
         **surroundings,
         **{name: _of_program(name, path) for name, path in programs.items()},
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 import yaml
-from tests.e2e.images import SERVICES
+from tests.e2e.images import PARTS, SERVICES
 from tests.tools.helm import CHART, helm
 
 RELEASE = "serinus"
@@ -30,7 +30,7 @@ class Suite:
         parts = {name: reference.rpartition(":") for name, reference in references.items()}
         self._images = {
             f"{name}_{word}": parts[name][place]
-            for name in (*SERVICES, "nats")
+            for name in (*PARTS, "nats")
             for word, place in (("repository", 0), ("tag", 2))
         }
 
@@ -51,8 +51,11 @@ class Suite:
             await self._helm(*chart, *wait, *words)
 
     def values(self) -> str:
-        """Those of an operator of this cluster."""
-        return Template(VALUES.read_text("utf-8")).substitute(self._images)
+        """Those of an operator of this cluster, as far as the chart knows them: an older one has
+        no coordinator."""
+        whole = yaml.safe_load(Template(VALUES.read_text("utf-8")).substitute(self._images))
+        known = yaml.safe_load((self._chart / "values.yaml").read_text("utf-8"))
+        return yaml.safe_dump({name: one for name, one in whole.items() if name in known})
 
     def images(self) -> str:
         """The part of them that says which images there are."""

@@ -202,7 +202,7 @@ async def test_a_suite_of_one_namespace_releases_there_with_roles_of_that_namesp
         assert await hello.version_of(f"{NAME}-primary") == "2.0"
     finally:
         await suite.install()
-    assert len(await _cluster_roles(hello.kube)) == 4
+    assert len(await _cluster_roles(hello.kube)) == 5
 
 
 async def test_the_load_tester_stands_alone_and_lets_nobody_in_without_its_token(

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.servers.loadtester import BEARER, BOUND_S, LoadTester, load_tester
@@ -52,6 +53,14 @@ async def answer(one: LoadTester, **metadata: str) -> tuple[int, str]:
     body = {"name": "web", "namespace": "shop", "metadata": metadata}
     async with one.client.post(one.face, json=body) as response:
         return response.status, response.headers.get("Retry-After", "")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LoadTester]:
+    """For what must not touch it."""
+    async with load_tester(tmp_path_factory.mktemp("shared")) as made:
+        yield made
+        await nothing_is_left(made)
 
 
 @pytest.fixture
@@ -183,6 +192,7 @@ async def test_binary_output_is_text_afterwards(one: LoadTester) -> None:
     assert row["numbers"] == {}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
@@ -202,9 +212,9 @@ async def test_binary_output_is_text_afterwards(one: LoadTester) -> None:
     ids=range(12),
 )
 async def test_bad_bodies_get_a_clear_4xx(
-    one: LoadTester, body: bytes, status: int, says: str
+    shared: LoadTester, body: bytes, status: int, says: str
 ) -> None:
-    async with one.client.post(one.face, data=io.BytesIO(body)) as response:
+    async with shared.client.post(shared.face, data=io.BytesIO(body)) as response:
         text = await response.text()
     assert (response.status, text[: len(says) or None]) == (status, says)
 

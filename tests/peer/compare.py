@@ -224,4 +224,5 @@ def _near(place: int, line: str) -> str:
     if len(line) <= SHOWN:
         return line
     start = max(0, place - SHOWN // 4)
-    return f"{line.partition(' ')[0]} …{line[start : start + SHOWN]}…"
+    name = f"{line.partition(' ')[0]} …" if start else ""
+    return f"{name}{line[start : start + SHOWN]}…"

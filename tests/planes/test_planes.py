@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import aiohttp
 import pytest
-from tests.planes.catalog import that_can
+from tests.planes.catalog import Plane, that_can
 from tests.planes.conditions import Ask
 from tests.planes.conftest import Running
 from tests.planes.site import CANARY, PRIMARY, Answer, Site, a_client
@@ -39,8 +39,15 @@ PER_CHANGE = 40
 
 
 def planes(ability: Ability) -> Callable[[Any], Any]:
-    found = that_can(ability)
-    return pytest.mark.parametrize("plane", found, indirect=True, ids=[p.name for p in found])
+    return on(that_can(ability))
+
+
+def on(rows: Iterable[Plane]) -> Callable[[Any], Any]:
+    """A test for each of these rows; all tests of a data plane go to the worker that runs it."""
+    found = [
+        pytest.param(row, id=row.name, marks=pytest.mark.xdist_group(row.name)) for row in rows
+    ]
+    return pytest.mark.parametrize("plane", found, indirect=True)
 
 
 @planes(Ability.WEIGHT)
@@ -140,10 +147,7 @@ async def test_a_client_stays_with_the_canary_for_one_rollout(site: Site) -> Non
             assert not len(jar) or not site.plane.takes_back
 
 
-COUNTED = [row for row in that_can(Ability.WEIGHT) if row.mesh in SCRAPED]
-
-
-@pytest.mark.parametrize("plane", COUNTED, indirect=True, ids=[row.name for row in COUNTED])
+@on(row for row in that_can(Ability.WEIGHT) if row.mesh in SCRAPED)
 async def test_the_proxys_own_counters_show_the_share(site: Site, plane: Running) -> None:
     """What `analysis.verifyTraffic` goes by."""
     await site.route(Routes(primary=80, canary=20))

@@ -169,7 +169,7 @@ class ControlPlane:
     def install_crds(self, files: Sequence[Path]) -> None:
         """Makes the CRDs in these files what they say and waits until all of them are served."""
         self.kubectl("apply", "--server-side", *(f"--filename={file}" for file in files))
-        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
+        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=100s")
 
     def stop(self) -> None:
         """Ends everything at once: nothing of it is worth a tidy shutdown."""

@@ -39,6 +39,7 @@ LARGEST = 6
 class Before(Struct):
     """What a step of the router finds.
 
+    ready   how many pods are, of those that shall stay
     fresh   whether the router has seen all that there is
     behind  how many ready pods each Service leads to
     """
@@ -92,6 +93,12 @@ class SetMachine(Machine):
         self.interfered = True
         self.world.resize(size)
 
+    @rule()
+    def manifest_opens_the_border(self) -> None:
+        """Somebody's manifest has a partition of its own, and is applied again and again."""
+        self.interfered, self.is_attended = True, False
+        self.world.open_border()
+
     def push(self, kind: str) -> None:
         super().push(kind)
         self.is_attended = False
@@ -141,13 +148,13 @@ class SetMachine(Machine):
         return wrote
 
     def before(self) -> Before:
-        pods = self.world.ordinals.pods
+        pods, parts = self.world.ordinals.pods, self.world.parts
         return Before(
-            parts=self.world.parts,
+            parts=parts,
             note=self.world.note,
             share=self.share,
             pods=dict(pods),
-            ready=sum(pod.ready for pod in pods.values()),
+            ready=sum(pod.ready for n, pod in pods.items() if n < parts.size),
             fresh=all(self.router.view.get(r) is self.world.objects.get(r) for r in LOOKED_AT),
             behind=self.count(),
         )

@@ -10,7 +10,7 @@ from tests.ordinals import Ordinals, Pod
 from tests.sim.world import DEADLINE_S, GOOD, RATE, Conflict, World
 
 from serinus.events.canary import Analysis, Metric, TemplateRef, ThresholdRange
-from serinus.kube.partition import PARKED, Parts, parts
+from serinus.kube.partition import PARKED, Parts, parts, with_partition
 from serinus.kube.refs import Obj, Ref, copied
 from serinus.router.core.objects import PROMOTED_REVISION, annotations_of
 from serinus.router.core.steps import Write
@@ -92,6 +92,10 @@ class SetWorld(World):
         obj = copied(self.objects[SET])
         obj["spec"]["replicas"] = size
         self.put(obj)
+
+    def open_border(self) -> None:
+        """kubectl apply of a manifest with `partition: 0`."""
+        self.put(with_partition(copied(self.objects[SET]), 0))
 
     def write(self, step: Write) -> None:
         if step.ref.kind != "Pod":

@@ -20,13 +20,15 @@ from serinus.coordinator.core.fleet import PULSE_S, Fleet, Message, _Other, deco
 from serinus.coordinator.core.orders import Order, View
 from serinus.coordinator.core.rules import plan
 from serinus.coordinator.core.standing import Key, Standing
-from serinus.coordinator.core.waves import Wave
+from serinus.coordinator.core.waves import Member, Wave
 
 CLUSTERS = 20
 STEP_S = 0.5
 FAULTS_S, CALM_S = 120.0, 300.0
 # Everybody gets the next release, in the middle of whatever is under way.
 PUSHES = {FAULTS_S: NEW, FAULTS_S + 25.0: NEWER}
+# In the middle of that the wave's own coordinator starts anew and hears of half of them only.
+CUT_S, HEALED_S = FAULTS_S + 30.0, FAULTS_S + 45.0
 SEEDS = range(8)
 
 
@@ -35,7 +37,7 @@ class World:
 
     def __init__(self, seed: int, *, fails: str = "", cut_off: str = "finish") -> None:
         self.random = random.Random(seed)
-        self.now = 0.0
+        self.now = self.started = 0.0
         self.names = ["home", *(f"c{n:02}" for n in range(1, CLUSTERS))]
         self.keys = {name: a_key(name) for name in self.names}
         self.fails = fails
@@ -44,8 +46,13 @@ class World:
         size = self.random.choice([1, 2, 5])
         self.steps = [order[i : i + size] for i in range(0, CLUSTERS, size)]
         steps = [a_step(f"s{n}", *(self.keys[c] for c in s)) for n, s in enumerate(self.steps)]
+        if seed % 2:
+            # Nobody is named: who belongs to a step is known from news alone.
+            steps = [replace(s, canaries=tuple(map(by_label, s.canaries))) for s in steps]
         self.wave: Wave = a_wave(*steps, when_cut_off=cut_off)
-        self.truth: dict[str, Standing] = {n: a_standing(k) for n, k in self.keys.items()}
+        self.truth: dict[str, Standing] = {
+            n: a_standing(k, labels={"app": "web"}) for n, k in self.keys.items()
+        }
         self.began: dict[tuple[str, str], float] = {}
         self.lived: dict[str, set[str]] = {name: {OLD} for name in self.names}
         self.boots = dict.fromkeys(self.names, 0)
@@ -58,6 +65,8 @@ class World:
 
     def restart(self, name: str) -> None:
         self.boots[name] += 1
+        if name == "home":
+            self.started = self.now
         self.fleets[name] = Fleet(name, self.boots[name])
         self.fleets[name].stand(self.truth[name])
 
@@ -124,16 +133,30 @@ class World:
                 self.stand(name, replace(standing, state="failed", phase="Failed"))
             else:
                 self.lived[name].add(standing.release)
-                self.stand(name, a_standing(self.keys[name], "settled", standing.release))
+                self.stand(
+                    name,
+                    replace(standing, state="settled", phase="Succeeded", live=standing.release),
+                )
 
     # --- the wave ---------------------------------------------------------------------------------
 
     def look(self) -> None:
         fleet = self.fleets["home"]
         silent = {cluster: T0 + at for cluster, at in fleet.silent(self.now).items()}
-        found = plan(self.wave, View(fleet.standings, silent), T0 + self.now)
+        whole = fleet.whole | {"home"}
+        view = View(fleet.standings, whole, T0 + self.started, silent)
+        found = plan(self.wave, view, T0 + self.now)
         self.wave = replace(self.wave, status=found.status)
         self.say("home", fleet.order(self.wave.key, found.orders))
+
+        self.says_why()
+
+    def says_why(self) -> None:
+        """Nothing waits without saying for what, and since when."""
+        status = self.wave.status
+        waiting = {m.cluster: m.message for m in status.canaries if m.state == "waiting"}
+        assert all(waiting.values()), waiting
+        assert not waiting or (status.message and status.since)
 
     def step(self) -> None:
         self.now += STEP_S
@@ -155,9 +178,18 @@ class World:
             if self.random.random() < 0.02:
                 self.islands[name] = self.random.randrange(3)
 
+    def cut(self) -> None:
+        self.restart("home")
+        away = self.random.sample(self.names[1:], CLUSTERS // 2)
+        self.islands |= dict.fromkeys(away, 1)
+
     def calm(self) -> None:
         self.faulty = False
         self.islands = dict.fromkeys(self.names, 0)
+
+
+def by_label(member: Member) -> Member:
+    return replace(member, name="", selector={"app": "web"})
 
 
 def play(world: World) -> World:
@@ -168,6 +200,10 @@ def play(world: World) -> World:
         if world.now in PUSHES:
             for name in world.names:
                 world.push(name, PUSHES[world.now])
+        if world.now == CUT_S:
+            world.cut()
+        if world.now == HEALED_S:
+            world.calm()
         world.step()
     return world
 
@@ -217,6 +253,11 @@ def careless(standing: object, orders: list[tuple[str, Order]], silent: object) 
     return Answer(200 if going else 403, "")
 
 
+def credulous(fleet: Fleet) -> frozenset[str]:
+    """Who has just started knows everything."""
+    return frozenset({"home", *(f"c{n:02}" for n in range(1, CLUSTERS))})
+
+
 def impatient(planning: object, *_: object) -> list[tuple[str, str]]:
     """Nobody waits for anybody."""
     return []
@@ -227,6 +268,7 @@ PLANTED = [
     (Fleet, "_ask", forgetting),
     (answers, "confirm", careless),
     (rules._Planning, "_waits", impatient),
+    (Fleet, "whole", credulous),
 ]
 
 
@@ -236,7 +278,9 @@ PLANTED = [
 def test_what_is_planted_is_found(
     where: object, name: str, mistake: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(where, name, mistake)
+    found = getattr(where, name)
+    planted = property(mistake) if isinstance(found, property) else mistake  # type: ignore[arg-type]
+    monkeypatch.setattr(where, name, planted)
     assert any(not is_well(seed) for seed in SEEDS)
 
 

@@ -67,6 +67,28 @@ SERINUS_OTLP_ENDPOINT: {{ . | quote }}
 {{- if and (not .Values.nats.enabled) (not .Values.nats.auth.existingSecret) }}
 {{- fail "nats.auth.existingSecret: required where nats.enabled is false; a Secret with a password for each of watcher, analyzer, router, notifier, loadtester" }}
 {{- end }}
+{{- if and .Values.fleet.hub.clusters .Values.fleet.leaf.url }}
+{{- fail "fleet.leaf.url: a hub is no leaf; leave it out, or fleet.hub.clusters" }}
+{{- end }}
+{{- if or .Values.fleet.hub.clusters .Values.fleet.leaf.url }}
+{{- if not (and .Values.nats.enabled .Values.coordinator.enabled) }}
+{{- fail "fleet: needs coordinator.enabled and nats.enabled; for NATS servers of yours set coordinator.fleet" }}
+{{- end }}
+{{- if .Values.coordinator.fleet.url }}
+{{- fail "coordinator.fleet.url: clusters meet by fleet.hub or fleet.leaf; leave one of both out" }}
+{{- end }}
+{{- if has .Values.coordinator.cluster (append .Values.fleet.hub.clusters "local") }}
+{{- fail (printf "coordinator.cluster: %q is no name of this cluster's own in the fleet; write one like eu-west-1" .Values.coordinator.cluster) }}
+{{- end }}
+{{- end }}
+{{- with .Values.fleet.hub }}
+{{- if and .clusters .tls.enabled (not .tls.existingSecret) (not .tls.hosts) }}
+{{- fail "fleet.hub.tls.hosts: required without fleet.hub.tls.existingSecret; the names by which leaves reach the hub" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.fleet.leaf.url (not .Values.fleet.leaf.existingSecret) }}
+{{- fail "fleet.leaf.existingSecret: required with fleet.leaf.url; the hub's NOTES say how to fetch it" }}
+{{- end }}
 {{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
 {{- fail "serviceAccount.name: required where serviceAccount.create is false" }}
 {{- end }}

@@ -111,6 +111,25 @@ async def test_an_upgrade_keeps_passwords_tokens_and_certificates(
     assert set(before) == {f"{RELEASE}-nats", f"{RELEASE}-nats-tls", f"{RELEASE}-loadtester"}
 
 
+async def test_a_cluster_that_joins_a_fleet_changes_nothing_for_the_others(
+    released: Path, kube: Kube
+) -> None:
+    """Its Secret is new, and NOTES say how to bring it there; the others' credentials stay."""
+    fleet = ("coordinator.cluster=us", "fleet.hub.tls.hosts={hub.example}")
+    upgrade = ("upgrade", RELEASE, str(CHART), "-n", NAMESPACE, "--reset-then-reuse-values")
+    words = [word for value in fleet for word in ("--set", value)]
+    helm(*upgrade, *words, "--set", "fleet.hub.clusters={eu}", kubeconfig=released)
+    before = await _secrets(kube)
+    notes = helm(*upgrade, *words, "--set", "fleet.hub.clusters={eu,ap}", kubeconfig=released)
+    after = await _secrets(kube)
+    joined = after.pop(f"{RELEASE}-fleet-ap")
+    assert after == before
+    theirs = before[f"{RELEASE}-fleet-eu"]
+    assert joined["ca.crt"] == theirs["ca.crt"]
+    assert joined["password"] != theirs["password"]
+    assert f"get secret {RELEASE}-fleet-ap --output json" in notes
+
+
 async def test_definitions_of_somebody_else_are_left_alone_and_told(
     plane: ControlPlane, kube: Kube
 ) -> None:

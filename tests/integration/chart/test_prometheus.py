@@ -35,6 +35,16 @@ TROUBLE: dict[str, dict[str, str]] = {
     "SerinusRolloutFailed": {
         'flagger_canary_failures_total{namespace="shop",name="web"}': "0+1x60"
     },
+    # Times of the test begin at zero: since five hours before that.
+    "SerinusWaveWaits": {
+        'serinus_wave_since_timestamp_seconds{namespace="shop",name="web",phase="Waiting"}': (
+            "-18000x60"
+        )
+    },
+    "SerinusWaveStopped": {
+        'serinus_wave_since_timestamp_seconds{namespace="shop",name="web",phase="Refused"}': "1x60"
+    },
+    "SerinusClusterSilent": {'serinus_fleet_cluster_heard{cluster="eu"}': "0x60"},
 }
 
 

@@ -28,6 +28,10 @@ def a_key(cluster: str, name: str = "web", namespace: str = "shop") -> Key:
     return Key(cluster, namespace, name)
 
 
+def key_parts(key: Key) -> tuple[str, str, str]:
+    return key.cluster, key.namespace, key.name
+
+
 def a_standing(key: Key, state: State = "settled", release: str = OLD, **fields: Any) -> Standing:
     """At rest what is wanted is live; otherwise the old release is."""
     live = release if state == "settled" else OLD
@@ -68,6 +72,7 @@ class Story:
         self.wave = wave
         self.standings: dict[Key, Standing] = {}
         self.silent: dict[str, float] = {}
+        self.unheard: set[str] = set()
         self.now = T0
         self.last: Plan | None = None
 
@@ -77,7 +82,9 @@ class Story:
 
     def look(self, after_s: float = 0.0) -> Story:
         self.now += after_s
-        self.last = plan(self.wave, View(self.standings, self.silent), self.now)
+        named = {m.cluster or "home" for step in self.wave.spec.steps for m in step.canaries}
+        whole = frozenset(named - self.unheard)
+        self.last = plan(self.wave, View(self.standings, whole, T0, self.silent), self.now)
         self.wave = replace(self.wave, status=self.last.status)
         return self
 
@@ -102,6 +109,12 @@ class Story:
     def why(self, key: Key) -> str:
         order = self.order(key)
         return order.why if order else ""
+
+    def said_of(self, key: Key) -> str:
+        """What the status says of one canary; "" if it is not listed."""
+        listed = self.wave.status.canaries
+        found = [m for m in listed if (m.cluster, m.namespace, m.name) == key_parts(key)]
+        return found[0].message if found else ""
 
     @property
     def due_at(self) -> float | None:

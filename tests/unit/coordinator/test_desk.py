@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 from tests.builders import NEW, OLD, a_canary, a_status, a_workload_seen, an_observed
 from tests.unit.router.cluster import FakeCluster
 
-from serinus.coordinator.core.fleet import SILENT_S, Changed, Fleet, Message, Pulse
+from serinus.coordinator.core.fleet import SILENT_S, Ask, Changed, Fleet, Message, Pulse
 from serinus.coordinator.core.orders import Order
 from serinus.coordinator.core.standing import Key, Standing, release_of
-from serinus.coordinator.desk import ABORT, PAUSE, Desk
+from serinus.coordinator.desk import ABORT, PAUSE, SEEN_S, SHOW_S, START_S, Desk
 from serinus.events import CanaryGone, CanaryRef
 from serinus.kube.cluster import Change
 from serinus.kube.errors import Conflict
@@ -119,11 +120,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_desk(*objects: Obj) -> AsyncIterator[Stage]:
+async def a_desk(*objects: Obj, ready: bool = True) -> AsyncIterator[Stage]:
+    """After its start; `ready=False`: at its start."""
     stage = Stage(*objects)
     tasks = [asyncio.create_task(stage.desk.run()), asyncio.create_task(stage.desk.pulse())]
     try:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(START_S + 0.2 if ready else 0.0)
         yield stage
         for task in tasks:
             assert not task.done(), task
@@ -154,7 +156,7 @@ async def test_a_canary_waits_for_another_cluster_and_goes_when_that_is_done() -
         await stage.hear(stage.there.stand(there("settled")))
 
         assert 200 == stage.desk.confirm("shop", "web").status
-        granted = [m.get("granted") for m in stage.status["canaries"] if m["cluster"] == "here"]
+        granted = [m.get("granted") for m in stage.status["steps"][1]["remembered"]]
         assert [RELEASE] == granted
 
 
@@ -175,6 +177,7 @@ async def test_what_is_let_go_was_remembered_before() -> None:
 async def test_at_rest_nothing_is_written_and_nothing_but_pulses_is_said() -> None:
     async with a_desk(a_wave(("here", "web"))) as stage:
         await stage.observe(seen("Initialized", OLD))
+        await asyncio.sleep(2 * SHOW_S)
         stage.cluster.asked.clear()
         stage.line.said.clear()
         await asyncio.sleep(600.0)
@@ -186,7 +189,8 @@ async def test_at_rest_nothing_is_written_and_nothing_but_pulses_is_said() -> No
 async def test_changes_are_told_as_events_once() -> None:
     async with a_desk(a_wave(("there", "web"), ("here", "web"))) as stage:
         await stage.observe(seen("Waiting"))
-        assert ["step s0: nothing is known of shop/web in there"] == stage.events()
+        (text,) = stage.events()
+        assert text.startswith("step s0: no news from there since this coordinator started at")
         await stage.observe(seen("Waiting", annotations={"x": "y"}))
         assert 1 == len(stage.events())
 
@@ -228,16 +232,58 @@ async def test_a_wave_that_is_deleted_lets_nothing_go_any_more() -> None:
 
         answer = stage.desk.confirm("shop", "web")
         assert 403 == answer.status
-        assert "no Wave has anything to say" in answer.text
+        assert "no Wave in here has anything to say" in answer.text
 
 
 async def test_a_wave_that_cannot_be_read_harms_no_other() -> None:
     broken = a_wave(("here", "web"))
     broken["metadata"]["name"], broken["spec"]["steps"] = "broken", "all of them"
     async with a_desk(a_wave(("here", "web"))) as stage:
-        stage.desk.waves.take(Change("ADDED", {**broken, "kind": "Wave"}))
+        stage.desk.waves.take(Change("ADDED", stage.cluster.put(broken)))
         await stage.observe(seen("Waiting"))
         assert 200 == stage.desk.confirm("shop", "web").status
+
+
+async def test_a_wave_that_cannot_be_read_says_where_and_what_to_write() -> None:
+    """Also one that could be read before: what it let go stays, and it says so once."""
+    async with a_desk(a_wave(("here", "web"))) as stage:
+        await stage.observe(seen("Waiting"))
+        edit(stage, "all of them")
+        await asyncio.sleep(1.0)
+
+        assert "Refused" == stage.status["phase"]
+        said = "spec.steps[0].canaries: Expected `array`, got `str`; see `kubectl explain"
+        assert stage.status["message"].startswith(said)
+        stalled = next(c for c in stage.status["conditions"] if c["type"] == "Stalled")
+        assert ("True", "Refused", stage.status["message"]) == (
+            stalled["status"],
+            stalled["reason"],
+            stalled["message"],
+        )
+        assert said in stage.events()[-1]
+        assert 200 == stage.desk.confirm("shop", "web").status
+        stage.cluster.asked.clear()
+        await asyncio.sleep(60.0)
+        assert [] == stage.cluster.asked
+
+        edit(stage, [{"name": "web"}])
+        await asyncio.sleep(1.0)
+        assert "Running" == stage.status["phase"]
+
+
+def edit(stage: Stage, canaries: object) -> None:
+    stage.sees(stage.cluster.objects[WAVE])
+    wave = copy.deepcopy(stage.cluster.objects[WAVE])
+    wave["spec"]["steps"][0]["canaries"] = canaries
+    stage.cluster.put(wave)
+    stage.sees(wave)
+
+
+async def test_a_status_that_cannot_be_read_is_named_too() -> None:
+    wave = a_wave(("here", "web"))
+    wave["status"] = {"steps": "all of them"}
+    async with a_desk(wave) as stage:
+        assert stage.status["message"].startswith("status.steps: Expected `array`")
 
 
 async def test_a_canary_that_is_gone_is_no_longer_known() -> None:
@@ -275,6 +321,100 @@ async def test_time_alone_lets_the_next_step_begin() -> None:
             await stage.hear([])
             await asyncio.sleep(0.6)
         assert 200 == stage.desk.confirm("shop", "web").status
+
+
+# --- after a start --------------------------------------------------------------------------------
+
+
+async def test_nobody_is_told_that_all_others_are_away_while_they_have_not_been_asked() -> None:
+    """A status is written when enough is known, and hooks wait for that."""
+    wave = a_wave(("there", "web"), ("here", "web"))
+    async with a_desk(wave, ready=False) as stage:
+        await stage.observe(seen("Waiting"))
+        await asyncio.sleep(SEEN_S)
+        assert "status" not in stage.cluster.objects[WAVE]
+        assert (403, "the coordinator has just started") == answered(stage)
+
+        await stage.hear(stage.there.stand(there("settled")))
+
+        assert (200, "go") == answered(stage)
+        assert ["Running"] == [e.split(",")[0].split(": ")[-1] for e in stage.events()]
+
+
+async def test_one_that_is_not_heard_of_is_waited_for_with_a_bound_and_named() -> None:
+    async with a_desk(a_wave(("there", "web"), ("here", "web")), ready=False) as stage:
+        await stage.observe(seen("Waiting"))
+        await asyncio.sleep(START_S)
+        since = "no news from there since this coordinator started at 2027-01-15T08:00:00Z; "
+        assert since + "annotate serinus.dev/override-silence=<who>" in stage.status["message"]
+        asked = stage.desk.done(WEB, "there", "web", "")
+        assert (403, True) == (asked.status, "since this coordinator started" in asked.text)
+
+
+async def test_what_was_ordered_stands_until_a_restarted_coordinator_knows_better() -> None:
+    """It does not answer those who ask for the whole before it has looked at its waves."""
+    wave = a_wave(("there", "web"), ("here", "web"))
+    async with a_desk(wave, ready=False) as stage:
+        await stage.desk.observe(seen("Waiting"))
+        stage.desk.hear(Ask("there", "here"))
+        await asyncio.sleep(1.0)
+        assert "report.v1" not in tags(stage)
+        await asyncio.sleep(START_S)
+        stage.desk.hear(Ask("there", "here"))
+        await asyncio.sleep(1.0)
+        assert "report.v1" in tags(stage)
+
+
+@pytest.mark.parametrize("home", ["there", "here"])
+async def test_a_hold_outlives_the_coordinator_that_asked_for_it(home: str) -> None:
+    """It is taken away when the wave is heard of and says so, not because nobody said anything."""
+    held = f"wave shop/web@{home}, release {RELEASE}: the wave is paused"
+    wave = a_wave(("here", "web"), paused=True)
+    async with a_desk(*([wave] if home == "here" else []), ready=False) as stage:
+        stage.cluster.failures_of[("patch", "Wave/web")] = [Conflict("changed")] * 1000
+        await stage.desk.observe(seen("Promoting", annotations={PAUSE: held}))
+        await asyncio.sleep(60.0)
+        assert [] == [what for _, what in stage.cluster.asked if what.startswith("Canary/")]
+
+        stage.cluster.failures_of.clear()
+        if home == "there":
+            await stage.hear([])
+        else:
+            stage.cluster.put({**wave, "spec": {**wave["spec"], "paused": False}})
+            stage.sees(wave)
+            await asyncio.sleep(10.0)
+        assert PAUSE not in {k: v for k, v in stage.annotations.items() if v}
+
+
+def answered(stage: Stage) -> tuple[int, str]:
+    answer = stage.desk.confirm("shop", "web")
+    return answer.status, answer.text
+
+
+def tags(stage: Stage) -> list[str]:
+    return [str(m.__struct_config__.tag) for m in stage.line.said]
+
+
+# --- how much is written --------------------------------------------------------------------------
+
+
+async def test_how_far_a_wave_is_is_written_once_a_second_and_grants_at_once() -> None:
+    """Fifty canaries of another cluster move, three times a second each, for ten seconds."""
+    keys = [Key("there", "shop", f"web-{n}") for n in range(50)]
+    wave = a_wave(*((key.cluster, key.name) for key in keys), ("here", "web"))
+    async with a_desk(wave) as stage:
+        await stage.observe(seen("Waiting"))
+        await stage.hear([m for k in keys for m in stage.there.stand(moving(k, 0))])
+        stage.cluster.asked.clear()
+        for turn in range(1, 31):
+            await stage.hear([m for k in keys for m in stage.there.stand(moving(k, turn))])
+        writes = sum(verb == "patch" for verb, _ in stage.cluster.asked)
+        assert 5 < writes <= 10 / SHOW_S + 3
+
+
+def moving(key: Key, turn: int) -> Standing:
+    phase = ("Progressing", "Promoting", "Finalising")[turn % 3]
+    return Standing(key=key, state="running", phase=phase, release="new", live="old")
 
 
 # --- our own canaries ----------------------------------------------------------------------------
@@ -350,10 +490,8 @@ async def test_a_hook_that_waits_in_vain_hears_why() -> None:
     async with a_desk(a_wave(("there", "web"), ("here", "web"))) as stage:
         await stage.observe(seen("Waiting"))
         answer = await stage.desk.settled(lambda: stage.desk.confirm("shop", "web"), 5.0)
-        assert (403, "wave shop/web@here: nothing is known of shop/web in there") == (
-            answer.status,
-            answer.text,
-        )
+        assert 403 == answer.status
+        assert answer.text.startswith("wave shop/web@here: no news from there since")
 
 
 async def test_another_canary_may_be_asked_about_without_any_wave() -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.coordinator.wire import LARGE, LARGEST, packed, unpacked
+from serinus.coordinator.core.fleet import WORDS, Message
+from serinus.coordinator.wire import LARGE, LARGEST, packed, subjects, unpacked
+
+
+def test_every_message_has_its_subject() -> None:
+    tags = {str(one.__struct_config__.tag) for one in get_args(Message)}
+    assert set(WORDS) == {tag.removesuffix(".v1") for tag in tags}
+    assert "serinus.fleet.eu.ask" in subjects("eu")
 
 
 @pytest.mark.parametrize("size", [2, LARGE - 1, LARGE, LARGE * 50])

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
-from tests.builders import APP, REF, a_canary, a_config_map
+from tests.builders import APP, REF, a_canary, a_config_map, laid_over
 from tests.unit.hands import Hands
 from tests.unit.router.cluster import Router, a_router
 from tests.unit.router.core.scenes import (
@@ -26,12 +26,14 @@ from tests.unit.router.core.scenes import (
     the_services,
     wish,
 )
+from tests.unit.router.core.test_standins import STANDIN, a_standin, on_standin, trying
+from tests.unit.router.meshes.test_nginx import an_ingress
 
-from serinus.events import CanaryRef
+from serinus.events import CanaryRef, ObjectRef
 from serinus.events.canary import AutoscalerRef, Undo
 from serinus.kube.configs import checksum
 from serinus.kube.errors import Denied, Invalid, Unreachable
-from serinus.kube.refs import Obj, Ref, ref_of
+from serinus.kube.refs import Obj, Ref, owner_reference, ref_of
 from serinus.kube.revision import template_hash
 from serinus.router.core import floors
 from serinus.router.core.capacity import ANNOUNCED_S
@@ -666,3 +668,44 @@ async def test_a_canary_on_its_way_out_gives_back_in_its_own_order() -> None:
         await asyncio.sleep(1.0)
 
         assert 0 == replicas(router)
+
+
+# --- a stand-in -----------------------------------------------------------------------------------
+
+
+async def test_a_target_that_is_woken_beside_its_stand_in_rests_once_in_a_step() -> None:
+    """A manifest with replicas is applied again and again: we do not fight it, and no request is
+    for its pods."""
+    running = trying(20, stamp=1.0)
+    objects = [*on_standin(), a_primary(), a_route(20), a_standin(), a_target(ready=0, replicas=2)]
+    async with a_router(*objects) as router:
+        await router.take(running, for_s=10.0)
+        assert replicas(router) == 0
+
+        router.cluster.edit(TARGET, spec={"replicas": 2})
+        await asyncio.sleep(60.0)
+        assert replicas(router) == 2
+        assert router.last.settled
+
+        await router.take(trying(40, stamp=2.0), for_s=10.0)
+        assert replicas(router) == 0
+
+
+@pytest.mark.parametrize("mesh", ["traefik", "nginx"])
+async def test_what_has_to_go_before_a_canary_does_goes_while_that_is_on_its_way_out(
+    mesh: str,
+) -> None:
+    """Nothing is made for a Canary that is being deleted; what would outlive it is deleted."""
+    leaving = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]}
+    over = laid_over(an_ingress(), {"metadata": {"name": "public-canary"}})
+    over["metadata"]["ownerReferences"] = [owner_reference(REF)]
+    objects = [a_target(), a_primary(), *on_standin()]
+    objects += [a_standin(), a_route()] if mesh == "traefik" else [an_ingress(), over]
+    exposure = replace(exposed(mesh), ingress=ObjectRef(kind="Ingress", name="public"))
+    async with a_router(*objects) as router:
+        router.cluster.edit(ref_of(a_canary()), metadata=leaving)
+        await router.take(wish(canary="as-is", release=True, exposure=exposure), for_s=30.0)
+
+        gone = STANDIN if mesh == "traefik" else ref_of(over)
+        assert gone not in router.cluster.objects
+        assert router.last.settled

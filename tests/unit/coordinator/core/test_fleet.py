@@ -129,6 +129,30 @@ def test_what_a_restarted_cluster_said_before_stands_until_it_says_more() -> Non
     assert [] == west.orders_for(WEST)
 
 
+def test_one_that_starts_with_a_clock_behind_is_believed_when_the_old_voice_is_gone() -> None:
+    old, new, west = Fleet("east", 20), Fleet("east", 10), Fleet("west", 1)
+    new.stand(a_standing(EAST, "running", NEW))
+    meet(old, west, 0.0)
+
+    meet(new, west, SILENT_S)
+    assert {} == west.standings
+
+    meet(new, west, 2 * SILENT_S)
+    assert {EAST: a_standing(EAST, "running", NEW)} == west.standings
+
+
+def test_a_cluster_is_whole_when_it_has_said_everything_once() -> None:
+    east, west = Fleet("east", 1), Fleet("west", 1)
+    west.hear(east.pulse(), 0.0)
+    assert frozenset() == west.whole
+
+    meet(east, west, 10.0)
+    assert {"east"} == west.whole
+
+    west.hear(Pulse("east", 2, 0), 20.0)
+    assert {"east"} == west.whole
+
+
 def test_who_is_not_heard_of_is_silent_since_then() -> None:
     east, west = Fleet("east", 1), Fleet("west", 1)
     meet(east, west, 100.0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.unit.coordinator.fleets import (
     NEW,
     NEWER,
+    OLD,
     T0,
     Story,
     a_key,
@@ -15,7 +18,7 @@ from tests.unit.coordinator.fleets import (
 )
 
 from serinus.coordinator.core.orders import NEVER_ASKS, UNASKED
-from serinus.coordinator.core.waves import Freeze, Member, Step
+from serinus.coordinator.core.waves import MEMBERS_MAX, Freeze, Member, Step
 from serinus.kube.times import rfc3339
 
 EAST, WEST, SOUTH = (a_key(cluster) for cluster in ("east", "west", "south"))
@@ -103,13 +106,16 @@ def test_a_canary_that_nobody_knows_is_waited_for_and_named() -> None:
     del story.standings[EAST]
     wanting(story, WEST).look()
 
-    assert "nothing is known of shop/web in east" == story.why(WEST)
+    assert (
+        "there is no canary shop/web in east; create it, or take it out of spec.steps"
+        == story.why(WEST)
+    )
 
 
 def test_one_that_began_without_asking_is_named() -> None:
     story = in_order().stand(a_standing(WEST, "running", NEW)).look()
 
-    assert [UNASKED] == [m.message for m in story.wave.status.canaries if m.cluster == "west"]
+    assert UNASKED == story.said_of(WEST)
 
 
 def test_one_that_never_asks_is_named_before_anything_begins() -> None:
@@ -342,10 +348,97 @@ def test_a_cluster_without_news_is_waited_for_and_never_guessed_about() -> None:
     story.silent = {"east": T0 - 30}
     wanting(story, WEST).look()
 
-    assert f"no news from east since {rfc3339(T0 - 30)}" == story.why(WEST)
+    assert f"no news from east since {rfc3339(T0 - 30)}; annotate" in story.why(WEST)
+    assert ("Waiting", "west") == story.says[:2]
 
     story.silent = {}
     story.look()
+    assert "go" == story.action(WEST)
+
+
+def test_a_cluster_that_was_never_heard_of_is_waited_for_since_the_start() -> None:
+    """After a restart nothing is known of it: that is said, with since when and what to do."""
+    story = in_order()
+    story.unheard = {"east"}
+    del story.standings[EAST]
+    wanting(story, WEST).look(60.0)
+
+    assert (
+        f"no news from east since this coordinator started at {rfc3339(T0)}; "
+        "annotate serinus.dev/override-silence=<who> to go on without it" == story.why(WEST)
+    )
+    assert "Waiting" == story.says[0]
+
+
+@pytest.mark.parametrize("never", [False, True])
+def test_silence_may_be_overridden_and_the_next_one_counts_again(never: bool) -> None:
+    story = in_order()
+    silence(story, "east", never=never)
+    wanting(story, WEST, SOUTH).look()
+    story.annotate(override_silence="alice: east burns").look()
+    assert ["go", "wait"] == [story.action(key) for key in (WEST, SOUTH)]
+
+    story.unheard, story.silent = set(), {}
+    story.stand(*(a_standing(key, "settled", NEW) for key in REGIONS)).look()
+    silence(story, "east", never=never)
+    wanting(story, WEST, release=NEWER).look()
+
+    assert "wait" == story.action(WEST)
+    assert {"serinus.dev/override-silence": "alice: east burns"} == story.wave.status.used
+
+
+def silence(story: Story, cluster: str, *, never: bool) -> None:
+    if never:
+        story.unheard = {cluster}
+        story.standings.pop(a_key(cluster), None)
+    else:
+        story.silent = {cluster: story.now - 30}
+
+
+def test_labels_in_a_cluster_that_is_not_known_yet_are_waited_for() -> None:
+    """Or a step would be done that nobody has seen: canaries come with news only."""
+    first = Step(name="first", canaries=(Member(cluster="east", selector={"tier": "web"}),))
+    story = Story(a_wave(first, a_step("second", WEST))).stand(a_standing(WEST))
+    story.unheard = {"east"}
+    wanting(story, WEST).look()
+    assert "no news from east" in story.why(WEST)
+
+    story.unheard = set()
+    story.look()
+    assert "step first has no canary of its own; name or label one" in story.why(WEST)
+
+    story.stand(a_standing(EAST, "settled", NEW, labels={"tier": "web"})).look()
+    assert "go" == story.action(WEST)
+
+
+def test_an_approval_is_not_spent_while_a_cluster_of_its_step_is_not_heard_of() -> None:
+    """The step is not done then: it may come to have something else in it."""
+    steps = (a_step("first", EAST, SOUTH, approval=True), a_step("second", WEST))
+    story = Story(a_wave(*steps)).stand(*map(a_standing, REGIONS)).look()
+    story.stand(a_standing(EAST, "settled", NEW), a_standing(SOUTH, "running", NEW)).look()
+    silence(story, "south", never=True)
+    wanting(story, WEST).annotate(approve_first="alice").look()
+
+    story.unheard = set()
+    story.stand(a_standing(SOUTH, "settled", NEW)).look()
+
+    assert "go" == story.action(WEST)
+
+
+def test_a_soak_and_an_approval_outlive_a_silence() -> None:
+    steps = (a_step("first", EAST, soak="10m", approval=True), a_step("second", WEST))
+    story = Story(a_wave(*steps)).stand(a_standing(EAST, "settled", NEW), a_standing(WEST)).look()
+    wanting(story, WEST).annotate(approve_first="alice").look(60.0)
+    before = story.wave.status.steps[0]
+    silence(story, "east", never=True)
+    story.look(60.0)
+    assert "no news from east" in story.why(WEST)
+    assert (before.done_at, before.approved) == (T0, "alice")
+    assert replace(before, counts={}) == replace(story.wave.status.steps[0], counts={})
+
+    story.unheard = set()
+    story.stand(a_standing(EAST, "settled", NEW)).look(480.0)
+
     assert "go" == story.action(WEST)
 
 
@@ -377,4 +470,51 @@ def test_a_wave_that_cannot_work_lets_nobody_go() -> None:
     story.look()
     assert "Refused" == story.says[0]
     assert "spec.steps[1].name" in story.says[2]
-    assert "" == story.action(EAST)
+    assert "wait" == story.action(EAST)
+    assert story.why(EAST).startswith("the wave is refused: spec.steps[1].name")
+
+
+def test_a_wave_that_is_broken_under_way_forgets_nothing() -> None:
+    """What was let go goes on, what is held stays held; a better manifest goes on from there."""
+    story = wanting(in_order(), EAST).look().stand(a_standing(EAST, "running", NEW)).look()
+    remembered = [step.remembered for step in story.wave.status.steps]
+    steps = story.wave.spec.steps
+    wanting(story, WEST).edit(steps=(replace(steps[0], soak="soon"), *steps[1:])).look()
+    assert ["go", "wait"] == [story.action(key) for key in (EAST, WEST)]
+    story.edit(paused=True).look()
+    assert ["hold", "wait"] == [story.action(key) for key in (EAST, WEST)]
+    assert "Refused" == story.says[0]
+
+    story.edit(steps=steps, paused=False).look()
+
+    assert "Running" == story.says[0]
+    assert remembered[0] == story.wave.status.steps[0].remembered
+
+
+def test_a_wave_of_more_than_can_be_kept_is_refused() -> None:
+    everybody = Step(name="all", canaries=(Member(selector={"tier": "web"}),))
+    labels = {"tier": "web"}
+    keys = [a_key("home", f"web-{n}") for n in range(MEMBERS_MAX + 1)]
+    story = Story(a_wave(everybody)).stand(*(a_standing(key, labels=labels) for key in keys))
+
+    assert "make several waves of them" in story.look().says[2]
+
+    del story.standings[keys[0]]
+    assert "Idle" == story.look().says[0]
+
+
+def test_the_status_of_the_largest_wave_is_far_below_what_etcd_takes() -> None:
+    """With the longest names of Services, all waiting, each with a release of its own."""
+    where = {"cluster": "c" * 63, "namespace": "n" * 63}
+    everybody = Step(name="all", canaries=(Member(**where, selector={"tier": "web"}),))
+    keys = [a_key(where["cluster"], f"{n:063}", where["namespace"]) for n in range(MEMBERS_MAX)]
+    story = Story(a_wave(everybody, identity="any"))
+    for version in (OLD, NEW):
+        story.stand(
+            *(
+                a_standing(key, "waiting", f"{n:012}", live=version, labels={"tier": "web"})
+                for n, key in enumerate(keys)
+            )
+        ).look()
+    size = len(msgspec.json.encode(story.wave.status))
+    assert 400_000 < size < 750_000

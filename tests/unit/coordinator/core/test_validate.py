@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from tests.unit.coordinator.fleets import a_key, a_step, a_wave
 
-from serinus.coordinator.core.validate import problems
-from serinus.coordinator.core.waves import Freeze, Member, Step, Wave
+from serinus.coordinator.core.validate import problems, unreadable
+from serinus.coordinator.core.waves import Freeze, Member, Step, Wave, WaveSpec
 
 EAST, WEST = a_key("east"), a_key("west")
 
@@ -33,3 +34,21 @@ def test_what_can_work_is_not_refused() -> None:
     freeze = Freeze(days=("Fri",), from_="16:00", to="24:00", time_zone="Europe/Berlin")
     steps = (a_step("a", EAST, soak="1h30m"), a_step("b", WEST, approval=True))
     assert [] == problems(a_wave(*steps, freeze=(freeze,)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (
+            {"steps": "all"},
+            "spec.steps: Expected `array`, got `str`; see `kubectl explain wave.spec.steps`",
+        ),
+        ({"steps": [{"name": "a", "canaries": 3}]}, "spec.steps[0].canaries: Expected `array`"),
+        ({"onFailure": "pray"}, "spec.onFailure: Invalid enum value 'pray'; see `kubectl explain"),
+        ([], "spec: Expected `object`, got `array`; see `kubectl explain wave.spec`"),
+    ],
+)
+def test_what_cannot_be_decoded_is_named_with_its_path(spec: object, said: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as error:
+        msgspec.convert(spec, WaveSpec)
+    assert unreadable("spec", str(error.value)).startswith(said)

@@ -1,8 +1,68 @@
-{{/* The bus. Takes the dict of _service.tpl, `users`, the authorization of deploy/nats, and `names` of more users. */}}
+{{/* The bus. Takes the dict of _service.tpl, `users` of deploy/nats, and `names` of more users. In a fleet:
+`cluster`, our name in it, `rights` of one cluster, `hub` and `leaf` of the values. */}}
+
+{{- define "serinus.nats.inFleet" -}}
+{{- if or .hub.clusters .leaf.url }}yes{{ end }}
+{{- end }}
+
+{{/* The variable with the password of a cluster. */}}
+{{- define "serinus.nats.variable" -}}
+SERINUS_FLEET_{{ . | upper | replace "-" "_" }}_PASSWORD
+{{- end }}
+
+{{/* Clusters meet in an account of its own: nothing of the ring leaves it. */}}
+{{- define "serinus.nats.fleet" -}}
+accounts {
+  FLEET {
+    users: [
+      {
+        user: fleet
+        password: $SERINUS_FLEET_PASSWORD
+        {{- .rights | replace "CLUSTER" .cluster | nindent 8 }}
+      }
+      {{- range .hub.clusters }}
+      {
+        user: {{ . }}
+        password: ${{ include "serinus.nats.variable" . }}
+        {{- $.rights | replace "CLUSTER" . | nindent 8 }}
+      }
+      {{- end }}
+    ]
+  }
+  RING {
+    jetstream: enabled
+    {{- .users | nindent 4 }}
+  }
+}
+leafnodes {
+  {{- if .hub.clusters }}
+  listen: "0.0.0.0:7422"
+  # Leaves know the address that was given to them, and no other way around it.
+  no_advertise: true
+  {{- if .hub.tls.enabled }}
+  tls {
+    cert_file: "/etc/serinus/hub/tls.crt"
+    key_file: "/etc/serinus/hub/tls.key"
+  }
+  {{- end }}
+  {{- else }}
+  reconnect: "1s"
+  remotes: [
+    {
+      url: $SERINUS_LEAF_URL
+      account: FLEET
+      {{- if .leaf.ca }}
+      tls { ca_file: "/etc/serinus/leaf/ca.crt" }
+      {{- end }}
+    }
+  ]
+  {{- end }}
+}
+{{- end }}
 
 {{- define "serinus.nats.config" -}}
 {{- $cluster := gt (int .own.replicas) 1 }}
-server_name: $POD_NAME
+server_name: {{ ternary "$SERINUS_SERVER_NAME" "$POD_NAME" (not (empty (include "serinus.nats.inFleet" .))) }}
 listen: "0.0.0.0:4222"
 http: "0.0.0.0:8222"
 jetstream {
@@ -17,7 +77,8 @@ tls {
 {{- end }}
 {{- if $cluster }}
 cluster {
-  name: {{ .name }}
+  # Those of two clusters that meet must differ.
+  name: {{ .name }}{{ if include "serinus.nats.inFleet" . }}-{{ .cluster }}{{ end }}
   listen: "0.0.0.0:6222"
   # Clients know one name only, which is in the certificate.
   no_advertise: true
@@ -35,7 +96,13 @@ cluster {
   {{- end }}
 }
 {{- end }}
-{{ .users }}
+{{- if include "serinus.nats.inFleet" . }}
+{{ include "serinus.nats.fleet" . }}
+{{- else }}
+authorization {
+  {{- .users | nindent 2 }}
+}
+{{- end }}
 {{- end }}
 
 {{/* A password per user; those of an earlier release stay. They begin with a letter: a number would be read as one. */}}
@@ -49,7 +116,7 @@ metadata:
   labels:
     {{- include "serinus.labels" . | nindent 4 }}
 data:
-  {{- range list "watcher" "analyzer" "router" "notifier" "loadtester" "coordinator" "tap" "cluster" }}
+  {{- range concat (list "watcher" "analyzer" "router" "notifier" "loadtester" "coordinator" "tap" "cluster") (ternary (list "fleet") list (not (empty (include "serinus.nats.inFleet" .)))) }}
   {{ . }}: {{ dig "data" . (printf "s%s" (randAlphaNum 31) | b64enc) $old }}
   {{- end }}
 {{- end }}
@@ -75,9 +142,79 @@ data:
   {{- toYaml $data | nindent 2 }}
 {{- end }}
 
+{{/* What each cluster needs to join, in a Secret of its own; and the certificate that they see. */}}
+{{- define "serinus.nats.hub" -}}
+{{- $ns := .root.Release.Namespace }}
+{{- $authority := "" }}
+{{- if and .hub.tls.enabled (not .hub.tls.existingSecret) }}
+{{- $data := (lookup "v1" "Secret" $ns (printf "%s-hub-tls" .name) | default dict).data }}
+{{- if not $data }}
+{{- $made := genCA (printf "%s-hub.%s" .name $ns) 3650 }}
+{{- $signed := genSignedCert (printf "%s-hub" .name) list (concat .hub.tls.hosts (list (printf "%s-hub" .name) (printf "%s-hub.%s.svc" .name $ns))) 3650 $made }}
+{{- $data = dict "ca.crt" ($made.Cert | b64enc) "tls.crt" ($signed.Cert | b64enc) "tls.key" ($signed.Key | b64enc) }}
+{{- end }}
+{{- $authority = get $data "ca.crt" }}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ .name }}-hub-tls
+  namespace: {{ $ns }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+type: kubernetes.io/tls
+data:
+  {{- toYaml $data | nindent 2 }}
+{{- end }}
+{{- range .hub.clusters }}
+{{- $name := printf "%s-fleet-%s" $.prefix . }}
+{{- $old := lookup "v1" "Secret" $ns $name | default dict }}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ $name }}
+  namespace: {{ $ns }}
+  labels:
+    {{- include "serinus.labels" $ | nindent 4 }}
+data:
+  user: {{ b64enc . }}
+  password: {{ dig "data" "password" (printf "s%s" (randAlphaNum 31) | b64enc) $old }}
+  {{- with $authority }}
+  ca.crt: {{ . }}
+  {{- end }}
+{{- end }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .name }}-hub
+  namespace: {{ $ns }}
+  labels:
+    {{- include "serinus.labels" . | nindent 4 }}
+  {{- with .hub.service.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: {{ .hub.service.type }}
+  selector:
+    {{- include "serinus.selector" . | nindent 4 }}
+  ports:
+    - name: tcp-leaves
+      port: {{ .hub.service.port }}
+      targetPort: leaves
+---
+{{- end }}
+
 {{- define "serinus.nats" -}}
 {{- $config := include "serinus.nats.config" . }}
 {{- $cluster := gt (int .own.replicas) 1 }}
+{{- /* Those that keep streams together know each other by name, and a fleet gives them other names. */}}
+{{- $there := dig "data" "nats-server.conf" "" (lookup "v1" "ConfigMap" .root.Release.Namespace .name | default dict) }}
+{{- if and $cluster $there (ne (contains "SERINUS_SERVER_NAME" $there) (not (empty (include "serinus.nats.inFleet" .)))) }}
+{{- fail (printf "fleet: with nats.replicas above 1 its servers get other names; remove statefulset/%s and its volumes first: that costs the history of a week, never a rollout" .name) }}
+{{- end }}
 {{- $scope := merge (dict "replicas" .own.replicas) . }}
 {{- if not .own.auth.existingSecret }}
 {{ include "serinus.nats.passwords" . }}
@@ -86,6 +223,9 @@ data:
 {{- if and .own.tls.enabled (not .own.tls.existingSecret) }}
 {{ include "serinus.nats.certificate" . }}
 ---
+{{- end }}
+{{- if .hub.clusters }}
+{{ include "serinus.nats.hub" . }}
 {{- end }}
 apiVersion: v1
 kind: ConfigMap
@@ -197,16 +337,44 @@ spec:
               valueFrom:
                 fieldRef:
                   fieldPath: metadata.name
-            {{- range concat (list "watcher" "analyzer" "router" "notifier" "loadtester" "tap") .names (ternary (list "cluster") list $cluster) }}
+            {{- if include "serinus.nats.inFleet" . }}
+            # Hub and leaves tell each other apart by it.
+            - name: SERINUS_SERVER_NAME
+              value: $(POD_NAME)-{{ .cluster }}
+            {{- end }}
+            {{- range concat (list "watcher" "analyzer" "router" "notifier" "loadtester" "tap") .names (ternary (list "cluster") list $cluster) (ternary (list "fleet") list (not (empty (include "serinus.nats.inFleet" .)))) }}
             - name: SERINUS_{{ upper . }}_PASSWORD
               valueFrom:
                 secretKeyRef:
                   name: {{ $.own.auth.existingSecret | default $.name }}
                   key: {{ . }}
             {{- end }}
+            {{- range .hub.clusters }}
+            - name: {{ include "serinus.nats.variable" . }}
+              valueFrom:
+                secretKeyRef:
+                  name: {{ $.prefix }}-fleet-{{ . }}
+                  key: password
+            {{- end }}
+            {{- with .leaf.url }}
+            {{- range list "user" "password" }}
+            - name: SERINUS_LEAF_{{ upper . }}
+              valueFrom:
+                secretKeyRef:
+                  name: {{ $.leaf.existingSecret }}
+                  key: {{ . }}
+            {{- end }}
+            # Kubernetes puts both in; the quotes are for the configuration, which takes the text as it is.
+            - name: SERINUS_LEAF_URL
+              value: {{ printf "\"%s\"" (replace "://" "://$(SERINUS_LEAF_USER):$(SERINUS_LEAF_PASSWORD)@" .) | quote }}
+            {{- end }}
           ports:
             - name: nats
               containerPort: 4222
+            {{- if .hub.clusters }}
+            - name: leaves
+              containerPort: 7422
+            {{- end }}
             - name: routes
               containerPort: 6222
             - name: monitor
@@ -245,6 +413,16 @@ spec:
               mountPath: /etc/serinus/tls
               readOnly: true
             {{- end }}
+            {{- if include "serinus.nats.hubSecret" . }}
+            - name: hub
+              mountPath: /etc/serinus/hub
+              readOnly: true
+            {{- end }}
+            {{- if and .leaf.url .leaf.ca }}
+            - name: leaf
+              mountPath: /etc/serinus/leaf
+              readOnly: true
+            {{- end }}
             - name: data
               mountPath: /data
       volumes:
@@ -255,6 +433,18 @@ spec:
         - name: tls
           secret:
             secretName: {{ .own.tls.existingSecret | default (printf "%s-tls" .name) }}
+        {{- end }}
+        {{- with include "serinus.nats.hubSecret" . }}
+        - name: hub
+          secret:
+            secretName: {{ . }}
+        {{- end }}
+        {{- if and .leaf.url .leaf.ca }}
+        - name: leaf
+          secret:
+            secretName: {{ .leaf.existingSecret }}
+            items:
+              - {key: ca.crt, path: ca.crt}
         {{- end }}
         {{- if not .own.persistence.enabled }}
         - name: data
@@ -304,12 +494,23 @@ spec:
         {{- with .shared.networkPolicy.busPeers }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+    {{- if .hub.clusters }}
+    # From other clusters: who may come in is told by passwords.
+    - ports:
+        - port: leaves
+    {{- end }}
     - ports:
         - port: routes
       from:
         - podSelector:
             matchLabels:
               {{- include "serinus.selector" . | nindent 14 }}
+{{- end }}
+{{- end }}
+
+{{- define "serinus.nats.hubSecret" -}}
+{{- if and .hub.clusters .hub.tls.enabled }}
+{{- .hub.tls.existingSecret | default (printf "%s-hub-tls" .name) }}
 {{- end }}
 {{- end }}
 

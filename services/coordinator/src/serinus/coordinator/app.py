@@ -46,12 +46,14 @@ async def start(context: Context[Settings]) -> AsyncIterator[Desk]:
 async def running(context: Context[Settings], cluster: Cluster) -> AsyncIterator[Desk]:
     """The coordinator on any cluster."""
     settings, clock = context.settings, context.clock
+    context.health.set("waves", False, "waiting for news of those whom waves name")
     desk = Desk(
         settings.cluster,
         int(clock.now() * 1000),
         cluster=cluster,
         clock=clock,
         metrics=context.metrics,
+        on_ready=lambda: context.health.set("waves", True),
     )
     follow = reflect(
         cluster,
@@ -63,8 +65,8 @@ async def running(context: Context[Settings], cluster: Cluster) -> AsyncIterator
         health=context.health,
     )
     context.spawn(follow, "watch Wave")
+    line = NatsLine(settings, clock, context.metrics, desk.hear)
     if settings.fleet_url:
-        line = NatsLine(settings, clock, context.metrics, desk.hear)
         desk.line = line
         context.spawn(line.run(), "fleet")
     context.spawn(desk.run(), "desk")

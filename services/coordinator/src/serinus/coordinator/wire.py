@@ -19,7 +19,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from serinus.coordinator.core.fleet import Message, decoder, encode
+from serinus.coordinator.core.fleet import WORDS, Message, decoder, encode
 from serinus.coordinator.settings import Settings
 from serinus.runtime.clock import Clock, spread
 from serinus.runtime.service import Metrics
@@ -31,6 +31,11 @@ CONNECT_S = 2
 PING_EVERY_S = 2
 RETRY_S = 2.0
 LARGE, LARGEST = 1 << 14, 1 << 26
+
+
+def subjects(cluster: str = "*") -> list[str]:
+    """What a coordinator says; listens to, without a cluster. It needs no other right there."""
+    return [f"{ROOT}.{cluster}.{word}" for word in WORDS]
 
 
 class Line(Protocol):
@@ -72,7 +77,8 @@ class NatsLine:
                 except (OSError, nats.errors.Error, TimeoutError) as error:
                     log.warning("fleet is away", extra={"reason": str(error)})
                     await self._clock.sleep(spread(RETRY_S))
-            await self._client.subscribe(f"{ROOT}.>", cb=self._on_message)
+            for subject in subjects():
+                await self._client.subscribe(subject, cb=self._on_message)
             await asyncio.Event().wait()
         finally:
             if self._client is not None:

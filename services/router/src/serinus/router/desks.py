@@ -23,7 +23,7 @@ from serinus.kube.errors import NoKind
 from serinus.kube.refs import Obj, Ref
 from serinus.kube.share import Share
 from serinus.router.core.objects import Refusal, merge_patch
-from serinus.router.core.plan import Report, next_step, report
+from serinus.router.core.plan import Report, makes, next_step, report
 from serinus.router.core.releasing import left_behind, orphans
 from serinus.router.core.scene import Scene, needs
 from serinus.router.core.steps import Next, Options, Read, Settled, Wait, World, Write
@@ -259,7 +259,7 @@ class Desks:
                     await self._bury(desk)
                     return None
                 case Write():
-                    if found.live is None and found.verb != "copy" and not is_alive:
+                    if makes(found) and not is_alive:
                         is_alive = await self._executor.exists(intent.canary)
                         if not is_alive:
                             await self._bury(desk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -21,18 +21,20 @@ def confirm(
     standing: Standing | None,
     orders: Sequence[tuple[str, Order]],
     silent: Mapping[str, float],
+    heard: Iterable[str] = (),
 ) -> Answer:
     """Whether all waves let this canary begin, or go on.
 
     orders  what each wave says, with the cluster that the wave lives in
     silent  clusters that were not heard of lately, with for how many seconds
+    heard   clusters whose waves are known
     """
     if standing is None:
         return Answer(403, "this canary is not known here yet")
     if not orders:
         return Answer(
             403,
-            f"no Wave has anything to say about {standing.key}; "
+            f"no Wave in {', '.join(sorted(heard))} has anything to say about {standing.key}; "
             "create one that names it, or remove this hook",
         )
     for home, order in orders:

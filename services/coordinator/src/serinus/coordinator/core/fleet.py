@@ -62,6 +62,9 @@ class Ask(Struct, frozen=True, tag_field="type", tag="ask.v1"):
 
 Message: TypeAlias = Pulse | Changed | Report | Ask
 
+WORDS = ("ask", "changed", "pulse", "report")
+"""The first part of every message's tag, which is the last part of its subject."""
+
 decoder = msgspec.json.Decoder(Message)
 encode = msgspec.json.Encoder().encode
 
@@ -71,10 +74,14 @@ Orders: TypeAlias = dict[str, dict[Key, Order]]
 
 
 class _Other(Struct):
-    """What is known of another cluster. `number` -1: its whole is still to come."""
+    """What is known of another cluster. `number` -1: its whole is still to come (again).
+
+    whole  it came once: what it says of its canaries is all there is
+    """
 
     boot: int = 0
     number: int = -1
+    whole: bool = False
     heard_at: float = float("-inf")
     asked_at: float = float("-inf")
     standings: dict[Key, Standing] = {}
@@ -117,6 +124,11 @@ class Fleet:
     def others(self) -> tuple[str, ...]:
         """The other clusters that were heard of."""
         return tuple(self._others)
+
+    @property
+    def whole(self) -> frozenset[str]:
+        """The other clusters of which everything is known that they ever said."""
+        return frozenset(cluster for cluster, other in self._others.items() if other.whole)
 
     def orders_for(self, key: Key) -> list[tuple[str, Order]]:
         """What every wave says about one canary, with the cluster that the wave lives in."""
@@ -206,11 +218,15 @@ class Fleet:
                 return []
 
     def _heard(self, cluster: str, boot: int, now: float) -> _Other | None:
-        """The cluster's entry, begun anew where it was restarted; None for a voice from before."""
+        """The cluster's entry, begun anew where it was restarted; None for a voice from before.
+
+        Clocks differ: a coordinator that starts where it is earlier is believed when the one before
+        it has fallen silent.
+        """
         other = self._others.setdefault(cluster, _Other())
-        if boot < other.boot:
+        if boot < other.boot and now - other.heard_at <= SILENT_S:
             return None
-        if boot > other.boot:
+        if boot != other.boot:
             # What it said before stands until its whole comes: it may be saying the same.
             other.boot, other.number = boot, -1
         other.heard_at = now
@@ -236,7 +252,7 @@ class Fleet:
         other = self._heard(message.cluster, message.boot, now)
         if other is None or message.number < other.number:
             return
-        other.number = message.number
+        other.number, other.whole = message.number, True
         other.standings = {standing.key: standing for standing in message.standings}
         other.orders = {}
         _take(other.orders, message.orders, {})

@@ -13,6 +13,7 @@ from serinus.coordinator.core.waves import WaveStatus
 APPROVE = "serinus.dev/approve-"
 THAW = "serinus.dev/override-freeze"
 RESUME = "serinus.dev/override-failure"
+SKIP = "serinus.dev/override-silence"
 
 UNASKED = "began without asking; its manifest needs a confirm-rollout hook"
 NEVER_ASKS = "its manifest has no confirm-rollout hook, so nothing can hold it"
@@ -40,10 +41,15 @@ class Order(Struct, frozen=True, kw_only=True):
 class View(Struct, frozen=True):
     """How all canaries stand, as far as is known here.
 
-    silent  clusters that have not been heard of lately, with since when in Unix seconds
+    whole    clusters all of whose canaries are known here
+    started  when this view began to be made, in Unix seconds: whoever is not in `whole` has not
+             been heard of since then
+    silent   clusters that have not been heard of lately, with since when in Unix seconds
     """
 
     standings: Mapping[Key, Standing]
+    whole: frozenset[str]
+    started: float
     silent: Mapping[str, float] = {}
 
 

@@ -15,10 +15,12 @@ from msgspec.structs import replace
 from serinus.coordinator.core import calendar
 from serinus.coordinator.core.members import (
     Seen,
-    blank,
+    alike,
     has_failed,
     is_new,
     is_settled,
+    listed,
+    memories,
     remembered,
     resolve,
     state,
@@ -28,6 +30,7 @@ from serinus.coordinator.core.orders import (
     APPROVE,
     NEVER_ASKS,
     RESUME,
+    SKIP,
     THAW,
     UNASKED,
     Action,
@@ -37,24 +40,76 @@ from serinus.coordinator.core.orders import (
 )
 from serinus.coordinator.core.standing import Key, Standing, release_of
 from serinus.coordinator.core.validate import problems
-from serinus.coordinator.core.waves import Step, StepStatus, Wave, WavePhase, WaveStatus
+from serinus.coordinator.core.waves import (
+    MEMBERS_MAX,
+    Memory,
+    Step,
+    StepStatus,
+    Wave,
+    WavePhase,
+    WaveStatus,
+)
 from serinus.events.canary import duration_s
 from serinus.kube.times import rfc3339
 
 
 def plan(wave: Wave, view: View, now: float) -> Plan:
     """What is to be remembered, and what each canary may do."""
+    members = resolve(wave, view.standings, view.whole)
     wrong = problems(wave)
+    if len(members) > MEMBERS_MAX:
+        wrong.append(
+            f"spec.steps: they select {len(members)} canaries, {MEMBERS_MAX} are the most; "
+            "make several waves of them"
+        )
     if wrong:
-        status = replace(wave.status, observed_generation=wave.generation, message=wrong[0])
-        return Plan(status=_since(wave, replace(status, phase="Refused"), now))
-    return _Planning(wave, view, now).plan()
+        return _refused(wave, view, members, wrong[0], now)
+    return _Planning(wave, view, members, now).plan()
+
+
+def _refused(
+    wave: Wave, view: View, members: Sequence[tuple[int, Key]], why: str, now: float
+) -> Plan:
+    """Nothing new begins; what is under way goes on, unless the wave is paused."""
+    orders = []
+    for _, key in members:
+        standing = view.standings.get(key)
+        action: Action
+        match standing.state if standing else None:
+            case "waiting":
+                action = "wait"
+            case "running":
+                action = "hold" if wave.spec.paused else "go"
+            case _:
+                continue
+        assert standing is not None
+        orders.append(_order(wave, standing, action, f"the wave is refused: {why}"))
+    return Plan(status=refused(wave, why, now), orders=tuple(orders))
+
+
+def refused(wave: Wave, why: str, now: float) -> WaveStatus:
+    """What a wave says that cannot work; what is remembered of its canaries stays."""
+    status = replace(wave.status, observed_generation=wave.generation, phase="Refused", message=why)
+    return _since(wave, status, now)
+
+
+def _order(wave: Wave, standing: Standing, action: Action, why: str) -> Order:
+    return Order(
+        key=standing.key,
+        wave=f"{wave.key}@{wave.cluster}",
+        action=action,
+        release=standing.release,
+        why=why,
+        cut_off=wave.spec.when_cut_off,
+    )
 
 
 class _Planning:
     """One look at one wave."""
 
-    def __init__(self, wave: Wave, view: View, now: float) -> None:
+    def __init__(
+        self, wave: Wave, view: View, members: Sequence[tuple[int, Key]], now: float
+    ) -> None:
         self.wave, self.spec, self.view, self.now = wave, wave.spec, view, now
         self.old = wave.status
         self.due: list[float] = []
@@ -62,15 +117,20 @@ class _Planning:
         # What is the same for many members is worked out once.
         self._failed: dict[str, list[Seen]] = {}
         self._waited: dict[tuple[int, str], list[tuple[WavePhase, str]]] = {}
-        known = {Key(m.cluster, m.namespace, m.name): m for m in self.old.canaries}
-        members = [
-            Seen(step, key, view.standings.get(key), known.get(key, blank(key)))
-            for step, key in resolve(wave, view.standings)
+        known = memories(self.old)
+        seen = [
+            Seen(step, key, view.standings.get(key), known.get(key, Memory()))
+            for step, key in members
         ]
         # A run begins with the first thing that is new, and ends when nothing is.
-        self.running = any(is_new(m) for m in members)
+        self.running = any(is_new(m) for m in seen)
         self.run = self.old.run + (self.running and not self.old.running)
-        self.members = [remembered(m, self.run) for m in members]
+        self.members = [remembered(m, self.run) for m in seen]
+        self.unheard = {
+            cluster: why
+            for cluster in self._clusters(self.spec.steps)
+            if (why := self._silence(cluster))
+        }
         self.steps = [self._step(index, step) for index, step in enumerate(self.spec.steps)]
         self._forget_overrides()
 
@@ -83,9 +143,27 @@ class _Planning:
             if known.approved:
                 self.used[key] = known.approved
             known = StepStatus(name=step.name, lives=lives)
-        done = bool(members) and all(is_settled(m) for m in members)
+        heard = [m for m in members if m.key.cluster not in self.unheard]
+        if len(heard) < len(members) and not self._says(SKIP):
+            return known
+        done = bool(members) and all(is_settled(m) for m in heard)
         done_at = (known.done_at or self.now) if done else 0.0
         return replace(known, done_at=done_at, approved=self._says(key) if done else "")
+
+    def _clusters(self, steps: Iterable[Step]) -> list[str]:
+        """The clusters whose canaries these steps are about."""
+        return sorted({m.cluster or self.wave.cluster for s in steps for m in s.canaries})
+
+    def _silence(self, cluster: str) -> str:
+        """Since when there is no news from a cluster, and what to do about it; "" if there is."""
+        if (since := self.view.silent.get(cluster)) is not None:
+            text = f"no news from {cluster} since {rfc3339(since)}"
+        elif cluster not in self.view.whole:
+            began = rfc3339(self.view.started)
+            text = f"no news from {cluster} since this coordinator started at {began}"
+        else:
+            return ""
+        return f"{text}; annotate {SKIP}=<who> to go on without it"
 
     def _says(self, key: str) -> str:
         """What an annotation says that has not had its effect yet."""
@@ -97,6 +175,7 @@ class _Planning:
         ended = {
             RESUME: not self.running and not any(has_failed(m) for m in self.members),
             THAW: calendar.frozen_until(self.spec.freeze, self.now) is None,
+            SKIP: not self.unheard,
         }
         for key, is_over in ended.items():
             if is_over and (value := self._says(key)):
@@ -149,12 +228,25 @@ class _Planning:
         return self._waited[key]
 
     def _comes_first(self, before: int, release: str) -> Iterable[tuple[WavePhase, str]]:
+        unheard = {} if self._says(SKIP) else self.unheard
         for index in range(before):
-            for other in (m for m in self.members if m.step == index):
+            step, status = self.spec.steps[index], self.steps[index]
+            for cluster in self._clusters([step]):
+                if cluster in unheard:
+                    yield "Waiting", unheard[cluster]
+                    return
+            members = [m for m in self.members if m.step == index]
+            for other in (m for m in members if m.key.cluster not in self.unheard):
                 if (why := self._lacks(other, release)) is not None:
                     yield "Running", why
                     return
-            step, status = self.spec.steps[index], self.steps[index]
+            if not members and not self.unheard:
+                yield (
+                    "Waiting",
+                    f"step {step.name} has no canary of its own; name or label one, "
+                    "or take it out of spec.steps",
+                )
+                return
             until = (status.done_at or self.now) + (duration_s(step.soak) or 0.0)
             if until > self.now:
                 self.due.append(until)
@@ -167,15 +259,16 @@ class _Planning:
 
     def _lacks(self, other: Seen, release: str) -> str | None:
         """What an earlier canary still lacks; None if it is done."""
-        if (since := self.view.silent.get(other.key.cluster)) is not None:
-            return f"no news from {other.key.cluster} since {rfc3339(since)}"
         if other.standing is None:
-            return f"nothing is known of {other.key}"
+            return self._missing(other)
         if not is_settled(other):
             return f"{other.key} is {other.standing.phase or 'not initialized'}"
         if self.spec.identity == "images" and other.standing.live != release:
             return f"{other.key} has not got this release yet"
         return None
+
+    def _missing(self, member: Seen) -> str:
+        return f"there is no canary {member.key}; create it, or take it out of spec.steps"
 
     def _full(self, member: Seen, taken: Counter[int]) -> Iterable[tuple[WavePhase, str]]:
         step = self.spec.steps[member.step]
@@ -205,7 +298,8 @@ class _Planning:
         """The release that may go, and what a release waits for: phase and text, or "" and ""."""
         standing, granted = member.standing, member.known.granted
         if standing is None:
-            return granted, "Waiting", f"nothing is known of {member.key}"
+            why = self.unheard.get(member.key.cluster) or self._missing(member)
+            return granted, "Waiting", why
         if standing.state == "running":
             return standing.release, "", "" if granted == standing.release else UNASKED
         if standing.state != "waiting":
@@ -235,14 +329,7 @@ class _Planning:
             action, why = "undo", f"{failed[0].key} failed"
         else:
             return None
-        return Order(
-            key=member.key,
-            wave=f"{self.wave.key}@{self.wave.cluster}",
-            action=action,
-            release=standing.release,
-            why=why,
-            cut_off=self.spec.when_cut_off,
-        )
+        return _order(self.wave, standing, action, why)
 
     def _came_with(self, member: Seen, failed: Sequence[Seen]) -> bool:
         """What is live there came with the release that failed elsewhere."""
@@ -262,6 +349,7 @@ class _Planning:
         if failed and not self._says(RESUME):
             phase = "Stopped"
             message = message or f"{', '.join(str(m.key) for m in failed)} failed"
+        shown, unlisted = listed((member, why) for member, _, why in found)
         status = replace(
             self.old,
             observed_generation=self.wave.generation,
@@ -271,13 +359,19 @@ class _Planning:
             run=self.run,
             running=self.running,
             done=f"{sum(map(is_settled, self.members))}/{len(self.members)}",
-            steps=tuple(self.steps),
-            canaries=tuple(
-                replace(member.known, state=state(member), message=why) for member, _, why in found
+            steps=tuple(
+                self._summary(index, [m for m, _, _ in found if m.step == index])
+                for index in range(len(self.steps))
             ),
+            canaries=shown,
+            unlisted=unlisted,
             used=self.used,
         )
         return _since(self.wave, status, self.now)
+
+    def _summary(self, index: int, members: Sequence[Seen]) -> StepStatus:
+        counts: dict[str, int] = dict(sorted(Counter(map(state, members)).items()))
+        return replace(self.steps[index], counts=counts, remembered=alike(members))
 
 
 _RANK: dict[WavePhase, int] = {

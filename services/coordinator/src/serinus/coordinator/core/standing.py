@@ -24,6 +24,16 @@ class Key(Struct, frozen=True, order=True):
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name} in {self.cluster}"
 
+    @property
+    def path(self) -> str:
+        return f"{self.cluster}/{self.namespace}/{self.name}"
+
+    @classmethod
+    def of(cls, path: str) -> Key:
+        """The key with that path."""
+        cluster, namespace, name = path.split("/")
+        return cls(cluster, namespace, name)
+
 
 class Standing(Struct, frozen=True, kw_only=True):
     """One canary, in its cluster's own words.

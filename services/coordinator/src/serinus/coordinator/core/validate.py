@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from serinus.coordinator.core import calendar
 from serinus.coordinator.core.waves import Wave
 from serinus.events.canary import duration_s
@@ -29,3 +31,11 @@ def problems(wave: Wave) -> list[str]:
         if text := calendar.check(window):
             found.append(f"spec.freeze[{index}]: {text}")
     return found
+
+
+def unreadable(part: str, error: str) -> str:
+    """The same for what cannot be decoded: `error` is msgspec's, `part` is spec or status."""
+    wrong, _, path = error.rpartition(" - at `$")
+    where = part + path.rstrip("`") if wrong else part
+    field = re.sub(r"\[.*?\]", "", where)
+    return f"{where}: {(wrong or error)}; see `kubectl explain wave.{field}`"

@@ -80,13 +80,16 @@ def next_step(scene: Scene) -> Next:
         if found is None:
             continue
         if scene.intent.hold and not isinstance(found, Wait):
-            return Wait("on hold: nothing is changed", lacks=_makes(found))
+            return Wait("on hold: nothing is changed", lacks=makes(found))
         return found
     return Settled(promotion.freed_in_s(scene))
 
 
-def _makes(found: Next) -> bool:
-    return isinstance(found, Write) and found.live is None and found.verb != "copy"
+def makes(found: Next) -> bool:
+    """Whether there will be an object that its Canary owns, and that was not there."""
+    if not isinstance(found, Write):
+        return False
+    return found.live is None and found.verb not in ("copy", "delete")
 
 
 def _rules(scene: Scene) -> Sequence[Rule]:
