@@ -28,10 +28,11 @@ class OwnNats:
 
     @property
     def values(self) -> str:
-        """What the chart is told, for `helm --set`."""
+        """What the chart is told, for `helm --set`. That server knows the users of the ring."""
         url = f"tls://nats.{self._namespace}:4222"
         external = f"nats.external.url={url},nats.external.ca=true"
-        return f"nats.enabled=false,{external},nats.auth.existingSecret={SECRET}"
+        secret = f"nats.auth.existingSecret={SECRET}"
+        return f"nats.enabled=false,{external},{secret},coordinator.enabled=false"
 
     async def start(self, image: str, folder: Path) -> None:
         """Returns when it is ready; the suite's namespace has a Secret with the passwords then."""

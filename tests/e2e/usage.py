@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.e2e import images, stage
@@ -22,7 +21,6 @@ from tests.e2e.stage import NAMESPACE, PREFIX
 from tests.e2e.suite import RELEASE, Suite
 from tests.servers.kube import Kube
 
-COORDINATOR = "coordinator"
 SPACE = f"{PREFIX}usage"
 REST_S = 60.0
 EVERY_S = 10.0
@@ -103,18 +101,15 @@ async def released(hello: Hello) -> None:
 
 async def measured() -> None:
     shared = Shared.find()
-    every = {**images.every(), COORDINATOR: images.of_service(COORDINATOR)}
-    archives: list[Path] = [images.archive(image, shared) for image in every.values()]
+    every = images.every()
+    archives = [images.archive(image, shared) for image in every.values()]
     references = {name: image.reference for name, image in every.items()}
     with cluster(shared) as node:
         for archive in archives:
             node.load(archive)
         suite = Suite(node.kubeconfig, NAMESPACE, references)
-        repository, _, tag = references[COORDINATOR].rpartition(":")
-        image = f"coordinator.image.repository={repository},coordinator.image.tag={tag}"
         async with Kube(node.kubeconfig) as kube:
             running = await stage.set_up(kube, suite, references)
-            await suite.install("--set", f"coordinator.enabled=true,{image}")
             try:
                 rest = await over(kube, lambda: asyncio.sleep(REST_S))
                 async with hello_in(kube, running, SPACE) as hello:
