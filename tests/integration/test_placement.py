@@ -26,6 +26,7 @@ pytestmark = pytest.mark.timeout(400)
 BOUND_S = 120.0
 CANARY = ("flagger.app/v1beta1", "Canary")
 DEPLOYMENT = ("apps/v1", "Deployment")
+SCALER = ("autoscaling/v2", "HorizontalPodAutoscaler")
 ON_DEMAND, SPOT = "on-demand", "spot"
 
 MYAPP: Obj = {
@@ -56,6 +57,26 @@ OVERRIDE: Obj = {
     }
 }
 
+AUTOSCALER: Obj = {
+    "apiVersion": SCALER[0],
+    "kind": SCALER[1],
+    "metadata": {"name": "myapp"},
+    "spec": {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "myapp"},
+        "minReplicas": 2,
+        "maxReplicas": 3,
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {
+                    "name": "cpu",
+                    "target": {"type": "Utilization", "averageUtilization": 80},
+                },
+            }
+        ],
+    },
+}
+
 
 def a_canary(metrics_server: str) -> Obj:
     return {
@@ -64,7 +85,9 @@ def a_canary(metrics_server: str) -> Obj:
         "metadata": {"name": "myapp"},
         "spec": {
             "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "myapp"},
+            "autoscalerRef": {"apiVersion": SCALER[0], "kind": SCALER[1], "name": "myapp"},
             "service": {"port": 80},
+            "revertOnDeletion": True,
             "metricsServer": metrics_server,
             "analysis": {
                 "interval": "400ms",
@@ -109,15 +132,25 @@ class Service:
         except TimeoutError as error:
             raise AssertionError(f"{error}; {await self.status()}; {self.nodes}") from None
 
-    async def at_rest(self) -> None:
-        """No stand-in, and the target without pods."""
+    async def at_rest(self, *, is_back: bool = False) -> None:
+        """No stand-in and no autoscaler of one; the target without pods, or with them again."""
 
         async def probe() -> bool:
             standin = await self.kube.find(*DEPLOYMENT, self.namespace, "myapp-canary")
+            scaler = await self.kube.find(*SCALER, self.namespace, "myapp-canary")
             target = await self.kube.get(*DEPLOYMENT, self.namespace, "myapp")
-            return standin is None and target["spec"]["replicas"] == 0
+            has_pods = (target.get("status") or {}).get("availableReplicas", 0) > 0
+            return standin is None is scaler and has_pods == is_back
 
         await eventually(probe, "at rest", BOUND_S)
+
+    async def delete_canary(self) -> None:
+        await self.kube.delete(*CANARY, self.namespace, "myapp")
+
+        async def probe() -> bool:
+            return await self.kube.find(*CANARY, self.namespace, "myapp") is None
+
+        await eventually(probe, "the Canary is gone", BOUND_S)
 
     async def image(self, name: str) -> str:
         found = await self.kube.get(*DEPLOYMENT, self.namespace, name)
@@ -175,6 +208,7 @@ async def myapp(
     service = Service(kube, namespace, stub.script("spot"))
     watch = asyncio.create_task(service.watch())
     await service.apply("example.test/myapp:1")
+    await kube.apply(AUTOSCALER, namespace)
     await kube.apply(a_canary(stub.url("prometheus", "spot")), namespace)
     service.script.set_prometheus([Answers(match=".", values=(100,))])
     await service.until("Initialized")
@@ -191,11 +225,14 @@ def queries(stub: Stub) -> str:
 async def test_the_guides_canary_runs_on_spot_and_its_primary_on_demand(
     myapp: Service, ring: Ring, stub: Stub
 ) -> None:
-    """Through a good release and a bad one, with every service of the ring killed in its middle."""
+    """Through a good release, with every service of the ring killed in its middle, a bad one, and
+    one whose Canary is deleted in its middle."""
     before = await myapp.template()
 
     await myapp.apply("example.test/myapp:2")
     await myapp.until("Progressing", 20)
+    scaler = await myapp.kube.get(*SCALER, myapp.namespace, "myapp-canary")
+    assert scaler["spec"]["scaleTargetRef"]["name"] == "myapp-canary"
     ring.kill("router")
     await ring.start("router")
     await myapp.until("Progressing", 40)
@@ -227,3 +264,10 @@ async def test_the_guides_canary_runs_on_spot_and_its_primary_on_demand(
         **before,
         "spec": {**before["spec"], "containers": []},
     }
+
+    myapp.script.set_prometheus([Answers(match=".", values=(100,))])
+    await myapp.apply("example.test/myapp:4")
+    await myapp.until("Progressing", 20)
+    await myapp.delete_canary()
+    await myapp.at_rest(is_back=True)
+    assert myapp.nodes["myapp", "4"] == {ON_DEMAND}
