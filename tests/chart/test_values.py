@@ -120,7 +120,7 @@ def test_every_service_would_start_with_its_settings(name: str, tmp_path: Path) 
         started.add(container["name"])
     expected = {ALONE} if name == ALONE else set(SERVICES)
     expected -= {ALONE} if name == "namespaced" else set()
-    assert started == expected | ({BESIDE} if name in ("told", "hub", "leaf") else set())
+    assert started == expected | ({BESIDE} if name in ("told", "hub", "leaf", "secrets") else set())
 
 
 def mounted(pod: Obj) -> set[str]:
@@ -246,6 +246,10 @@ def test_passwords_begin_with_a_letter_and_differ() -> None:
     assert set(secret["data"]) == {*SERVICES, BESIDE, "tap", "cluster"}
     assert all(re.fullmatch(r"s[0-9A-Za-z]{31}", one) for one in found)
     assert len(set(found)) == len(found)
+
+
+def test_where_every_secret_is_somebody_elses_none_is_made() -> None:
+    assert [o["metadata"]["name"] for o in rendered("secrets") if o["kind"] == "Secret"] == []
 
 
 def test_a_namespaced_suite_asks_for_nothing_beyond_its_namespace() -> None:

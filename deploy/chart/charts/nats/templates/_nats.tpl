@@ -166,7 +166,7 @@ type: kubernetes.io/tls
 data:
   {{- toYaml $data | nindent 2 }}
 {{- end }}
-{{- range .hub.clusters }}
+{{- range ternary .hub.clusters list .hub.createSecrets }}
 {{- $name := printf "%s-fleet-%s" $.prefix . }}
 {{- $old := lookup "v1" "Secret" $ns $name | default dict }}
 ---
