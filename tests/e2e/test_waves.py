@@ -26,7 +26,7 @@ LATEST_S = 90.0
 async def test_the_second_canary_begins_when_the_first_has_succeeded(
     hello: Hello, installed: Stage, node: Cluster, figures: list[str]
 ) -> None:
-    """Git reaches the second one first. What is released has the same images all along."""
+    """What is released has the same images all along: anything new in the first is waited for."""
     async with (
         Kube(node.kubeconfig) as kube,
         hello_in(kube, installed, f"{hello.namespace}-2") as second,
@@ -34,9 +34,10 @@ async def test_the_second_canary_begins_when_the_first_has_succeeded(
         await asyncio.gather(*(one_at_rest(one) for one in (hello, second)))
         await kube.apply(wave(second.namespace), hello.namespace)
         await columns_of(node, hello.namespace, until="2/2")
+        await hello.push("2.0")
+        await hello.until("Waiting", "Progressing")
         await second.push("2.0")
         await second.until("Waiting")
-        await hello.push("2.0")
         first_done = await hello.until("Succeeded", within_s=LATEST_S)
         last = await second.until("Succeeded", within_s=LATEST_S)
         shown = await columns_of(node, hello.namespace, until="2/2")
