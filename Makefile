@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test again check format lint types layers unit laws contract chart sim hunt integration faults planes peer e2e audit bench gen lock up down clean
+.PHONY: help setup demo test again check format lint types layers unit laws contract chart sim hunt integration faults planes peer e2e soak audit bench gen lock up down clean
 
 help: ## this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -91,7 +91,11 @@ peer: setup ## Flagger's recorded runs through our ring (needs the recorded trac
 
 e2e: setup ## real pods, real traffic, on the cluster of KUBECONFIG, see tests/e2e/README.md
 	@$(BIN)/python -m tests.tools.build --tools >/dev/null
-	@$(PYTEST) tests/e2e -q --timeout=1800
+	@$(PYTEST) tests/e2e -q --timeout=1800 --ignore=tests/e2e/test_disasters.py
+
+soak: setup ## disasters in mid-release, and ten minutes of killed pods during fifty releases, on the cluster of KUBECONFIG
+	@$(BIN)/python -m tests.tools.build --tools >/dev/null
+	@SERINUS_TEST_SOAK=long $(PYTEST) tests/e2e/test_disasters.py tests/e2e/test_soak.py -q --timeout=3600
 
 bench: setup ## counts and ratios against a real control plane; SUITES="core small" names some
 	@$(BIN)/python -m tests.bench $(SUITES)

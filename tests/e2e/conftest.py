@@ -97,13 +97,13 @@ def installed(
 ) -> Iterator[Stage]:
     """The suite, its surroundings, and nothing else of ours."""
     begun = time.monotonic()
-    running = _with(node.kubeconfig, lambda kube: stage.set_up(kube, suite, references))
+    running = with_kube(node.kubeconfig, lambda kube: stage.set_up(kube, suite, references))
     figures.append(f"installed and ready in {time.monotonic() - begun:.1f} s")
     try:
         yield running
-        figures += _with(node.kubeconfig, usage.lines)
+        figures += with_kube(node.kubeconfig, usage.lines)
     finally:
-        _with(node.kubeconfig, lambda kube: stage.tear_down(kube, suite))
+        with_kube(node.kubeconfig, lambda kube: stage.tear_down(kube, suite))
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +129,7 @@ async def hello(
         yield found
 
 
-def _with(kubeconfig: Path, work: Callable[[Kube], Awaitable[T]]) -> T:
+def with_kube(kubeconfig: Path, work: Callable[[Kube], Awaitable[T]]) -> T:
     async def run() -> T:
         async with Kube(kubeconfig) as kube:
             return await work(kube)

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from tests.e2e import judge
 from tests.e2e.judge import Moment
 from tests.e2e.load import Traffic, flowing
 from tests.e2e.stage import FRONTS, Stage, manifest, status
@@ -41,7 +43,12 @@ class Hello:
         return self.stage.urls[self.front]
 
     async def deploy(
-        self, version: str = "1.0", *, from_config: bool = False, drain_s: int = 5
+        self,
+        version: str = "1.0",
+        *,
+        from_config: bool = False,
+        drain_s: int = 5,
+        replicas: int = 2,
     ) -> None:
         """The workload and its route. `from_config`: its ConfigMap says which version it is.
 
@@ -55,6 +62,7 @@ class Hello:
         values = {
             "hello": self.stage.references["hello"],
             "host": self.host,
+            "replicas": str(replicas),
             "env": json.dumps(env),
         }
         for name in ("hello", f"hello-{self.front}"):
@@ -67,11 +75,12 @@ class Hello:
         step: int = 20,
         most: int = 60,
         threshold: int = 2,
+        measured: bool = True,
         webhooks: Sequence[Obj] = (),
         baseline: bool = False,
         **spec: Any,
     ) -> None:
-        """An ordinary Canary; `spec` is put over it."""
+        """An ordinary Canary; `spec` is put over it. `measured`: it is judged by its requests."""
         analysis = {
             "interval": f"{INTERVAL_S}s",
             "threshold": threshold,
@@ -92,6 +101,8 @@ class Hello:
             "webhooks": list(webhooks),
             "baseline": baseline,
         }
+        if not measured:
+            del analysis["metrics"]
         whole = {
             "provider": self.front,
             "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME},
@@ -187,11 +198,7 @@ class Hello:
 
     async def events(self) -> list[str]:
         """The sentences told about the Canary as Kubernetes Events, oldest first."""
-        found = [
-            event
-            for event in await self.kube.list("v1", "Event", self.namespace)
-            if event["involvedObject"]["kind"] == "Canary"
-        ]
+        found = await self._told()
         found.sort(
             key=lambda event: (event["firstTimestamp"], event["metadata"]["creationTimestamp"])
         )
@@ -209,6 +216,18 @@ class Hello:
                 whole = {**obj, "metadata": meta, "status": None}
                 found[f"{kind} {meta['name']}"] = whole
         return found
+
+    async def history(self) -> judge.History:
+        """Its phases, weights and Events so far."""
+        told = Counter[tuple[str, str]]()
+        for event in await self._told():
+            text = event["message"].replace(self.namespace, "shop")
+            told[event["reason"], text] += event.get("count") or 1
+        return judge.History(judge.statuses(self.moments), told)
+
+    async def _told(self) -> list[Obj]:
+        events = await self.kube.list("v1", "Event", self.namespace)
+        return [event for event in events if event["involvedObject"]["kind"] == "Canary"]
 
     async def get(self, kind: str, name: str, api_version: str = "v1") -> Obj:
         return await self.kube.get(api_version, kind, self.namespace, name)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 UNANSWERED = 0
 SWITCH_S = 4.0
 """How long requests may still follow the weight before: the write, Traefik's throttle of 2 s."""
+
+OUTCOME = re.compile("Initialization done|Advance|Promotion completed|Canary failed")
+"""Told whatever happens; the rest of what a service was about to say may die with it."""
+PATIENCE = re.compile(
+    "not ready|waiting for|not found|no values|no answer|did not take|kept until|proxies know"
+)
+"""Said of what takes longer than an interval, or of a missed scrape, which is the machine's."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,54 @@ class Step:
     ordered: int
     seen: float
     requests: int
+
+
+@dataclass(frozen=True)
+class History:
+    """What releases leave behind: phases with weights in their order, how often each sentence was
+    told as an Event (with its reason)."""
+
+    statuses: tuple[tuple[str, int], ...]
+    told: Mapping[tuple[str, str], int]
+
+    def after(self, before: History) -> History:
+        """What came since; `before` is an earlier part of this history."""
+        told = Counter(self.told)
+        told.subtract(before.told)
+        return History(self.statuses[len(before.statuses) :], told)
+
+    def times(self, count: int) -> History:
+        """The same so many times in a row."""
+        told = {sentence: count * number for sentence, number in self.told.items()}
+        return History(self.statuses * count, told)
+
+
+def statuses(moments: Sequence[Moment]) -> tuple[tuple[str, int], ...]:
+    """Phases and weights without repeats; a Canary that nobody has looked at yet has none."""
+    return tuple((m.phase, m.weight) for m, _ in _pairs(moments) if m.phase)
+
+
+def differences(wanted: History, seen: History, *, patient: bool = False) -> list[str]:
+    """What came otherwise than in `wanted`: steps left out or doubled, sentences not told as often.
+
+    patient  prose may be missing, but not the outcomes
+    """
+    found = []
+    if seen.statuses != wanted.statuses:
+        found.append(f"statuses {seen.statuses}, not {wanted.statuses}")
+    for reason, text in sorted(wanted.told.keys() | seen.told.keys()):
+        missing = wanted.told.get((reason, text), 0) - seen.told.get((reason, text), 0)
+        allowed = patient and not OUTCOME.search(text)
+        if missing and not PATIENCE.search(text) and not (missing > 0 and allowed):
+            count = seen.told.get((reason, text), 0)
+            found.append(f"{reason} {text!r} {count} times, not {missing + count}")
+    return found
+
+
+def gaps_s(moments: Sequence[Moment]) -> list[float]:
+    """How long each weight of the analysis stood before the next one, or before promotion."""
+    pairs = [(m, until) for m, until in _pairs(moments) if m.phase == "Progressing" and m.weight]
+    return [until - m.at for m, until in pairs]
 
 
 def failures(requests: Iterable[Request]) -> Counter[tuple[int, str, str]]:

@@ -38,6 +38,14 @@ class Shared:
     def down(self, *kind: str) -> None:
         _call("down", *kind)
 
+    def process(self, program: str) -> int:
+        """The id of a running program of the node, e.g. kube-apiserver. Raises ServerError."""
+        for line in _call("status").stdout.splitlines():
+            match line.split():
+                case ["process", pid, name] if name == program:
+                    return int(pid)
+        raise ServerError(f"the node of {SCRIPT} runs no {program}")
+
     def build_image(self, base: str, words: Sequence[str]) -> Path:
         """The archive of what was built; the base image is made first where there is none."""
         argv = ("build-image", "--no-load", *words)

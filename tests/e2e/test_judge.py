@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 from tests.e2e.judge import (
     SWITCH_S,
+    History,
     Moment,
     Request,
     Step,
     allowed_failures,
     at_stake,
+    differences,
     failures,
+    gaps_s,
     path,
+    statuses,
     steps,
     when,
 )
@@ -71,3 +75,40 @@ def test_failures_are_told_where_they_fall_in_the_story() -> None:
         "110 s: Progressing 20",
         "112 s: 2 x (503, '', '')",
     ]
+
+
+STEPPED = (("Progressing", 20), ("Progressing", 40), ("Succeeded", 0))
+ADVANCE, PROSE = ("Synced", "Advance web.shop canary weight 20"), ("Synced", "Starting analysis")
+WANTED = History(STEPPED, {ADVANCE: 1, PROSE: 1})
+
+
+def test_a_history_has_each_status_once_however_often_it_was_seen() -> None:
+    seen = [Moment(99.0, "", 0), *MOMENTS, *MOMENTS[-1:]]
+    assert statuses(seen) == (("Progressing", 0), ("Progressing", 20), ("Failed", 0))
+    assert gaps_s(seen) == [10.0]
+
+
+def test_histories_are_the_same_after_another_and_several_times_in_a_row() -> None:
+    twice = WANTED.times(2)
+    assert twice.statuses == STEPPED * 2
+    assert differences(WANTED, twice.after(WANTED)) == []
+
+
+def test_a_step_that_is_doubled_or_left_out_is_told() -> None:
+    for other in (STEPPED[1:], (STEPPED[0], *STEPPED)):
+        assert len(differences(WANTED, History(other, WANTED.told))) == 1
+
+
+def test_what_is_told_twice_is_told_and_what_is_not_told_unless_it_was_prose() -> None:
+    def told(advance: int, prose: int, *, patient: bool) -> int:
+        seen = History(STEPPED, {ADVANCE: advance, PROSE: prose})
+        return len(differences(WANTED, seen, patient=patient))
+
+    assert told(2, 2, patient=True) == told(0, 0, patient=False) == 2
+    assert told(0, 1, patient=True) == 1
+    assert told(1, 0, patient=True) == 0
+
+
+def test_what_is_said_of_slow_machines_counts_for_nothing() -> None:
+    seen = History(STEPPED, {**WANTED.told, ("Synced", "pod web not ready"): 3})
+    assert differences(WANTED, seen) == []

@@ -27,6 +27,7 @@ PACKAGES = {
     "jq": "jq",
     "openssl": "openssl",
     "ip": "iproute2",
+    "faketime": "faketime",
 }
 # Packages that would leave a daemon of their own running, where there is a service manager.
 DAEMONS = ("prometheus", "prometheus-node-exporter", "influxdb", "carbon-cache", "nginx")
