@@ -30,6 +30,7 @@ Obj = dict[str, Any]
 RUN = {
     "docs/install.md": "tests/e2e/test_install.py",
     "docs/operations.md": "tests/e2e/test_install.py",
+    "docs/troubleshooting.md": "tests/e2e/test_trouble.py",
     "docs/migrating.md": "tests/integration/test_handover.py",
     "docs/control.md": "tests/integration/test_pages.py",
     "docs/loadtester.md": "tests/integration/test_loadtester_docs.py",
@@ -37,6 +38,10 @@ RUN = {
 FOLDERS = {
     "docs/meshes": "tests/integration/test_pages.py",
     "docs/strategies": "tests/integration/test_pages.py",
+    "docs/sources": "tests/integration/test_pages.py",
+    "docs/sinks": "tests/integration/test_pages.py",
+    "docs/hooks": "tests/integration/test_pages.py",
+    "docs/runbooks": "tests/e2e/test_trouble.py",
 }
 OURS = {
     plural["spec"]["names"]["kind"]: plural
