@@ -136,7 +136,13 @@ def experiment_on_everybody(patch: Patch) -> None:
     def widened(found: Routes, status: CanaryStatus) -> Routes:
         return replace(found, match=()) if found.canary else found
 
+    def exposed(rollout: Any) -> Any:
+        found = right(rollout)
+        return replace(found, match=()) if rollout.status.iterations else found
+
+    right = desired._exposure
     _routes(patch, widened)
+    patch.setattr(desired, "_exposure", exposed)
 
 
 def mirror_without_end(patch: Patch) -> None:
@@ -248,7 +254,8 @@ def undo_by_whatever_is_kept(patch: Patch) -> None:
 
 
 def undone_record_forgotten(patch: Patch) -> None:
-    """The record keeps the revision that was undone."""
+    """The record keeps the revision that was undone, and nobody compares it with the primary."""
+    _without(patch, rules.copied_after_all)
     _status_of(
         patch,
         ends,
