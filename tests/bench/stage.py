@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from nats import connect
 from tests.bench.journal import Journal, Obj
 from tests.ring import Ring
 from tests.servers.control_plane import ControlPlane, Request, control_plane
@@ -41,6 +42,15 @@ CONTROLLERS = (
     "daemonset-controller",
     "garbage-collector-controller",
     "namespace-controller",
+)
+# Events are left out: the API server ends them an hour after they were written.
+MADE = (
+    ("v1", "ConfigMap"),
+    ("v1", "Service"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "ReplicaSet"),
+    ("traefik.io/v1alpha1", "TraefikService"),
+    ("coordination.k8s.io/v1", "Lease"),
 )
 # Requests of ours under way at one time while many objects are made or changed.
 AT_ONCE = 16
@@ -122,6 +132,12 @@ class Stage:
             self.kube.patch(API_VERSION, "Canary", NAMESPACE, name, patch) for name in chosen
         )
 
+    async def set_analysis(self, chosen: Iterable[str], analysis: Obj) -> None:
+        patch = {"spec": {"analysis": analysis}}
+        await _all(
+            self.kube.patch(API_VERSION, "Canary", NAMESPACE, name, patch) for name in chosen
+        )
+
     def turn_bad(self, chosen: Iterable[str]) -> float:
         """From now on half of these canaries' requests fail; returns now."""
         bad = [Answers(match=f"{name}.*-canary", values=(50.0,)) for name in chosen]
@@ -166,6 +182,27 @@ class Stage:
     def memory_mib(self) -> dict[str, float]:
         """Resident memory by service."""
         return {name: _resident(p.pid) / 2**20 for name, p in self.ring.processes.items()}
+
+    async def objects(self) -> dict[str, int]:
+        """How many objects of each kind that the suite or its canaries make there are."""
+        return {
+            kind: len(await self.kube.list(api_version, kind, NAMESPACE))
+            for api_version, kind in MADE
+        }
+
+    async def streams(self) -> dict[str, int]:
+        """Messages and bytes of each stream of NATS that nothing else bounds: by age, by size."""
+        client = await connect(self.nats.url)
+        try:
+            found = await client.jetstream().streams_info()
+        finally:
+            await client.close()
+        held = {one.config.name: one.state for one in found if not one.config.max_age}
+        return {
+            f"{name} {what}": number
+            for name, state in held.items()
+            for what, number in (("messages", state.messages), ("bytes", state.bytes))
+        }
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds so far, by service, and of what is around them."""
