@@ -140,6 +140,8 @@ async def follower(
         yield follower
     for name in made:
         await kube.delete("v1", "Namespace", None, name)
+    # In no namespace, so that it would be in everybody's way.
+    await kube.delete("kuma.io/v1alpha1", "TrafficRoute", None, "web")
 
 
 async def test_every_page_does_what_it_says(follower: Follower) -> None:
