@@ -117,6 +117,16 @@ async def test_pods_that_become_ready_are_acted_on_when_proxies_have_had_time() 
         assert router.last.settled
 
 
+async def test_a_canary_that_served_before_a_restart_gets_its_requests_at_once() -> None:
+    since = {"type": "Available", "status": "True", "lastTransitionTime": "1970-01-01T00:00:00Z"}
+    target, *rest = in_release()
+    target["status"]["conditions"] = [since]
+    async with a_router(target, *rest) as router:
+        await router.take(wish(20))
+
+        assert [80, 20] == shares(router)
+
+
 async def test_an_edited_route_is_put_back_at_once() -> None:
     async with a_router(*in_release(20)) as router:
         await router.take(wish(20))

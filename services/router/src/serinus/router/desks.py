@@ -286,10 +286,13 @@ class Desks:
         )
         scene = Scene(intent, world)
         desk.knew_primary = desk.knew_primary or scene.primary is not None
+        # What came before our first look, in a router that was just started, the cluster tells.
+        served_s = scene.canary_served_s(self._clock.now()) if desk.signature is None else 0.0
         if desk.signature != scene.signature:
             desk.signature, desk.since = scene.signature, now
+        began = {"primary": now, "canary": now - served_s}
         serve = {"primary": scene.primary_serves, "canary": scene.canary_serves}
-        desk.serving_since = {w: desk.serving_since.get(w, now) for w in serve if serve[w]}
+        desk.serving_since = {w: desk.serving_since.get(w, began[w]) for w in serve if serve[w]}
         if scene.target_rests and scene.target and scene.is_parked:
             desk.parked_for = intent.id
         seen = msgspec.structs.replace(
