@@ -8,7 +8,13 @@ import pytest
 from tests.builders import a_stateful_set
 
 from serinus.events import Readiness
-from serinus.kube.readiness import crash_of, current_pods, daemon_set_deadline_text, readiness
+from serinus.kube.readiness import (
+    available_s,
+    crash_of,
+    current_pods,
+    daemon_set_deadline_text,
+    readiness,
+)
 from serinus.kube.refs import Obj
 
 SINCE = "2027-01-15T08:00:00Z"
@@ -405,3 +411,17 @@ def test_each_pod_of_a_stateful_set_has_the_whole_deadline() -> None:
     told = readiness(found, threshold=100, deadline_s=60, pods=[young], since=SINCE_S)
 
     assert told.stuck_at == SINCE_S + 300 + 60
+
+
+@pytest.mark.parametrize(
+    ("status", "at", "seconds"),
+    [("True", "1970-01-01T00:01:00Z", 39.0), ("True", "1970-01-01T00:01:40Z", 0.0),
+     ("False", "1970-01-01T00:01:00Z", 0.0), ("True", "", 0.0)],
+)  # fmt: skip
+def test_for_how_long_pods_have_been_there_at_least(status: str, at: str, seconds: float) -> None:
+    said = {"type": "Available", "status": status, "lastTransitionTime": at}
+    assert seconds == available_s({"status": {"conditions": [said]}}, 100.0)
+
+
+def test_where_nothing_says_for_how_long_it_is_not_long() -> None:
+    assert 0.0 == available_s({"status": {"numberAvailable": 2}}, 100.0)

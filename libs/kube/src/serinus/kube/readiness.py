@@ -224,6 +224,19 @@ def crash_of(pods: Iterable[Obj]) -> str:
     return ""
 
 
+def available_s(workload: Obj, now: float) -> float:
+    """For how many seconds at least enough pods have been available, at this Unix time.
+
+    Zero where nothing says so: of conditions only a Deployment's do.
+    """
+    said = _condition(workload.get("status") or {}, "Available")
+    if said.get("status") != "True":
+        return 0.0
+    # Kubernetes' times are whole seconds, of which a part had not passed.
+    since = _unix_s(said.get("lastTransitionTime", ""), 1.0)
+    return 0.0 if since is None else max(0.0, now - since)
+
+
 def _is_observed(workload: Obj) -> bool:
     generation = workload["metadata"].get("generation", 0)
     observed = (workload.get("status") or {}).get("observedGeneration", 0)

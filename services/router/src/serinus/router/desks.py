@@ -20,6 +20,7 @@ import msgspec
 
 from serinus.events import Intent, IntentRefused, RoutesObserved
 from serinus.kube.errors import NoKind
+from serinus.kube.readiness import available_s
 from serinus.kube.refs import Obj, Ref
 from serinus.kube.share import Share
 from serinus.router.core.objects import Refusal, merge_patch
@@ -275,8 +276,7 @@ class Desks:
 
     def _scene(self, desk: Desk, intent: Intent, **read: Any) -> Scene:
         now = self._clock.monotonic()
-        # Whatever changed until here is in this look.
-        desk.is_dirty = False
+        desk.is_dirty = False  # whatever changed until here is in this look
         world = World(
             live=self._executor.live(desk.refs),
             copied=desk.copied,
@@ -286,13 +286,13 @@ class Desks:
         )
         scene = Scene(intent, world)
         desk.knew_primary = desk.knew_primary or scene.primary is not None
-        # What came before our first look, in a router that was just started, the cluster tells.
-        served_s = scene.canary_served_s(self._clock.now()) if desk.signature is None else 0.0
+        serve = {"primary": scene.primary_serves, "canary": scene.canary_serves}
+        if desk.signature is None and scene.runner and serve["canary"]:
+            # What was before a router's first look, only the cluster knows.
+            desk.serving_since["canary"] = now - available_s(scene.runner, self._clock.now())
         if desk.signature != scene.signature:
             desk.signature, desk.since = scene.signature, now
-        began = {"primary": now, "canary": now - served_s}
-        serve = {"primary": scene.primary_serves, "canary": scene.canary_serves}
-        desk.serving_since = {w: desk.serving_since.get(w, began[w]) for w in serve if serve[w]}
+        desk.serving_since = {w: desk.serving_since.get(w, now) for w in serve if serve[w]}
         if scene.target_rests and scene.target and scene.is_parked:
             desk.parked_for = intent.id
         seen = msgspec.structs.replace(
@@ -311,10 +311,8 @@ class Desks:
             desk.written[what] = (now, times + 1 if now - at < QUARREL_S else 1)
         if step.verb == "copy":
             desk.copied[step.why.removeprefix("copy of ")] = step.checksum
-        _log.info(
-            "wrote",
-            extra={"canary": intent.canary.key, "reason": step.why, "object": str(step.ref)},
-        )
+        said = {"canary": intent.canary.key, "reason": step.why, "object": str(step.ref)}
+        _log.info("wrote", extra=said)
 
     def _quarrel_s(self, desk: Desk, step: Write) -> float:
         """For how long not to write what somebody else keeps undoing; 0: write."""
@@ -333,8 +331,7 @@ class Desks:
 
     async def _refuse(self, desk: Desk, refusal: Refusal) -> None:
         intent = desk.intent
-        told = Report(error=refusal.text, refused=refusal.reason)
-        await self._tell(desk, told)
+        await self._tell(desk, Report(error=refusal.text, refused=refusal.reason))
         if not refusal.reason or desk.refused == (intent.id, refusal.text):
             return
         digest = hashlib.sha256(refusal.text.encode()).hexdigest()[:8]

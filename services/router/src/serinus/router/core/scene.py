@@ -16,7 +16,6 @@ from serinus.kube.revision import revised, template_hash
 from serinus.kube.standin import KINDS as STANDS_IN
 from serinus.kube.standin import ROLE, in_place
 from serinus.kube.standin import runs as standin_runs
-from serinus.kube.times import unix
 from serinus.router import services
 from serinus.router.core.objects import NotYet, Refusal, annotations_of
 from serinus.router.core.parted import (
@@ -307,20 +306,6 @@ class Scene:
         if self.parts is not None:
             return self.parts.canary_available > 0
         return self.runner is not None and self.kind.available(self.runner) > 0
-
-    def canary_served_s(self, now: float) -> float:
-        """For how many seconds at least the cluster says that it could, at this Unix time.
-
-        Zero where it does not say: of conditions only a Deployment's tell.
-        """
-        conditions = (self.runner or {}).get("status", {}).get("conditions") or ()
-        since = (
-            unix(one["lastTransitionTime"])
-            for one in conditions
-            if one["type"] == "Available" and one["status"] == "True"
-        )
-        # The cluster's times are whole seconds, of which a part had not passed.
-        return max(0.0, now - next(since, now) - 1.0) if self.canary_serves else 0.0
 
     @property
     def target_as_run(self) -> Obj | None:
