@@ -51,6 +51,8 @@ def reachable(spec: CanarySpec) -> list[int]:
     return found
 
 
+# Hypothesis' machines have a metaclass of their own, which an ABC's would clash with: what each
+# kind of workload has to say for itself raises here.
 class Machine(RuleBasedStateMachine):
     """One canary, its ring, its user, and bad luck; what it releases is said by who inherits."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -276,10 +278,10 @@ PLANTED = [
     ("where", "name", "mistake"), PLANTED, ids=[mistake.__name__ for _, _, mistake in PLANTED]
 )
 def test_what_is_planted_is_found(
-    where: object, name: str, mistake: object, monkeypatch: pytest.MonkeyPatch
+    where: object, name: str, mistake: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = getattr(where, name)
-    planted = property(mistake) if isinstance(found, property) else mistake  # type: ignore[arg-type]
+    planted = property(mistake) if isinstance(found, property) else mistake
     monkeypatch.setattr(where, name, planted)
     assert any(not is_well(seed) for seed in SEEDS)
 

@@ -15,6 +15,7 @@ from serinus.coordinator.core.members import (
     resolve,
     state,
 )
+from serinus.coordinator.core.standing import State
 from serinus.coordinator.core.waves import (
     LISTED_MAX,
     Member,
@@ -102,9 +103,11 @@ def test_what_is_remembered_of_many_that_are_alike_is_written_once() -> None:
 
 def test_only_those_are_listed_that_people_ask_about_failed_ones_first() -> None:
     keys = [a_key("east", f"web-{n:03}") for n in range(500)]
-    states = ["failed" if n == 499 else "settled" if n % 2 else "waiting" for n in range(500)]
+    states: list[State] = [
+        "failed" if n == 499 else "settled" if n % 2 else "waiting" for n in range(500)
+    ]
     seen = [
-        Seen(0, key, a_standing(key, state, NEW), Memory())  # type: ignore[arg-type]
+        Seen(0, key, a_standing(key, state, NEW), Memory())
         for key, state in zip(keys, states, strict=True)
     ]
     shown, unlisted = listed((member, "") for member in seen)

@@ -6,12 +6,12 @@ The clock stays outside: where a deadline is running, `stuck_at` says when waiti
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Literal
 
 from serinus.events.snapshots import Readiness
 from serinus.kube.partition import REVISION_LABEL, Part, parts
 from serinus.kube.refs import Obj, is_knative
+from serinus.kube.times import unix
 
 # What a pod does not get out of by itself, or only by luck. ErrImagePull is not here because one
 # failed pull says little: ImagePullBackOff follows when it repeats. CreateContainerConfigError is
@@ -261,6 +261,6 @@ def _revision(pod: Obj) -> str:
 def _unix_s(text: str, plus: float) -> float | None:
     """Unix seconds of an RFC 3339 time and some more; None where it is no time."""
     try:
-        return datetime.fromisoformat(text).timestamp() + plus
+        return unix(text) + plus
     except ValueError:
         return None
