@@ -31,7 +31,9 @@ from serinus.events import (
     CanaryStatus,
     Fact,
     Intent,
+    MetricTemplateSpec,
 )
+from serinus.kube.credentials import READABLE
 from serinus.runtime import MemoryBroker, MemoryBus, SystemClock, serve
 from serinus.runtime.run import Running
 
@@ -118,20 +120,21 @@ class Ring:
         return [fact.text for fact in self.broker.messages(Fact) if fact.text]
 
     @asynccontextmanager
-    async def analyzing(self) -> AsyncIterator[Running]:
+    async def analyzing(self, **settings: Any) -> AsyncIterator[Running]:
         """An analyzer, from its start to its stop."""
         stop = asyncio.Event()
         started: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-        settings = Settings(
+        made = Settings(
             kubeconfig=str(self.plane.kubeconfig("analyzer")),
             listen="127.0.0.1:0",
             metrics_server=self.stub.url("prometheus", self.namespace),
             min_interval_s=1.0,
+            **settings,
         )
         bus = MemoryBus(self.broker, "analyzer")
         tasks = [
             asyncio.create_task(
-                serve(service, settings, bus=bus, stop=stop, started=started.set_result)
+                serve(service, made, bus=bus, stop=stop, started=started.set_result)
             ),
             asyncio.create_task(self.route()),
         ]
@@ -251,6 +254,36 @@ async def test_an_edit_between_looking_and_writing_is_not_overwritten(ring: Ring
 
         await eventually(is_read, "the object itself was read", BOUND_S)
     assert await ring.status() == {}
+
+
+async def test_where_labels_are_asked_for_a_source_gets_no_other_secrets_keys(ring: Ring) -> None:
+    """The API server's own Secrets, one that its owner has labelled and one that is not."""
+    metrics, seen = [], {}
+    for name, labels in (("open", {READABLE: "true"}), ("shut", {"team": "shop"})):
+        secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"token": f"t0ken-{name}"}}
+        await ring.kube.apply(
+            {**secret, "metadata": {"name": name, "labels": labels}}, ring.namespace
+        )
+        address = ring.stub.url("prometheus", f"{ring.namespace}-theirs")
+        provider = {"type": "prometheus", "address": address, "secretRef": {"name": name}}
+        template = {"provider": provider, "query": "errors"}
+        seen[f"{ring.namespace}/{name}"] = msgspec.convert(template, MetricTemplateSpec)
+        metrics.append({"name": name, "templateRef": {"name": name}, "thresholdRange": {"max": 1}})
+    await ring.create(analysis={"metrics": metrics})
+
+    async with ring.analyzing(labelled_secrets_only=True):
+        await ring.show(templates=seen, target=a_workload_seen(OLD), primary=a_primary_seen(OLD))
+        cure = (
+            "spec.provider.secretRef: secret shut is not labelled to be read for this: "
+            f"kubectl --namespace {ring.namespace} label secret shut {READABLE}=true"
+        )
+
+        async def is_told() -> bool:
+            return any(text.endswith(cure) for text in ring.texts())
+
+        await eventually(is_told, "which Secret has no label", BOUND_S)
+    asked = ring.stub.of(f"{ring.namespace}-theirs")
+    assert {call.authorization for call in asked} == {"Bearer t0ken-open"}
 
 
 async def test_a_finalizer_comes_with_the_wish_and_goes_with_it(ring: Ring) -> None:

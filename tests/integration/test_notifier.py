@@ -28,6 +28,7 @@ from serinus.events import (
     RolloutNoted,
     RolloutStarted,
 )
+from serinus.kube.credentials import READABLE
 from serinus.notifier.app import service
 from serinus.notifier.settings import Settings
 from serinus.runtime import Running, RuntimeSettings, Secret, SystemClock, serve
@@ -414,6 +415,45 @@ async def test_an_alert_provider_says_in_its_status_whether_it_reaches_anybody(
     wrong = (await ready_of(kube, namespace, "words"))["message"]
     assert "spec.messageTemplate" in wrong
     assert 'no entry for key "Nmae"' in wrong
+
+
+async def test_where_labels_are_asked_for_a_channel_gets_no_other_secrets_keys(
+    control_plane: ControlPlane, nats: NatsServer, kube: Kube, namespace: str, stub: Stub
+) -> None:
+    """The API server's own Secrets; the AlertProvider says what its owner has to do."""
+    for name, labels in (("open", {READABLE: "true"}), ("shut", {"team": "shop"})):
+        address = f"{stub.url('chat', namespace)}/{name}"
+        secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"address": address}}
+        await kube.apply({**secret, "metadata": {"name": name, "labels": labels}}, namespace)
+        await kube.apply(
+            {
+                "apiVersion": "flagger.app/v1beta1",
+                "kind": "AlertProvider",
+                "metadata": {"name": name},
+                "spec": {"type": "webhook", "secretRef": {"name": name}},
+            },
+            namespace,
+        )
+    alerts = [{"name": name, "providerRef": {"name": name}} for name in ("shut", "open")]
+
+    async def until(**wanted: str) -> None:
+        async def is_so() -> bool:
+            found = {name: await ready_of(kube, namespace, name) for name in wanted}
+            return {name: one.get("reason") for name, one in found.items()} == wanted
+
+        await eventually(is_so, f"conditions {wanted}", BOUND_S)
+
+    async with analyzer(nats) as bus, speaking(control_plane, nats, labelled_secrets_only=True):
+        await until(open="Usable", shut="Usable")
+        ref, spec = await a_canary(kube, namespace, alerts=alerts)
+        await stub_watcher(bus, ref, spec)
+        await bus.publish(RolloutStarted(canary=ref, id=f"{namespace}-1", at=T0, alert=STARTED))
+        await until(open="Delivered", shut="Undeliverable")
+    cure = f"kubectl --namespace {namespace} label secret shut {READABLE}=true"
+    message = (await ready_of(kube, namespace, "shut"))["message"]
+    assert "spec.secretRef: secret shut is not labelled" in message
+    assert message.endswith(cure)
+    assert {call.path for call in stub.of(namespace, "chat")} == {"/open"}
 
 
 def said(stub: Stub, namespace: str, path: str) -> list[str]:

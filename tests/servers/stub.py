@@ -172,7 +172,13 @@ class Stub:
             sample = str(value)
         await self._record(
             Call(
-                role="prometheus", space=space, path=path, query=query, status=status, value=sample
+                role="prometheus",
+                space=space,
+                path=path,
+                query=query,
+                authorization=request.headers.get("Authorization", ""),
+                status=status,
+                value=sample,
             )
         )
         if isinstance(value, Mapping):

@@ -13,6 +13,7 @@ def test_the_defaults_are_flaggers() -> None:
         metrics_server="http://prometheus:9090",
         min_interval_s=10.0,
         no_cross_namespace=False,
+        labelled_secrets_only=False,
     )
 
 
@@ -22,6 +23,7 @@ def test_what_decisions_depend_on_comes_from_the_environment() -> None:
         "SERINUS_METRICS_SERVER": "scrape:http://127.0.0.1:9100/metrics",
         "SERINUS_MIN_INTERVAL_S": "1",
         "SERINUS_NO_CROSS_NAMESPACE_REFS": "true",
+        "SERINUS_LABELLED_SECRETS_ONLY": "true",
     }
 
     assert policy_of(load(Settings, environ)) == Policy(
@@ -29,6 +31,7 @@ def test_what_decisions_depend_on_comes_from_the_environment() -> None:
         metrics_server="scrape:http://127.0.0.1:9100/metrics",
         min_interval_s=1.0,
         no_cross_namespace=True,
+        labelled_secrets_only=True,
     )
 
 

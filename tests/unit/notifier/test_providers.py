@@ -11,7 +11,7 @@ from serinus.kube.errors import Denied, Unreachable
 from serinus.kube.refs import Obj
 from serinus.notifier.core.audience import ProviderKey, Target
 from serinus.notifier.core.outcomes import Again, Refused
-from serinus.notifier.providers import decoded, find
+from serinus.notifier.providers import find
 
 KEY = ProviderKey("prod", "oncall")
 
@@ -26,13 +26,13 @@ def secret(**data: str) -> Obj:
 
 
 async def look(*objects: Obj) -> Target | Again | Refused:
-    return await find(FakeCluster(*objects), KEY)  # type: ignore[arg-type]
+    return await find(FakeCluster(*objects), KEY, labelled_only=False)  # type: ignore[arg-type]
 
 
 async def test_a_provider_with_an_address_needs_one_request() -> None:
     cluster = FakeCluster(provider("oncall", type="slack", channel="ops"))
 
-    target = await find(cluster, KEY)  # type: ignore[arg-type]
+    target = await find(cluster, KEY, labelled_only=False)  # type: ignore[arg-type]
 
     assert target == Target(type="slack", address="http://oncall.test/", channel="ops")
     assert cluster.requests == ["get AlertProvider"]
@@ -70,7 +70,7 @@ async def test_an_api_server_that_is_away_is_asked_again() -> None:
     cluster = FakeCluster()
     cluster.failures.append(Unreachable("no answer", 2.0))
 
-    found = await find(cluster, KEY)  # type: ignore[arg-type]
+    found = await find(cluster, KEY, labelled_only=False)  # type: ignore[arg-type]
 
     assert found == Again("alert provider oncall.prod: no answer", 2.0)
 
@@ -79,13 +79,33 @@ async def test_a_missing_right_is_named() -> None:
     cluster = FakeCluster()
     cluster.failures.append(Denied('secrets "slack" is forbidden'))
 
-    found = await find(cluster, KEY)  # type: ignore[arg-type]
+    found = await find(cluster, KEY, labelled_only=False)  # type: ignore[arg-type]
 
     assert found == Refused('alert provider oncall.prod: secrets "slack" is forbidden')
 
 
-def test_keys_that_are_no_text_are_left_out() -> None:
-    data = {"token": "eA==", "bin": base64.b64encode(b"\xff").decode(), "bad": "?"}
+async def test_keys_that_are_no_text_are_left_out() -> None:
+    kept = secret(token="x")
+    kept["data"] |= {"signingKey": base64.b64encode(b"\xff").decode(), "address": "?"}
 
-    assert decoded({"data": data}) == {"token": "x"}
-    assert decoded({}) == {}
+    found = await look(provider("oncall", secretRef={"name": "slack"}), kept)
+
+    assert found == Target(type="webhook", address="http://oncall.test/", token="x")
+
+
+async def test_where_labels_are_asked_for_another_secret_is_not_used() -> None:
+    """Who may write AlertProviders would have any Secret's keys sent to an address of their own."""
+    named = provider("oncall", secretRef={"name": "slack"})
+    theirs = secret(token="x")
+    theirs["metadata"]["labels"] = {"serinus.dev/readable": "yes"}
+
+    found = await find(FakeCluster(named, theirs), KEY, labelled_only=True)  # type: ignore[arg-type]
+
+    assert found == Refused(
+        "alert provider oncall.prod: spec.secretRef: secret slack is not labelled to be read for "
+        "this: kubectl --namespace prod label secret slack serinus.dev/readable=true"
+    )
+    theirs["metadata"]["labels"] = {"serinus.dev/readable": "true"}
+    found = await find(FakeCluster(named, theirs), KEY, labelled_only=True)  # type: ignore[arg-type]
+    assert isinstance(found, Target)
+    assert found.token == "x"

@@ -304,6 +304,24 @@ async def test_a_foreign_provider_is_refused_where_that_is_switched_off(world: W
     assert open_ == [Sent()]
 
 
+async def test_a_secret_that_is_not_labelled_is_no_channel_where_labels_are_asked_for(
+    world: World,
+) -> None:
+    named = provider("a", secretRef={"name": "keys"})
+    secret = {"apiVersion": "v1", "kind": "Secret", "data": {"address": "aHR0cDovL2IudGVzdC8="}}
+    metadata = {"name": "keys", "namespace": WEB.namespace}
+    world.cluster = FakeCluster(named, {**secret, "metadata": metadata})
+    channels = Channels(labelled_secrets_only=True)
+
+    [refused] = await tell(world.knows(alerting("a"), channels), a_fact("f-1", alert=STARTED))
+    told = await tell(world.knows(alerting("a")), a_fact("f-2", alert=STARTED))
+
+    assert isinstance(refused, Refused)
+    assert "spec.secretRef: secret keys is not labelled to be read for this" in refused.why
+    assert told == [Sent()]
+    assert [r.url for r in world.http.asked] == ["http://b.test/"]
+
+
 async def test_a_rollback_names_the_check_from_the_last_failed_one(world: World) -> None:
     world.cluster = FakeCluster(provider("a"))
     await world.publish(CheckFailed(canary=WEB, id="c", revision="r2", measurements=(BAD,)))

@@ -5,7 +5,7 @@ import base64
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.builders import a_rollout
+from tests.builders import a_canary_spec, a_rollout, an_analysis
 from tests.unit.analyzer.doubles import FakeCluster, FakeHttp, in_turn, reply, toolbox
 
 from serinus.analyzer.core.rollout import (
@@ -13,6 +13,7 @@ from serinus.analyzer.core.rollout import (
     HookAnswer,
     HookAsk,
     MetricAsk,
+    Policy,
     ProbeAsk,
     Unreachable,
     Value,
@@ -151,6 +152,37 @@ async def test_a_hook_gets_the_bearer_token_of_its_secret(bench: Bench) -> None:
 
     assert await bench.asks.answer(ask, a_rollout()) == HookAnswer(key="k", passed=True)
     assert bench.http.sent[-1].headers["Authorization"] == "Bearer abc"
+
+
+async def test_where_labels_are_asked_for_a_hook_gets_no_other_secrets_token(bench: Bench) -> None:
+    """Who may write hooks would have any Secret's token sent to an address of their own."""
+    metadata = {"name": "gate", "namespace": "shop"}
+    token = base64.b64encode(b"s3cret").decode()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"token": token}}
+    bench.cluster.put(secret)
+    named = SecretRef(name="gate")
+    written = Webhook(name="gate", url="http://hooks.test/{{ .Canary.Name }}", secret_ref=named)
+    webhooks = (Webhook(name="load", url="http://hooks.test/"), written)
+    spec = a_canary_spec(analysis=an_analysis(webhooks=webhooks))
+    rollout = a_rollout(spec=spec, policy=Policy(labelled_secrets_only=True))
+    hook = Webhook(name="gate", url="http://hooks.test/web", secret_ref=named)
+    ask = HookAsk(key="k", hook=hook, phase="", checksum="")
+
+    answer = await bench.asks.answer(ask, rollout)
+
+    assert answer == HookAnswer(
+        key="k",
+        passed=False,
+        text='secrets "gate": spec.analysis.webhooks[1].secretRef: secret gate is not labelled to '
+        "be read for this: kubectl --namespace shop label secret gate serinus.dev/readable=true",
+    )
+    assert bench.http.sent == []
+
+    secret["metadata"] = {**metadata, "labels": {"serinus.dev/readable": "true"}}
+    bench.cluster.put(secret)
+    await bench.http.clock.sleep(30)
+    await bench.asks.answer(ask, rollout)
+    assert bench.http.sent[0].headers["Authorization"] == "Bearer s3cret"
 
 
 async def test_a_hook_whose_secret_is_missing_fails_with_its_name(bench: Bench) -> None:

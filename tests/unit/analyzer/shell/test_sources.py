@@ -100,6 +100,35 @@ async def test_a_secret_that_is_missing_is_told_in_flaggers_words() -> None:
     )
 
 
+LABELLED = a_rollout(policy=Policy(labelled_secrets_only=True))
+CURE = "is not labelled to be read for this: kubectl --namespace {} label secret prom {}=true"
+
+
+async def test_where_labels_are_asked_for_another_secret_is_not_sent_anywhere() -> None:
+    """Who may write MetricTemplates would have any Secret's keys sent to an address of theirs."""
+    bench = Bench(a_secret(token="t0ken"))
+
+    answer = await bench.sources.measure(an_ask(secret="prom"), LABELLED)
+
+    cure = CURE.format("metrics", "serinus.dev/readable")
+    assert answer == Unreachable(
+        key="k",
+        why="Metric template errors.metrics secret prom error: "
+        f"spec.provider.secretRef: secret prom {cure}",
+    )
+    assert bench.http.sent == []
+
+
+async def test_a_labelled_secret_is_read_as_ever() -> None:
+    secret = a_secret(token="t0ken")
+    secret["metadata"]["labels"] = {"serinus.dev/readable": "true"}
+    bench = Bench(secret)
+
+    await bench.sources.measure(an_ask(secret="prom"), LABELLED)
+
+    assert bench.http.sent[0].headers["Authorization"] == "Bearer t0ken"
+
+
 @pytest.mark.parametrize("error", [Denied("secrets is forbidden"), ApiAway("HTTP 503")])
 async def test_a_secret_that_cannot_be_read_is_told(error: Exception) -> None:
     bench = Bench()

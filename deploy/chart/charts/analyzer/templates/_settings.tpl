@@ -5,6 +5,7 @@ SERINUS_METRICS_SERVER: http://{{ include "serinus.fullname" .root }}-prometheus
 SERINUS_METRICS_SERVER: {{ .shared.metricsServer | quote }}
 {{- end }}
 SERINUS_NO_CROSS_NAMESPACE_REFS: {{ .shared.noCrossNamespaceRefs | quote }}
+SERINUS_LABELLED_SECRETS_ONLY: {{ .shared.labelledSecretsOnly | quote }}
 SERINUS_DRY_RUN: {{ .shared.dryRun | quote }}
 {{- with .shared.meshProvider }}
 SERINUS_MESH_PROVIDER: {{ . | quote }}

@@ -20,6 +20,7 @@ event-webhook: {{ . | quote }}
 {{- $keys = .own.secret.keys }}
 {{- end }}
 SERINUS_NO_CROSS_NAMESPACE_REFS: {{ .shared.noCrossNamespaceRefs | quote }}
+SERINUS_LABELLED_SECRETS_ONLY: {{ .shared.labelledSecretsOnly | quote }}
 {{- range $keys }}
 SERINUS_{{ . | upper | replace "-" "_" }}_FILE: /etc/serinus/channels/{{ . }}
 {{- end }}

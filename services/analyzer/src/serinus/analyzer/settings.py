@@ -30,6 +30,13 @@ class Settings(ReplicaSettings, frozen=True, kw_only=True, forbid_unknown_fields
     no_cross_namespace_refs: Annotated[
         bool, Meta(description="refuse templates and alert providers of other namespaces")
     ] = False
+    labelled_secrets_only: Annotated[
+        bool,
+        Meta(
+            description="read Secrets for sources and hooks only where they are labelled "
+            'serinus.dev/readable: "true"'
+        ),
+    ] = False
     ingress_annotations_prefix: Annotated[
         str, Meta(min_length=1, description="what the annotations of ingress-nginx begin with")
     ] = "nginx.ingress.kubernetes.io"
@@ -76,6 +83,7 @@ def policy_of(settings: Settings) -> Policy:
         metrics_server=settings.metrics_server,
         min_interval_s=settings.min_interval_s,
         no_cross_namespace=settings.no_cross_namespace_refs,
+        labelled_secrets_only=settings.labelled_secrets_only,
         ingress_prefix=settings.ingress_annotations_prefix,
         ingress_class=settings.ingress_class,
         dry_run=settings.dry_run,

@@ -37,6 +37,7 @@ async def start(context: Context[Settings]) -> AsyncIterator[Voice]:
         chat=global_target(settings),
         event_webhook=settings.event_webhook.reveal(),
         own_namespace_only=settings.no_cross_namespace_refs,
+        labelled_secrets_only=settings.labelled_secrets_only,
         dashboard_url=settings.dashboard_url,
         group_from=settings.group_from,
     )

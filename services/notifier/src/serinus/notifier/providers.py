@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
 from serinus.events import API_VERSION, AlertProviderSpec
 from serinus.kube.cluster import Cluster
+from serinus.kube.credentials import credentials
 from serinus.kube.errors import NotFound
 from serinus.kube.refs import Ref
 from serinus.notifier.core.audience import ProviderKey, Target, target_of
@@ -18,15 +17,27 @@ from serinus.notifier.senders.catalog import SENDERS
 from serinus.runtime.errors import Refuse, Retry
 
 
-async def find(cluster: Cluster, key: ProviderKey) -> Target | Again | Refused:
-    """The channel of a provider with its address and token, or why there is none now."""
+async def find(
+    cluster: Cluster, key: ProviderKey, *, labelled_only: bool
+) -> Target | Again | Refused:
+    """The channel of a provider with its address and token, or why there is none now.
+
+    labelled_only  of a Secret that is labelled for it, or of none
+    """
     try:
         provider = await cluster.get(Ref(API_VERSION, "AlertProvider", key.namespace, key.name))
         spec = msgspec.convert(provider.get("spec") or {}, AlertProviderSpec)
         secret: dict[str, str] = {}
         if spec.secret_ref is not None and spec.secret_ref.name:
-            name = spec.secret_ref.name
-            secret = decoded(await cluster.get(Ref("v1", "Secret", key.namespace, name)))
+            secret = _texts(
+                await credentials(
+                    cluster.get,
+                    key.namespace,
+                    spec.secret_ref.name,
+                    path="spec.secretRef",
+                    labelled_only=labelled_only,
+                )
+            )
     except NotFound as error:
         return Refused(f"alert provider {key}: {error}")
     except msgspec.ValidationError as error:
@@ -39,12 +50,12 @@ async def find(cluster: Cluster, key: ProviderKey) -> Target | Again | Refused:
     return target if isinstance(target, Target) else Refused(f"alert provider {key}: {target}")
 
 
-def decoded(secret: dict[str, Any]) -> dict[str, str]:
-    """The keys of a Secret that are text; `address` and `token` are the ones that count."""
-    found: dict[str, str] = {}
-    for name, value in (secret.get("data") or {}).items():
+def _texts(keys: Mapping[str, bytes]) -> dict[str, str]:
+    """The keys that are text; `address` and `token` are the ones that count."""
+    found = {}
+    for name, value in keys.items():
         try:
-            found[name] = base64.b64decode(value, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError, ValueError):
+            found[name] = value.decode()
+        except UnicodeDecodeError:
             continue
     return found

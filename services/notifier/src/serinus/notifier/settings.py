@@ -36,6 +36,13 @@ class Settings(ReplicaSettings, frozen=True, kw_only=True, forbid_unknown_fields
     no_cross_namespace_refs: Annotated[
         bool, Meta(description="refuse alert providers of other namespaces")
     ] = False
+    labelled_secrets_only: Annotated[
+        bool,
+        Meta(
+            description="read Secrets for alert providers only where they are labelled "
+            'serinus.dev/readable: "true"'
+        ),
+    ] = False
     group_from: Annotated[
         int,
         Meta(

@@ -67,6 +67,7 @@ class Channels:
     chat: Target | None = None
     event_webhook: str = ""
     own_namespace_only: bool = False
+    labelled_secrets_only: bool = False
     dashboard_url: str = ""
     group_from: int = 0
 
@@ -221,7 +222,7 @@ class Voice:
         if self._is_foreign(said, whom):
             return None
         if isinstance(whom, ProviderKey):
-            found = await providers.find(self._cluster, whom)
+            found = await self._find(whom)
             row = SENDERS[found.type] if isinstance(found, Target) else None
         else:
             row = SENDERS[whom.type]
@@ -294,7 +295,7 @@ class Voice:
                 return Refused(
                     f"alert provider {key} is in another namespace, which is switched off"
                 )
-            found = await providers.find(self._cluster, key)
+            found = await self._find(key)
             if not isinstance(found, Target):
                 return Known() if only_to_resolve else found
             if only_to_resolve and not SENDERS[found.type].resolves:
@@ -302,6 +303,11 @@ class Voice:
             return await self._to_target(said, found)
 
         return send
+
+    async def _find(self, key: ProviderKey) -> Target | Again | Refused:
+        return await providers.find(
+            self._cluster, key, labelled_only=self._channels.labelled_secrets_only
+        )
 
     def _is_foreign(self, said: Notice, whom: ProviderKey | Target) -> bool:
         """Whether it is a provider of another namespace, where that is switched off."""

@@ -30,6 +30,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     metrics_server          Prometheus of built-in and inline metrics; `scrape` means none is needed
     min_interval_s          shortest analysis interval
     no_cross_namespace      templates and alert providers must live in the canary's namespace
+    labelled_secrets_only   sources and hooks get no Secret that is not labelled for it
     ingress_prefix          what the annotations of ingress-nginx begin with
     ingress_class           class of the HTTPProxies that are made for Contour
     dry_run                 decide and tell, change nothing
@@ -39,6 +40,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     metrics_server: str = "http://prometheus:9090"
     min_interval_s: float = 10.0
     no_cross_namespace: bool = False
+    labelled_secrets_only: bool = False
     ingress_prefix: str = "nginx.ingress.kubernetes.io"
     ingress_class: str = ""
     dry_run: bool = False

@@ -23,6 +23,7 @@ from serinus.analyzer.core.rollout import (
 from serinus.analyzer.shell.hooks import ask_hook
 from serinus.analyzer.shell.loadtester import Credentials
 from serinus.analyzer.shell.sources import Sources
+from serinus.events.canary import analysis_of
 from serinus.runtime.clock import Clock
 from serinus.runtime.http import Http
 
@@ -110,7 +111,7 @@ class Asks:
         token = ""
         if secret is not None:
             try:
-                token = await self._sources.token(canary.namespace, secret.name)
+                token = await self._sources.token(rollout, secret.name, _secret_path(ask, rollout))
             except LookupError as error:
                 return HookAnswer(key=ask.key, passed=False, text=str(error))
         return await ask_hook(ask, canary, self._http, self._clock, token, self._ours)
@@ -124,6 +125,17 @@ class Asks:
         if not tasks:
             del self._pending[canary]
         await self._answered(canary, found)
+
+
+def _secret_path(ask: HookAsk, rollout: Rollout) -> str:
+    """Where the canary names the Secret of a hook; what is asked has its templates filled in."""
+    hook = ask.hook
+    found = (
+        index
+        for index, one in enumerate(analysis_of(rollout.spec).webhooks)
+        if (one.name, one.secret_ref) == (hook.name, hook.secret_ref)
+    )
+    return f"spec.analysis.webhooks[{next(found, hook.name)}].secretRef"
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -6,10 +6,6 @@ forgotten after a short while.
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Struct
 
@@ -29,6 +25,7 @@ from serinus.analyzer.providers.source import Provider, Question, Source
 from serinus.events import API_VERSION, MetricTemplateSpec
 from serinus.events.canary import analysis_of, interval_s
 from serinus.kube.cluster import Cluster
+from serinus.kube.credentials import credentials
 from serinus.kube.errors import NotFound
 from serinus.kube.refs import Obj, Ref
 from serinus.runtime.clock import Clock
@@ -109,15 +106,24 @@ class Sources:
             return Unreachable(key=ask.key, why=why, away=found.away)
         return msgspec.structs.replace(found, key=ask.key)
 
-    async def token(self, namespace: str, secret: str) -> str:
-        """The key `token` of a Secret. Raises LookupError, fit for people, where there is none."""
+    async def token(self, rollout: Rollout, secret: str, path: str) -> str:
+        """The key `token` of a Secret beside the canary, whose manifest names it at `path`.
+
+        Raises LookupError, fit for people, where there is none.
+        """
         try:
-            found = await self._get(Ref("v1", "Secret", namespace, secret))
+            found = await credentials(
+                self._get,
+                rollout.seen.canary.namespace,
+                secret,
+                path=path,
+                labelled_only=rollout.policy.labelled_secrets_only,
+            )
         except NotFound:
             raise LookupError(f'secrets "{secret}" not found') from None
         except SerinusError as error:
             raise LookupError(f'secrets "{secret}": {error}') from None
-        token = _decoded(found.get("data") or {}).get("token", b"").decode("utf-8", "replace")
+        token = found.get("token", b"").decode("utf-8", "replace")
         if not token.strip():
             raise LookupError(f'secrets "{secret}" has no key token')
         return token.strip()
@@ -159,14 +165,20 @@ class Sources:
         if not ask.template or not secret:
             return Source(provider=spec.provider)
         try:
-            found = await self._get(Ref("v1", "Secret", namespace, secret))
+            found = await credentials(
+                self._get,
+                namespace,
+                secret,
+                path="spec.provider.secretRef",
+                labelled_only=rollout.policy.labelled_secrets_only,
+            )
         except SerinusError as error:
             why = str(error)
             if isinstance(error, NotFound):
                 why = f'secrets "{secret}" not found'
             text = checks.secret_failed(name, namespace, secret, why)
             raise _Unusable(text, away=isinstance(error, Retry)) from None
-        return Source(provider=spec.provider, credentials=_decoded(found.get("data") or {}))
+        return Source(provider=spec.provider, credentials=found)
 
     async def _template(self, namespace: str, name: str) -> MetricTemplateSpec:
         """The template as it is, headers included: the snapshot's copy has none."""
@@ -190,13 +202,3 @@ class Sources:
         if len(self._kept) < MAX_REMEMBERED:
             self._kept[ref] = _Kept(obj, now + REMEMBERED_S)
         return obj
-
-
-def _decoded(data: Mapping[str, str]) -> dict[str, bytes]:
-    found = {}
-    for key, value in data.items():
-        try:
-            found[key] = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            continue
-    return found
