@@ -26,7 +26,7 @@ from serinus.analyzer.core.queries import (
 from serinus.analyzer.core.rollout import NoData, Reading, Unreachable, Value
 from serinus.analyzer.judge.histograms import quantile
 from serinus.analyzer.providers.catalog import provider_of
-from serinus.analyzer.providers.groups import PART, Sample, grouped_query, one
+from serinus.analyzer.providers.groups import PART, Sample, grouped_query, split
 from serinus.analyzer.providers.source import Question, Source
 from serinus.events import CanarySpec, ObjectRef
 from serinus.events.canary import MetricProvider
@@ -230,8 +230,8 @@ def test_a_group_answers_what_single_queries_would(observer: str, check: str, se
     everything = [sample for samples in by_canary for sample in samples]
     dice.shuffle(everything)
 
-    for index, samples in enumerate(by_canary):
-        found = one(question(index, check, observer), everything)
+    asked = [question(index, check, observer) for index in range(len(by_canary))]
+    for found, samples in zip(split(asked, everything), by_canary, strict=True):
         expected = alone(samples, observer, check)
         if math.isnan(expected):
             assert isinstance(found, NoData)
