@@ -796,6 +796,21 @@ async def test_a_bucket_outlives_the_server_and_is_made_anew_when_lost(buses: Bu
     assert await gates.create("web", b"closed")
 
 
+async def test_a_bucket_is_looked_up_once_however_many_ask_at_the_same_time(buses: Buses) -> None:
+    told = (await buses.get("notifier")).bucket("serinus-told")
+    await told.put("a", b"1")
+    root = await nats.connect(buses.server.url, user="root", password="root")
+    looked_up = await root.subscribe("$JS.API.STREAM.INFO.KV_serinus-told")
+    await root.flush()
+
+    found = await asyncio.gather(*(told.get("a") for _ in range(50)))
+
+    await root.flush()
+    assert found == [b"1"] * 50
+    assert looked_up.pending_msgs == 0
+    await root.close()
+
+
 async def _patiently(get: Callable[[str], object], key: str) -> object:
     """A bucket answers within its bound or says Retry; a server takes a moment to come back."""
     for _ in range(5):

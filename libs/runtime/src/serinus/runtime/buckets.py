@@ -98,12 +98,16 @@ class NatsBucket:
             raise Retry(f"bucket {self._name}: {why}") from None
 
     async def _once(self, ask: Callable[[KeyValue], Awaitable[T]]) -> T:
-        found, self._found = self._found, None
+        found = self._found
         if found is None:
-            found = await self._opened()
-        answer = await ask(found)
-        self._found = found
-        return answer
+            found = self._found = await self._opened()
+        try:
+            return await ask(found)
+        except BaseException:
+            # Of several that fail together the first forgets it, and only what it was asked of.
+            if self._found is found:
+                self._found = None
+            raise
 
     async def _opened(self) -> KeyValue:
         jetstream = self._bus.jetstream

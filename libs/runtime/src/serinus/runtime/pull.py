@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -77,7 +77,8 @@ class Puller:
         self._out = out
         self._inbox: asyncio.Queue[Msg | Lost] = asyncio.Queue()
         self._outstanding: dict[_Place, Msg] = {}
-        self._finished: deque[_Place] = deque(maxlen=ACK_PENDING_MAX)
+        # In order of their end; asked for each message that comes, so not a list.
+        self._finished: OrderedDict[_Place, None] = OrderedDict()
         self._attached_before = False
 
     def interrupt(self, why: str) -> None:
@@ -216,8 +217,9 @@ class Puller:
         """Says that it is done; if that gets lost, the server asks and is told again."""
         msg = self._outstanding.pop(place, None)
         if msg is not None:
-            if place not in self._finished:
-                self._finished.append(place)
+            self._finished.setdefault(place)
+            if len(self._finished) > ACK_PENDING_MAX:
+                self._finished.popitem(last=False)
             await self._answer(msg, b"")
 
     async def _nak(self, place: _Place, after_s: float) -> None:
