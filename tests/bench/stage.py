@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
@@ -22,9 +23,10 @@ from tests.ring import Ring
 from tests.servers.control_plane import ControlPlane, Request, control_plane
 from tests.servers.kube import Kube
 from tests.servers.kubelet import Health, Kubelet, Rule
-from tests.servers.nats import NatsServer, nats_server
-from tests.servers.stub import Answers, Stub
+from tests.servers.nats import LocalNats, NatsServer, nats_server
+from tests.servers.stub import Answers, Series, Stub
 
+from serinus.analyzer.providers.groups import PART
 from serinus.events import API_VERSION
 from serinus.events.subjects import SERVICES
 
@@ -34,6 +36,7 @@ GOOD = (
     Answers(match="histogram_quantile", values=(0.02,)),
     Answers(match="", values=(99.9,)),
 )
+ASKED_FOR = re.compile(rf"{NAMESPACE}-(app-[0-9]+)-canary-")
 PODS_READY_AFTER_S = 1.0
 # As few as the measurements of Flagger had.
 CONTROLLERS = (
@@ -90,7 +93,23 @@ class Stage:
         self._kubelet = kubelet
         self._interval_s: dict[str, int] = {}
         self._version = 1
+        self._bad: set[str] = set()
         stub.script(SPACE).set_prometheus(GOOD)
+        stub.script(SPACE).set_series(self._series)
+
+    def _series(self, query: str) -> Series | None:
+        """What a query about many canaries gets: the same as each would get alone."""
+        if "by (service" not in query:
+            return None
+        found: list[tuple[dict[str, str], float]] = []
+        for name in ASKED_FOR.findall(query):
+            label = {"service": f"{NAMESPACE}-{name}-canary-80@kubernetescrd"}
+            if PART in query:
+                good = 50.0 if name in self._bad else 99.9
+                found += [({**label, PART: "all"}, 100.0), ({**label, PART: "good"}, good)]
+            else:
+                found += [({**label, "le": le}, 100.0) for le in ("0.025", "+Inf")]
+        return found
 
     # --- what a user does ------------------------------------------------------------------------
 
@@ -140,12 +159,14 @@ class Stage:
 
     def turn_bad(self, chosen: Iterable[str]) -> float:
         """From now on half of these canaries' requests fail; returns now."""
+        self._bad = set(chosen)
         bad = [Answers(match=f"{name}.*-canary", values=(50.0,)) for name in chosen]
         self.stub.script(SPACE).set_prometheus((GOOD[0], *bad, GOOD[1]))
         return time.monotonic()
 
     def turn_good(self) -> None:
         """Metrics are good again and pods run."""
+        self._bad = set()
         self.stub.script(SPACE).set_prometheus(GOOD)
         self._kubelet.set_rules(NAMESPACE, ())
 
@@ -209,6 +230,8 @@ class Stage:
         pids = {name: p.pid for name, p in self.ring.processes.items()}
         for program in ("kube-apiserver", "kube-controller-manager", "etcd"):
             pids[program] = self.plane.child(program).pid
+        if isinstance(self.nats, LocalNats):
+            pids["nats-server"] = self.nats.child.pid
         pids["benchmark"] = os.getpid()
         return {name: _cpu_s(pid) for name, pid in pids.items()}
 
@@ -231,8 +254,6 @@ async def stage(folder: Path, log_level: str = "warning") -> AsyncIterator[Stage
                 "SERINUS_METRICS_SERVER": stub.url("prometheus", SPACE),
                 "SERINUS_MESH_PROVIDER": "traefik",
                 "SERINUS_LOG_LEVEL": log_level,
-                # The stub knows one value for a query, and none of series.
-                "SERINUS_GROUP_QUERIES_FROM": "0",
             },
             folder=folder / "logs",
         )

@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 
 Value = float | str | None | Mapping[str, Any]
+Series = Sequence[tuple[Mapping[str, str], float]]  # labels and value of each
 EVENTS = "events"  # the space of the webhook that hears of every canary
 
 
@@ -59,9 +60,17 @@ class Script:
         self._answers: list[tuple[Answers, list[int]]] = []
         self._replies: dict[str, tuple[Sequence[Reply], list[int]]] = {}
         self._chat: Mapping[str, int] = {}
+        self._series: Callable[[str], Series | None] = lambda query: None
 
     def set_prometheus(self, rules: Sequence[Answers]) -> None:
         self._answers = [(rule, [0]) for rule in rules]
+
+    def set_series(self, series: Callable[[str], Series | None]) -> None:
+        """What queries for several series get; those for which it is None go by their rules."""
+        self._series = series
+
+    def series(self, query: str) -> Series | None:
+        return self._series(query)
 
     def set_hooks(self, replies: Mapping[str, Sequence[Reply]]) -> None:
         """By path; a path that is not named answers 200 OK. Paths set before keep theirs."""
@@ -164,7 +173,8 @@ class Stub:
         if not path.endswith("/api/v1/query"):
             # It can tell no more than that; who wants to know causes learns nothing here.
             return web.Response(status=404)
-        value = self.script(space).value(query)
+        series = self.script(space).series(query)
+        value = None if series is not None else self.script(space).value(query)
         status, sample = 200, None
         if isinstance(value, Mapping):
             status = value["status"]
@@ -183,7 +193,8 @@ class Stub:
         )
         if isinstance(value, Mapping):
             return web.Response(status=status, text=value.get("body", ""))
-        result = [] if sample is None else [{"metric": {}, "value": [0, sample]}]
+        found = series or (() if sample is None else (({}, sample),))
+        result = [{"metric": labels, "value": [0, str(number)]} for labels, number in found]
         data = {"resultType": "vector", "result": result}
         return web.json_response({"status": "success", "data": data})
 
