@@ -95,3 +95,10 @@ async def test_a_path_that_is_none_is_told() -> None:
 
     assert isinstance(found, Unreachable)
     assert found.why.startswith("$..[ is no JSONPath")
+
+
+async def test_a_path_that_would_never_end_is_told() -> None:
+    found = await read({}, value="$" + "[0,0]" * 400)
+
+    assert isinstance(found, Unreachable)
+    assert "is not followed: it is longer than" in found.why

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tests.unit.notifier.helpers import PROMOTED, a_notice
@@ -33,7 +35,36 @@ async def test_an_apprise_url_is_enough() -> None:
 async def test_an_address_that_apprise_does_not_know_is_refused() -> None:
     answer = await send(a_notice(), Target(type="apprise", address="nonsense"))
 
-    assert (400, "not an Apprise URL") == (answer.status, answer.text)
+    assert (400, "not an Apprise URL, or one that names a file") == (answer.status, answer.text)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "workflows://127.0.0.1:9/flow/signature?template={}",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?template={}",
+        "fcm://project@123/device?keyfile={}",
+    ],
+)
+async def test_an_address_cannot_have_files_or_other_addresses_answers_sent_to_somebody(
+    address: str, tmp_path: Path
+) -> None:
+    """A cloud's credentials for this machine are JSON at an address that only we can reach."""
+    asked = []
+
+    async def tell(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"AccessKeyId": "A"})
+
+    app = web.Application()
+    app.router.add_get("/latest/meta-data", tell)
+    file = tmp_path / "mine.json"
+    file.write_text("{}")
+    async with TestServer(app) as server:
+        for place in (server.make_url("/latest/meta-data"), file):
+            answer = await send(a_notice(), Target(type="apprise", address=address.format(place)))
+            assert answer.status == 400
+    assert asked == []
 
 
 def test_good_news_are_a_success() -> None:

@@ -7,7 +7,8 @@
     query: /v1/orders?minutes=5
 
 The query is the path behind the address. Secret keys, optional: `token`, else `username` and
-`password`; `ca.crt`, `tls.crt`, `tls.key`. JSONPath is RFC 9535, by the library python-jsonpath.
+`password`; `ca.crt`, `tls.crt`, `tls.key`. JSONPath is RFC 9535, but for what might never end
+(`paths`).
 """
 
 from __future__ import annotations
@@ -82,11 +83,13 @@ def _samples(path: str, found: Any) -> float | None:
 
 def _at(path: str, found: Any) -> list[Any]:
     # Imported by the first canary that needs it.
-    import jsonpath
+    from serinus.analyzer.providers import paths
 
     try:
-        return list(jsonpath.findall(path, found))
-    except jsonpath.JSONPathError as error:
+        return paths.at(path, found)
+    except paths.Unbounded as error:
+        raise Misread(f"{path} is not followed: {error}") from None
+    except paths.JSONPathError as error:
         raise Misread(f"{path} is no JSONPath: {error}") from None
 
 

@@ -33,7 +33,7 @@ async def send(notice: Notice, target: Target) -> HttpResponse:
     """
     service = await asyncio.to_thread(_service, target.address)
     if service is None:
-        return HttpResponse(status=400, body=b"not an Apprise URL")
+        return HttpResponse(status=400, body=b"not an Apprise URL, or one that names a file")
     title, body, kind = render(notice)
     done = asyncio.to_thread(service.notify, body=body, title=title, notify_type=kind)
     try:
@@ -45,6 +45,11 @@ async def send(notice: Notice, target: Target) -> HttpResponse:
 
 def _service(url: str) -> apprise.Apprise | None:
     import apprise  # slow, and only where somebody wants it
+    from apprise.manager_attachment import AttachmentManager
 
+    # An address may name a template or a key, in a file of ours or where we are asked for it, and
+    # have what is in it sent to somebody.
+    attachments = AttachmentManager()
+    attachments.remove(*attachments.schemas())
     found = apprise.Apprise()
     return found if found.add(url) else None
