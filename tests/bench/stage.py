@@ -38,13 +38,15 @@ GOOD = (
 )
 ASKED_FOR = re.compile(rf"{NAMESPACE}-(app-[0-9]+)-canary-")
 PODS_READY_AFTER_S = 1.0
-# As few as the measurements of Flagger had.
+# As few as the measurements of Flagger had, and the one that makes EndpointSlices: the router asks
+# for them, and every cluster has it.
 CONTROLLERS = (
     "deployment-controller",
     "replicaset-controller",
     "daemonset-controller",
     "garbage-collector-controller",
     "namespace-controller",
+    "endpointslice-controller",
 )
 # Events are left out: the API server ends them an hour after they were written.
 MADE = (

@@ -16,6 +16,7 @@ from serinus.events import API_VERSION
 from serinus.kube import share
 from serinus.kube.standin import KINDS as STANDS_IN
 from serinus.router.app import ALWAYS
+from serinus.router.executor import SLICES
 from serinus.router.meshes.catalog import MESHES
 from serinus.router.scalers.catalog import SCALERS
 from serinus.router.workloads.catalog import WORKLOADS
@@ -95,6 +96,8 @@ def rules() -> dict[str, list[Rule]]:
             *_rules(
                 [("apps/v1", row.earlier) for row in WORKLOADS.values() if row.earlier], ("list",)
             ),
+            # Whether proxies can know the canary's pods, before its first share.
+            *_rules([SLICES], ("list",)),
             # Of a StatefulSet that goes back, one at a time.
             *_rules([("v1", "Pod")], ("list", "delete")),
             *_rules(CONFIGS, ("get", "create", "patch", "delete")),

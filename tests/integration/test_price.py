@@ -136,6 +136,7 @@ async def test_an_idle_canary_costs_nothing_and_a_step_three_requests(
     assert len(PHASES) + len(STEPS) == spent["patch canaries/status"]
     assert len(STEPS) + 1 == spent["patch traefikservices"]
     assert 0 == spent["get canaries"] + spent["get traefikservices"]
+    assert 1 <= spent["list endpointslices"] <= 2  # before the first share, and for no other
     assert told.total() == spent["create events"] + spent["patch events"]
     assert {1} == {told[f"Advance web.{busy.namespace} canary weight {step}"] for step in STEPS}
     for one in (idle, busy):

@@ -1,7 +1,8 @@
 """A search for trouble: Hypothesis chooses what happens next, every write is checked for safety.
 
 Safety, after every write of the router:
-  a  no share for a canary without a pod that can answer, and none for such a primary
+  a  no share for a canary without a pod that can answer, and none for such a primary; no first one
+     before the addresses of the canary's pods are announced
   b  the primary gets only what was judged and found good, or what somebody promoted by hand; with a
      gate only what the gate agreed to. By an undo it gets what was live before, and only that
   c  weights add up to 100 and are weights that the manifest's steps lead to; requests that do not
@@ -299,6 +300,8 @@ class Machine(RuleBasedStateMachine):
         if not self.analysis.step_weight_promotion:
             assert self.may_be(share, allowed), f"weight {share} is no step of the manifest"
             assert share >= self.last_share or share == 0, "the canary's share went back a step"
+        if share and not self.last_share:
+            assert self.world.announced(), "a first share before proxies can know its pods"
         first = 100 if self.analysis.match else max(allowed[:2])
         if share > self.last_share and share > first:
             known = self.analyzer.judged | self.analyzer.fixing

@@ -73,6 +73,11 @@ def apex_before_primary(patch: Patch) -> None:
     _ready_at_once(patch)
 
 
+def share_before_addresses(patch: Patch) -> None:
+    """Pods that are ready get requests, whether proxies can know them or not."""
+    patch.setattr(capacity, "unknown_canary", lambda found: None)
+
+
 def copy_without_revision_check(patch: Patch) -> None:
     """Whatever the target runs now is promoted."""
     patch.setattr(promotion, "same_revision", lambda found: None)
@@ -501,6 +506,7 @@ MUTANTS: tuple[Callable[[Patch], None], ...] = (
     baseline_forgotten,
     baseline_of_the_target,
     apex_before_primary,
+    share_before_addresses,
     copy_without_revision_check,
     no_compare_and_swap,
     steps_before_routes_settle,

@@ -33,6 +33,7 @@ from serinus.kube.refs import Obj, Ref
 from serinus.router.core import plan
 from serinus.router.core.objects import Live, Refusal
 from serinus.router.core.scene import Scene, needs
+from serinus.router.core.serving import Serving
 from serinus.router.core.steps import Options, Read, Write
 from serinus.router.core.steps import World as Seen
 from serinus.watcher.core.compose import compose
@@ -196,11 +197,12 @@ class Router:
         self.view: dict[Ref, Obj] = {}
         self.signature: object = None
         self.since = world.now
+        self.serving = Serving()
         self.parked_for = ""
 
     def crash(self) -> None:
         self.intent, self.signature, self.parked_for = None, None, ""
-        self.since = self.world.now
+        self.since, self.serving = self.world.now, Serving()
         self.sync()
 
     def sync(self) -> None:
@@ -220,6 +222,10 @@ class Router:
         scene = self._scene(self.intent, {})
         try:
             found = plan.next_step(scene)
+            if isinstance(found, Read) and found.service:
+                self.serving.hear(self.world.announced(), self.world.now)
+                scene = self._scene(self.intent, {})
+                found = plan.next_step(scene)
             if isinstance(found, Read):
                 pods: Obj = {"items": self.world.pod_documents()}
                 scene = self._scene(self.intent, dict.fromkeys(found.keys, pods))
@@ -249,6 +255,7 @@ class Router:
             unchanged_s=0.0,
         )
         scene = Scene(intent, seen)
+        self.serving.see(scene, self.world.now)
         if scene.signature != self.signature:
             self.signature, self.since = scene.signature, self.world.now
         if scene.target_rests and scene.is_parked:
@@ -261,7 +268,7 @@ class Router:
             earlier=self.world.kept,
             contents=contents,
         )
-        return Scene(intent, seen)
+        return Scene(intent, self.serving.told(seen, self.world.now))
 
     def _report(self, intent: Intent, told: plan.Report) -> None:
         fields = {name: getattr(told, name) for name in told.__struct_fields__}

@@ -44,6 +44,8 @@ CANARY = Ref(API_VERSION, "Canary", NAMESPACE, NAME)
 
 
 DEADLINE_S = 60
+# How long after pods are ready their addresses stand in EndpointSlices.
+ANNOUNCED_AFTER_S = 0.4
 # Pods that bear all requests.
 EVERYBODY = 6
 RATE = Metric(name="request-success-rate", threshold_range=ThresholdRange(min=99))
@@ -93,6 +95,8 @@ class World:
         self.images: dict[str, str] = {}
         # ReplicaSets of the primary, the newest first.
         self.kept: list[Obj] = []
+        # Since when the canary has pods that serve; None: it has none.
+        self.served_since: float | None = None
         self.put(workload)
         self._note_image()
         spec = a_canary_spec(
@@ -123,6 +127,8 @@ class World:
         self.objects[ref] = obj
         if ref == PRIMARY and (old is None or old["spec"]["template"] != obj["spec"]["template"]):
             self._keep(obj["spec"]["template"])
+        serves = bool(self.available(self.target))
+        self.served_since = (self.served_since or self.now) if serves else None
         return obj
 
     def _keep(self, template: Obj) -> None:
@@ -324,6 +330,12 @@ class World:
         if obj is None:
             return 0
         return min(obj["spec"]["replicas"], (obj.get("status") or {}).get("availableReplicas", 0))
+
+    def announced(self) -> int:
+        """How many pods of the canary have addresses that proxies can know."""
+        since = self.served_since
+        is_late = since is None or self.now - since < ANNOUNCED_AFTER_S
+        return 0 if is_late else self.available(self.target)
 
     def rules(self) -> list[Rule]:
         """The rules of the live route object, in order; [] where there is none."""

@@ -36,10 +36,11 @@ from serinus.kube.errors import Denied, Invalid, Unreachable
 from serinus.kube.refs import Obj, Ref, owner_reference, ref_of
 from serinus.kube.revision import template_hash
 from serinus.router.core import floors
-from serinus.router.core.capacity import ANNOUNCED_S
+from serinus.router.core.capacity import ANNOUNCED_S, FOLLOWED_S, LONGEST_S
 from serinus.router.core.plan import next_step
 from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Next
+from serinus.router.executor import SERVICE_LABEL, SLICES
 from serinus.router.scalers import hpa
 from serinus.router.workloads import deployment
 from serinus.router.workloads.primary import Making
@@ -117,14 +118,91 @@ async def test_pods_that_become_ready_are_acted_on_when_proxies_have_had_time() 
         assert router.last.settled
 
 
+def announced(*ready: bool) -> Obj:
+    """The EndpointSlice of S-canary, with pods that are ready or not."""
+    meta = {"name": "web-canary-x", "namespace": "shop", "labels": {SERVICE_LABEL: "web-canary"}}
+    endpoints = [
+        {"addresses": [f"10.0.0.{n}"], "conditions": {"ready": one}} for n, one in enumerate(ready)
+    ]
+    api_version, kind = SLICES
+    return {"apiVersion": api_version, "kind": kind, "metadata": meta, "endpoints": endpoints}
+
+
+async def test_pods_that_are_announced_get_their_first_requests_when_proxies_have_followed() -> (
+    None
+):
+    """One question; none for the shares after it."""
+    async with a_router(*in_release(ready=0), announced(False, False)) as router:
+        await router.take(wish(20))
+        router.cluster.put(announced(True, True))
+        router.cluster.edit(TARGET, status={"availableReplicas": 2})
+        await asyncio.sleep(FOLLOWED_S - 0.1)
+        assert [100] == shares(router)
+        await asyncio.sleep(0.2)
+        assert [80, 20] == shares(router)
+        await router.take(wish(40))
+        assert [60, 40] == shares(router)
+
+        assert 1 == router.cluster.lists("EndpointSlice")
+
+
+async def test_pods_that_are_not_announced_yet_are_asked_about_again_ever_later() -> None:
+    """At 0, 0.2, 0.6 and 1.4 s, however often something changes in between."""
+    async with a_router(*in_release(ready=0), announced()) as router:
+        await router.take(wish(20))
+        router.cluster.edit(TARGET, status={"availableReplicas": 2})
+        for n in range(10):
+            router.cluster.edit(TARGET, metadata={"annotations": {"x": str(n)}})
+            await asyncio.sleep(0.1)
+        assert "deployment web.shop gets requests when proxies know its pods" == router.last.waiting
+        router.cluster.put(announced(True, True))
+        await asyncio.sleep(0.5)
+        assert [100] == shares(router)
+        await asyncio.sleep(0.2)
+
+        assert [80, 20] == shares(router)
+        assert 4 == router.cluster.lists("EndpointSlice")
+
+
+async def test_pods_that_nobody_announces_get_their_requests_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with a_router(*in_release(ready=0), announced(True, False)) as router:
+        await router.take(wish(20))
+        router.cluster.edit(TARGET, status={"availableReplicas": 2})
+        await asyncio.sleep(LONGEST_S - 0.1)
+        assert [100] == shares(router)
+        await asyncio.sleep(0.2)
+
+        assert [80, 20] == shares(router)
+        assert 5 == router.cluster.lists("EndpointSlice")
+        (warning,) = [one for one in caplog.records if one.message == "requests may be lost"]
+        assert "Service web-canary announces 1 of 2 ready pods" == vars(warning)["reason"]
+
+
 async def test_a_canary_that_served_before_a_restart_gets_its_requests_at_once() -> None:
     since = {"type": "Available", "status": "True", "lastTransitionTime": "1970-01-01T00:00:00Z"}
     target, *rest = in_release()
     target["status"]["conditions"] = [since]
-    async with a_router(target, *rest) as router:
+    async with a_router(target, *rest, announced()) as router:
         await router.take(wish(20))
 
         assert [80, 20] == shares(router)
+        assert 0 == router.cluster.lists("EndpointSlice")
+
+
+async def test_a_canary_made_ready_by_a_revision_before_is_asked_about_again() -> None:
+    """Its pods are others, at other addresses."""
+    async with a_router(*in_release(), announced(True, True)) as router:
+        await router.take(wish(0), for_s=60.0)
+        router.cluster.edit(TARGET, status={"updatedReplicas": 1})
+        await router.take(wish(20))
+        assert [100] == shares(router)
+        router.cluster.edit(TARGET, status={"updatedReplicas": 2})
+        await asyncio.sleep(FOLLOWED_S + 0.1)
+
+        assert [80, 20] == shares(router)
+        assert 1 == router.cluster.lists("EndpointSlice")
 
 
 async def test_an_edited_route_is_put_back_at_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.builders import REF
 
 from serinus.kube.cluster import Listing
-from serinus.kube.errors import Conflict, Denied, Invalid
+from serinus.kube.errors import Conflict, Denied, Invalid, NoKind, Unreachable
 from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.router.core.steps import Write
 from serinus.router.executor import Executor
@@ -151,3 +151,55 @@ async def test_pods_are_looked_at_when_they_are_needed_and_never_followed() -> N
     assert found == {"items": [a_pod()]}
     assert cluster.asked == [("v1", "Pod", "shop", "app=web,tier=data")]
     assert (cluster.deleted, followed) == ([ref_of(pod)], [])
+
+
+class WithSlices:
+    """An API server that answers about EndpointSlices, or does not."""
+
+    def __init__(self, answer: Listing | Exception) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, ...]] = []
+
+    async def list(self, *asked: str) -> Listing:
+        self.asked.append(asked)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+A_SLICE: Obj = {"endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [
+        (Listing((A_SLICE,), "8"), 1),
+        (Listing((), "8"), None),
+        (NoKind("the API server does not serve EndpointSlice"), None),
+        (Denied("forbidden"), None),
+        (Invalid("not here"), None),
+    ],
+)
+async def test_addresses_are_those_of_one_service_where_somebody_can_tell(
+    answer: Listing | Exception, known: int | None
+) -> None:
+    """Who upgrades the image without the chart has no right to them, and no less of a release."""
+    cluster, followed = WithSlices(answer), list[str]()
+    anything: Any = cluster
+    executor = Executor(
+        anything, watch=lambda *asked: followed.append(asked[1]), on_change=lambda _: None
+    )
+
+    assert known == await executor.addresses("web-canary", "shop")
+
+    label = "kubernetes.io/service-name=web-canary"
+    assert [("discovery.k8s.io/v1", "EndpointSlice", "shop", label)] == cluster.asked
+    assert [] == followed
+
+
+async def test_an_api_server_that_does_not_answer_is_no_answer_about_addresses() -> None:
+    anything: Any = WithSlices(Unreachable("no answer"))
+    executor = Executor(anything, watch=lambda *_: None, on_change=lambda _: None)
+
+    with pytest.raises(Unreachable):
+        await executor.addresses("web-canary", "shop")

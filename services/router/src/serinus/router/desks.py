@@ -12,21 +12,21 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from serinus.events import Intent, IntentRefused, RoutesObserved
 from serinus.kube.errors import NoKind
-from serinus.kube.readiness import available_s
 from serinus.kube.refs import Obj, Ref
 from serinus.kube.share import Share
 from serinus.router.core.objects import Refusal, merge_patch
 from serinus.router.core.plan import Report, makes, next_step, report
 from serinus.router.core.releasing import left_behind, orphans
 from serinus.router.core.scene import Scene, needs
+from serinus.router.core.serving import Serving
 from serinus.router.core.steps import Next, Options, Read, Settled, Wait, World, Write
 from serinus.router.executor import Executor
 from serinus.runtime.bus import Bus
@@ -45,10 +45,7 @@ QUARREL_S = 120.0
 WRITES_PER_LOOK = 60
 # A wait that clocks can hardly tell from none ends a hair too early, and again, and again.
 SHORTEST_WAIT_S = 0.01
-
-
-class Spawn(Protocol):
-    def __call__(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]: ...
+Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]  # the work, its name
 
 
 @dataclass
@@ -57,7 +54,7 @@ class Desk:
 
     signature, since  where requests went when last looked, and since when (monotonic seconds)
     knew_primary      its primary was there at some look
-    serving_since     since when primary and canary have been seen to serve, for those that do
+    serving           since when both have been seen to serve, and what proxies can know of that
     parked_for        the intent that has seen the canary parked
     copied            checksums of the copies that were written for this intent
     written           the last writes, to notice a quarrel: (when, how often in a row)
@@ -72,7 +69,7 @@ class Desk:
     signature: Hashable = None
     since: float = 0.0
     knew_primary: bool = False
-    serving_since: dict[str, float] = field(default_factory=dict)
+    serving: Serving = field(default_factory=Serving)
     parked_for: str = ""
     copied: dict[str, str] = field(default_factory=dict)
     written: dict[tuple[Ref, str], tuple[float, int]] = field(default_factory=dict)
@@ -127,8 +124,7 @@ class Desks:
             desk.copied, desk.written, desk.refused = {}, {}, None
             # The same wish may come back after another one; what was seen for it then is over.
             desk.parked_for = ""
-        desk.intent = intent
-        desk.failures = 0
+        desk.intent, desk.failures = intent, 0
         self._register(key, desk)
         self._wake(desk)
 
@@ -239,7 +235,7 @@ class Desks:
             await self._tell(desk, Report(error=f"no list of {', '.join(late)} yet"))
             return SYNC_S
         contents: dict[str, Obj | None] = {}
-        earlier: list[Obj] | None = None
+        earlier: Sequence[Obj] | None = None
         is_alive = False
         for _ in range(WRITES_PER_LOOK):
             intent = desk.intent
@@ -247,10 +243,7 @@ class Desks:
             found = next_step(scene)
             match found:
                 case Read():
-                    for key in found.keys:
-                        contents[key] = await self._executor.contents(key, intent.canary.namespace)
-                    if found.earlier and scene.primary is not None:
-                        earlier = await self._executor.earlier(scene.primary, scene.earlier_kind)
+                    earlier = await self._read(desk, scene, found, contents)
                     continue
                 case Write() if (pause_s := self._quarrel_s(desk, found)) > 0:
                     why = f"{found.ref} keeps being changed by somebody else"
@@ -274,6 +267,20 @@ class Desks:
             return _again_s(found)
         return FIRST_RETRY_S
 
+    async def _read(
+        self, desk: Desk, scene: Scene, wanted: Read, contents: dict[str, Obj | None]
+    ) -> Sequence[Obj] | None:
+        """Finds out what a plan wants to know; what is kept of earlier primaries, as now known."""
+        namespace = scene.canary.namespace
+        for key in wanted.keys:
+            contents[key] = await self._executor.contents(key, namespace)
+        if wanted.service:
+            ready = await self._executor.addresses(wanted.service, namespace)
+            desk.serving.hear(ready, self._clock.monotonic())
+        if wanted.earlier and scene.primary is not None:
+            return await self._executor.earlier(scene.primary, scene.earlier_kind)
+        return scene.world.earlier
+
     def _scene(self, desk: Desk, intent: Intent, **read: Any) -> Scene:
         now = self._clock.monotonic()
         desk.is_dirty = False  # whatever changed until here is in this look
@@ -286,22 +293,13 @@ class Desks:
         )
         scene = Scene(intent, world)
         desk.knew_primary = desk.knew_primary or scene.primary is not None
-        serve = {"primary": scene.primary_serves, "canary": scene.canary_serves}
-        if desk.signature is None and scene.runner and serve["canary"]:
-            # What was before a router's first look, only the cluster knows.
-            desk.serving_since["canary"] = now - available_s(scene.runner, self._clock.now())
+        desk.serving.see(scene, now, first_at=None if desk.signature else self._clock.now())
         if desk.signature != scene.signature:
             desk.signature, desk.since = scene.signature, now
-        desk.serving_since = {w: desk.serving_since.get(w, now) for w in serve if serve[w]}
         if scene.target_rests and scene.target and scene.is_parked:
             desk.parked_for = intent.id
-        seen = msgspec.structs.replace(
-            world,
-            unchanged_s=now - desk.since,
-            serving_s=now - desk.serving_since.get("primary", now),
-            canary_serving_s=now - desk.serving_since.get("canary", now),
-        )
-        return Scene(intent, seen)
+        seen = msgspec.structs.replace(world, unchanged_s=now - desk.since)
+        return Scene(intent, desk.serving.told(seen, now))
 
     async def _write(self, desk: Desk, intent: Intent, step: Write) -> None:
         await self._executor.write(step, intent.canary)
@@ -311,8 +309,10 @@ class Desks:
             desk.written[what] = (now, times + 1 if now - at < QUARREL_S else 1)
         if step.verb == "copy":
             desk.copied[step.why.removeprefix("copy of ")] = step.checksum
-        said = {"canary": intent.canary.key, "reason": step.why, "object": str(step.ref)}
-        _log.info("wrote", extra=said)
+        said = {"canary": intent.canary.key, "object": str(step.ref)}
+        _log.info("wrote", extra={**said, "reason": step.why})
+        if step.risk:
+            _log.warning("requests may be lost", extra={**said, "reason": step.risk})
 
     def _quarrel_s(self, desk: Desk, step: Write) -> float:
         """For how long not to write what somebody else keeps undoing; 0: write."""

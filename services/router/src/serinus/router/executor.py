@@ -13,7 +13,8 @@ How a step is written is chosen by whose fields they are:
     copies       replaced whole; only a copy that other canaries own too is read first
 
 Nothing is read that a watch has brought, save contents of ConfigMaps and Secrets, which are never
-kept, and the Canary itself before something is made for it.
+kept, the Canary itself before something is made for it, and the EndpointSlices of S-canary before
+its first share: a watch of all slices of a large cluster would cost more than all else.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from serinus.kube.refs import Obj, Ref, controller_of, ref_of
 from serinus.kube.store import Store
 from serinus.router import configs
 from serinus.router.core.objects import MANAGER, Live, merge_patch
+from serinus.router.core.serving import ready_pods
 from serinus.router.core.steps import Write
 from serinus.runtime.errors import Refuse
 
 _log = logging.getLogger(__name__)
 
 PODS = "pods"
+SLICES, SERVICE_LABEL = ("discovery.k8s.io/v1", "EndpointSlice"), "kubernetes.io/service-name"
 # Looked at when they are needed, and not kept: there are too many, or they are secrets.
 UNWATCHED = frozenset({"ConfigMap", "Secret", "Pod"})
 
@@ -105,6 +108,21 @@ class Executor:
             listed = await self._cluster.list("v1", "Pod", namespace, labels)
             return {"items": list(listed.items)}
         return await self._find(configs.ref_of_key(key, namespace))
+
+    async def addresses(self, service: str, namespace: str) -> int | None:
+        """How many ready pods are announced behind a Service; None where nobody can tell: slices
+        are not served, or not ours to read, or nobody makes any."""
+        try:
+            listed = await self._cluster.list(*SLICES, namespace, f"{SERVICE_LABEL}={service}")
+        except (NoKind, Refuse) as error:
+            _log.debug("no EndpointSlices", extra={"service": service, "reason": str(error)})
+            return None
+        found = ready_pods(listed.items)
+        if found is None:
+            _log.debug(
+                "no EndpointSlices", extra={"service": service, "reason": "nobody makes any"}
+            )
+        return found
 
     async def earlier(self, primary: Obj, kind: str) -> list[Obj]:
         """The objects in which its controller keeps what the primary ran, the newest first."""

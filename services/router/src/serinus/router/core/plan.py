@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from serinus.events import Intent
@@ -33,7 +34,12 @@ from serinus.kube.refs import Obj, Ref, is_owned_by, owner_reference, ref_of
 from serinus.router import services
 from serinus.router.core import inplace, promotion, releasing, standins
 from serinus.router.core.backends import backends, opened, patched, service_write
-from serinus.router.core.capacity import no_capacity, unknown_primary, unready_primary
+from serinus.router.core.capacity import (
+    no_capacity,
+    unannounced,
+    unknown_primary,
+    unready_primary,
+)
 from serinus.router.core.objects import (
     PROMOTED_REVISION,
     NotYet,
@@ -219,7 +225,7 @@ def apex(scene: Scene) -> Write | Wait | None:
     return unready_primary(scene) or (None if is_new else unknown_primary(scene)) or found
 
 
-def routes(scene: Scene) -> Write | Wait | None:
+def routes(scene: Scene) -> Write | Read | Wait | None:
     """The route objects say what the intent says, where there is capacity for it."""
     live = scene.world.live
     rendered = scene.mesh.mesh.render(scene.exposure, scene.routes, live)
@@ -230,7 +236,10 @@ def routes(scene: Scene) -> Write | Wait | None:
         blocked = no_capacity(scene, is_new=found is None)
         if blocked is None and found is not None and scene.seen is None:
             blocked = unknown_primary(scene)  # somebody else's requests come this way
-        return blocked or _route(scene, found, whole, written=[ref_of(obj) for obj in rendered])
+        if blocked is not None:
+            return blocked
+        step = _route(scene, found, whole, written=[ref_of(obj) for obj in rendered])
+        return msgspec.structs.replace(step, risk=unannounced(scene))
     return None
 
 
@@ -293,7 +302,7 @@ def canary_down(scene: Scene) -> Write | Wait | None:
     return standins.kept(scene) or found
 
 
-def standin_away(scene: Scene) -> Write | Wait | None:
+def standin_away(scene: Scene) -> Write | Read | Wait | None:
     """S leads to all pods with the target's labels again: those of a stand-in have ended by then.
     Where the primary cannot take their requests they go with the Canary."""
     found = standins.down(scene)

@@ -303,9 +303,14 @@ class Scene:
     @property
     def canary_serves(self) -> bool:
         """Whether a single pod of the canary's could take a request."""
+        return self.canary_available > 0
+
+    @property
+    def canary_available(self) -> int:
+        """How many pods of the canary's serve."""
         if self.parts is not None:
-            return self.parts.canary_available > 0
-        return self.runner is not None and self.kind.available(self.runner) > 0
+            return self.parts.canary_available
+        return self.kind.available(self.runner) if self.runner is not None else 0
 
     @property
     def target_as_run(self) -> Obj | None:

@@ -24,11 +24,13 @@ class Write(Struct, frozen=True, kw_only=True):
           prune   the copies of `stale` are given up, then `whole` forgets them
           delete  `whole`, as it is, shall go
     why   what this is for, for logs
+    risk  what people should look into, as it is done all the same
     """
 
     verb: Literal["create", "patch", "apply", "copy", "prune", "delete"]
     ref: Ref
     why: str
+    risk: str = ""
     whole: Obj = {}
     ours: Obj = {}
     live: Obj | None = None
@@ -41,10 +43,12 @@ class Read(Struct, frozen=True):
     needed before anything else.
 
     earlier  objects in which the primary's own controller keeps what it ran before are needed, too
+    service  and how many addresses are announced for this Service
     """
 
     keys: tuple[str, ...] = ()
     earlier: bool = False
+    service: str = ""
 
 
 class Wait(Struct, frozen=True):
@@ -87,12 +91,26 @@ class Options(Struct, frozen=True, kw_only=True):
     settle_s: float | None = None
 
 
+class Addresses(Struct, frozen=True):
+    """What was last heard of the addresses that are announced for the canary's pods.
+
+    ready  of so many; None: nobody can tell
+    times  how often that was asked
+    ago_s  how long ago the last time was
+    """
+
+    ready: int | None
+    times: int = 1
+    ago_s: float = 0.0
+
+
 class World(Struct, frozen=True, kw_only=True):
     """Everything that a plan may look at, besides the intent.
 
     unchanged_s       for how long traffic has been seen to go where it goes now
     serving_s         for how long the primary has been seen to serve; a plan alone knows no haste
-    canary_serving_s  the same of the canary
+    canary_serving_s  the same of the canary and all the pods that it waits for
+    addresses         those that are announced for these; None: nobody has asked yet
     contents          configs as read, by `configmap/<name>`; None: it does not exist. Pods, by
                       `pods/<labels>`, as a list
     earlier           what the controller of the primary keeps of what it ran; None: not read
@@ -105,6 +123,7 @@ class World(Struct, frozen=True, kw_only=True):
     unchanged_s: float = 0.0
     serving_s: float = math.inf
     canary_serving_s: float = math.inf
+    addresses: Addresses | None = None
     contents: Mapping[str, Obj | None] = {}
     earlier: Sequence[Obj] | None = None
     copied: Mapping[str, str] = {}

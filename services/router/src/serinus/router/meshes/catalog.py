@@ -71,6 +71,7 @@ class Row(Struct, frozen=True):
     can                 abilities; an intent that needs another one is refused
     settle_s            seconds that proxies take to follow a change: a workload that lost its
                         traffic is kept running that long
+    by_slices           whether they know pods by the EndpointSlices of Services
     """
 
     name: str
@@ -82,6 +83,7 @@ class Row(Struct, frozen=True):
     more: tuple[tuple[str, str], ...] = ()
     reads: Literal["", "ingress", "route", "upstream"] = ""
     deletes: bool = False
+    by_slices: bool = True
 
     @property
     def objects(self) -> tuple[tuple[str, str], ...]:
@@ -168,7 +170,17 @@ MESHES: Mapping[str, Row] = rows(
     Row("istio", istio, istio.API_VERSION, istio.KINDS, ALL, 5.0),
     Row("knative", knative, knative.API_VERSION, (knative.KIND,), WEIGHTS, 3.0),
     Row("kubernetes", kubernetes, "v1", (), frozenset(), 2.0),
-    Row("kuma", kuma, kuma.API_VERSION, (kuma.KIND,), SPLIT_AND_MATCH, 3.0, deletes=True),
+    Row(
+        "kuma",
+        kuma,
+        kuma.API_VERSION,
+        (kuma.KIND,),
+        SPLIT_AND_MATCH,
+        3.0,
+        deletes=True,
+        # Its control plane makes Dataplanes of pods.
+        by_slices=False,
+    ),
     Row("linkerd", smi.V1ALPHA1, smi.V1ALPHA1.api_version, (smi.KIND,), WEIGHTS, 3.0),
     Row(
         "nginx",
