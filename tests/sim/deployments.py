@@ -55,6 +55,8 @@ class RingMachine(Machine):
         self.ask("undo")
         self.go_on(40)
         assert self.status.phase == "Failed", "a wish to undo was not followed"
+        if self.world.never_ready(PRIMARY):
+            self.go_on(40)  # that comes up late again
         assert self.status.last_promoted_spec == before, "something else was given back"
 
     # --- what must hold -------------------------------------------------------------------------
@@ -103,7 +105,7 @@ class RingMachine(Machine):
             served = self.world.weights() == (0, 100) or self.world.never_ready(TARGET)
             return self.revision_is_seen() and served
         is_parked = self.was_scaled or not self.world.objects[TARGET]["spec"]["replicas"]
-        if self.world.weights() != (100, 0) or not is_parked:
+        if self.world.weights() != (100, 0) or not is_parked or self.world.never_ready(PRIMARY):
             return False
         known = (status.last_applied_spec, status.last_promoted_spec)
         return self.world.revision_of(TARGET) in known

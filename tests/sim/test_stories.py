@@ -68,6 +68,24 @@ def test_a_promotion_that_came_up_while_its_fix_was_judged_is_on_record() -> Non
     ring.teardown()
 
 
+def test_a_fix_after_a_failed_undo_is_judged_and_repairs_the_primary() -> None:
+    """It waited for the primary, which waited for it."""
+    ring = a_ring()
+    ring.release(kind="late", back=False)
+    ring.go_on(rounds=80)
+    ring.release(kind="good", back=False)
+    before = ring.status.last_promoted_spec
+    ring.ask(verb="undo")
+    while ring.status.phase != "Failed":
+        ring.fair_round()
+    assert ring.status.last_promoted_spec == before, "what did not come up is no record"
+    ring.push(kind="good")
+    ring.go_on(rounds=26)
+    assert ring.status.phase == "Succeeded"
+    assert ring.revision_is_seen()
+    ring.teardown()
+
+
 def test_going_back_in_the_middle_of_a_fix_sends_nobody_to_the_broken_primary() -> None:
     ring = a_ring()
     ring.release(kind="half", back=False)

@@ -202,6 +202,8 @@ class World:
             self._roll_in_vain(obj)
             return
         wanted = obj["spec"]["replicas"]
+        if obj["status"].get("tried") != _revision(obj):
+            obj["status"].pop("tried", None)  # what was tried before is as late when it comes back
         obj["status"].update(
             updatedReplicas=wanted,
             readyReplicas=wanted,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.unit.analyzer.core.story import Story, revision
 
+from serinus.analyzer.core.retold import plainly
 from serinus.analyzer.core.rollout import HookAnswer, Value
-from serinus.events import Readiness, RequestTaken, RollbackDecided
+from serinus.events import PromotionFailed, Readiness, RequestTaken, RollbackDecided
 from serinus.events.canary import Undo
 
 STUCK = Readiness(state="stuck", text="exceeded its progress deadline")
@@ -264,6 +265,62 @@ def test_an_undo_whose_primary_does_not_come_up_alerts_and_leaves_traffic_alone(
     assert story.status.undo is None
     assert story.alerts[-1][0] == "error"
     assert story.alerts[-1][1].startswith("Going back failed, primary not ready")
+
+
+def failed_undo() -> Story:
+    """v2 was to go, but the primary does not come up with v1; its old pods serve on."""
+    story = released()
+    story.obedient = False
+    story.annotate(undo="alice").look()
+    story.see_primary(promoted=revision("v1"), revision=revision("v1"), readiness=STUCK).tick()
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 0)
+    story.obedient = True
+    story.statuses.clear()
+    return story.settle()
+
+
+@pytest.mark.parametrize("readiness", [STUCK, LATE], ids=lambda r: r.state)
+def test_a_fix_after_a_failed_undo_is_judged_step_by_step_and_repairs_the_primary(
+    readiness: Readiness,
+) -> None:
+    """Whether its controller has given the primary up or waits for it once more."""
+    story = failed_undo().see_primary(readiness=readiness).push("v3")
+    story.run()
+    assert story.weights == [0, 50, 0]
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v3"))
+
+
+def test_a_fix_after_a_failed_undo_that_fails_itself_goes_back_to_who_served() -> None:
+    story = failed_undo()
+    story.metric = lambda ask: Value(key=ask.key, value=0.0)
+    story.push("v3").run()
+    assert (story.status.phase, story.status.canary_weight) == ("Failed", 0)
+    story.metric = lambda ask: Value(key=ask.key, value=100.0)
+    story.push("v4").run()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Succeeded", revision("v4"))
+
+
+def test_a_failed_undo_that_nobody_was_told_of_is_told_as_one() -> None:
+    story = failed_undo()
+    told = plainly(story.rollout, story.now)
+    assert isinstance(told, PromotionFailed)
+    assert [told.id] == [f.id for f in story.facts if isinstance(f, PromotionFailed)]
+
+
+def test_after_a_failed_undo_going_back_is_a_release_like_any_other() -> None:
+    """Of what the primary was given nothing is live: neither v1 nor v2 may be taken for that."""
+    story = failed_undo().push("v1")
+    assert (story.status.phase, story.status.last_applied_spec) == ("Progressing", revision("v1"))
+    story = failed_undo().push("v3").push("v2")
+    assert (story.status.phase, story.status.last_applied_spec) == ("Progressing", revision("v2"))
+
+
+def test_a_primary_that_comes_up_late_with_what_was_live_before_has_it_on_record() -> None:
+    story = failed_undo()
+    assert story.status.last_promoted_spec == revision("v2")
+    story.see_primary(readiness=Readiness(state="ready")).look()
+    assert (story.status.phase, story.status.last_promoted_spec) == ("Failed", revision("v1"))
+    assert story.status.history[0].outcome == "undone"
 
 
 def test_an_undo_that_the_router_refuses_is_told_and_given_up() -> None:

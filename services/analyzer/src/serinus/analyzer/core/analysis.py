@@ -16,7 +16,7 @@ from serinus.analyzer.core import messages as say
 from serinus.analyzer.core import polls, record
 from serinus.analyzer.core.checks import Judged
 from serinus.analyzer.core.desired import KUBERNETES
-from serinus.analyzer.core.ends import roll_back
+from serinus.analyzer.core.ends import lacks_what_it_was_given, roll_back
 from serinus.analyzer.core.judging import is_scored
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.questions import judged, questions
@@ -45,7 +45,8 @@ Facts = tuple[Fact, ...]
 def analyse(m: Moment, troubles: Facts) -> Decision:
     """This round's questions, or what their answers amount to."""
     primary = m.seen.primary.readiness
-    if primary.state != "ready" and m.status.canary_weight < 100 and not m.dry_run:
+    is_fix = m.status.canary_weight >= 100 or lacks_what_it_was_given(m)
+    if primary.state != "ready" and not is_fix and not m.dry_run:
         # Judging a canary against nothing, and with nothing to go back to, helps nobody.
         why = say.primary_not_ready(m.kind, m.target, m.namespace, primary.text)
         told = (m.tell(RolloutWarned, why, warning=True),) if m.round else ()

@@ -50,10 +50,17 @@ def is_broken(m: Moment) -> bool:
 
     A StatefulSet's primary is made of the canary's own pods, one after another.
     """
+    is_stuck = m.kind != STATEFUL_SET and m.seen.primary.readiness.state == "stuck"
+    return is_stuck or lacks_what_it_was_given(m)
+
+
+def lacks_what_it_was_given(m: Moment) -> bool:
+    """Whether a promotion or an undo failed, and the primary has not come up with it since. Only
+    another revision can change that."""
     primary, promoted = m.seen.primary, m.status.last_promoted_spec
     if m.kind == STATEFUL_SET or primary.readiness.state == "ready":
         return False
-    return primary.readiness.state == "stuck" or primary.promoted not in ("", promoted)
+    return primary.promoted not in ("", promoted)
 
 
 def finish(m: Moment) -> Decision:
@@ -216,14 +223,13 @@ def go_back(m: Moment, undo: Undo) -> Decision:
 
 
 def fail_undo(m: Moment, undo: Undo) -> Decision:
-    """The primary does not come up with what was live before: whoever serves now serves on."""
+    """The primary does not come up with what was live before: whoever serves now serves on.
+
+    As after a failed promotion the record keeps what was promoted: the primary runs something else.
+    """
     why = say.primary_not_ready(m.kind, m.target, m.namespace, m.seen.primary.readiness.text)
     text = say.undo_failed(m.n, why)
-    status = m.remembered(
-        phase="Failed",
-        last_promoted_spec=undo.revision,
-        **record.undone(m.status, m.at, undo, text),
-    )
+    status = m.remembered(phase="Failed", **record.undone(m.status, m.at, undo, text))
     alert = Alert("error", f"{say.ALERT_UNDO_FAILED}: {why}")
     told = m.tell(PromotionFailed, text, warning=True, phase="Failed", alert=alert)
     return Decision(

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from serinus.analyzer.core import messages as say
 from serinus.analyzer.core.desired import failed_promotion
-from serinus.analyzer.core.ends import hooks_after
+from serinus.analyzer.core.ends import hooks_after, lacks_what_it_was_given
 from serinus.analyzer.core.moment import Moment
 from serinus.analyzer.core.rollout import Decision, HookAsk, Look, Rollout
 from serinus.analyzer.core.times import unix_s
@@ -125,6 +125,10 @@ def plainly(rollout: Rollout, at: float) -> Fact | None:
         case "Failed" if failed_promotion(m.status):
             why = m.seen.primary.readiness.text or "see the primary's pods"
             text = say.promotion_failed(m.t, why)
+            return m.tell(PromotionFailed, text, warning=True, alert=Alert("error", text))
+        case "Failed" if _is_undone(m.status) and lacks_what_it_was_given(m):
+            why = m.seen.primary.readiness.text
+            text = say.undo_failed(m.n, say.primary_not_ready(m.kind, m.target, m.namespace, why))
             return m.tell(PromotionFailed, text, warning=True, alert=Alert("error", text))
         case "Failed" if _is_undone(m.status):
             text = say.went_back(m.n, m.status.last_promoted_spec)
