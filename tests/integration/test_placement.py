@@ -152,6 +152,9 @@ class Service:
 
         await eventually(probe, "the Canary is gone", BOUND_S)
 
+    async def size(self, name: str) -> int:
+        return int((await self.kube.get(*DEPLOYMENT, self.namespace, name))["spec"]["replicas"])
+
     async def image(self, name: str) -> str:
         found = await self.kube.get(*DEPLOYMENT, self.namespace, name)
         return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
@@ -271,3 +274,26 @@ async def test_the_guides_canary_runs_on_spot_and_its_primary_on_demand(
     await myapp.delete_canary()
     await myapp.at_rest(is_back=True)
     assert myapp.nodes["myapp", "4"] == {ON_DEMAND}
+
+
+async def test_an_autoscaler_that_is_named_no_more_goes_after_the_run_and_the_size_stays(
+    myapp: Service,
+) -> None:
+    """The primary's own, and a stand-in's: they stayed until the Canary was deleted."""
+    kube, namespace = myapp.kube, myapp.namespace
+    await myapp.apply("example.test/myapp:2")
+    await myapp.until("Progressing", 20)
+    await kube.patch(*DEPLOYMENT, namespace, "myapp-primary", {"spec": {"replicas": 3}})
+    await kube.patch(*CANARY, namespace, "myapp", {"spec": {"autoscalerRef": None}})
+    await myapp.until("Progressing", 60)
+    assert await kube.find(*SCALER, namespace, "myapp-primary") is not None
+    await myapp.until("Succeeded")
+    await myapp.at_rest()
+
+    async def probe() -> bool:
+        return await kube.find(*SCALER, namespace, "myapp-primary") is None
+
+    await eventually(probe, "the primary's autoscaler is gone", BOUND_S)
+    assert await kube.find(*SCALER, namespace, "myapp") is not None
+    assert await myapp.image("myapp-primary") == "example.test/myapp:2"
+    assert await myapp.size("myapp-primary") == 3

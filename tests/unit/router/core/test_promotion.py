@@ -27,14 +27,21 @@ from tests.unit.router.core.scenes import (
 from serinus.events import Intent
 from serinus.events.canary import AutoscalerRef, Placement, Undo
 from serinus.kube.configs import checksum
-from serinus.kube.refs import Obj, ref_of
+from serinus.kube.refs import Obj, Ref, ref_of
 from serinus.kube.revision import template_hash
 from serinus.router.core import floors
-from serinus.router.core.objects import PROMOTED_CONFIGS, PROMOTED_REVISION, STALE_CONFIGS, Refusal
+from serinus.router.core.objects import (
+    AUTOSCALER,
+    PROMOTED_CONFIGS,
+    PROMOTED_REVISION,
+    STALE_CONFIGS,
+    Refusal,
+)
 from serinus.router.core.promotion import undone
 from serinus.router.core.scene import Scene
 from serinus.router.core.steps import Options, Read, Settled, Wait, World, Write, after
 from serinus.router.scalers import hpa
+from serinus.router.scalers.catalog import SCALERS
 from serinus.router.workloads import deployment
 from serinus.router.workloads import primary as workloads
 from serinus.router.workloads.primary import Making
@@ -318,7 +325,8 @@ def test_the_primary_gets_an_autoscaler_that_follows_at_promotions_only() -> Non
     twin = hpa.primary(a_scaler(), REFERENCE, REF)
     objects = [a_target(), a_primary(), a_route(60), *the_services()]
 
-    assert ["autoscaler"] == whys(wish(60, autoscaler=REFERENCE), world(*objects, a_scaler()))
+    found = world(*objects, a_scaler())
+    assert ["autoscaler noted", "autoscaler"] == whys(wish(60, autoscaler=REFERENCE), found)
     changed = world(*objects, a_scaler(9), twin)
     assert [] == whys(wish(60, autoscaler=REFERENCE), changed)
     assert ["autoscaler", "promotion"] == whys(
@@ -349,7 +357,9 @@ def test_the_primary_keeps_its_size_from_the_canarys_first_pod_on() -> None:
 
 def test_a_new_primary_keeps_the_size_it_was_made_with_until_it_serves() -> None:
     """Nobody asks anything of it before S leads to it, and then everybody does."""
-    target, primary = a_target(replicas=8, ready=8), a_primary(replicas=8, ready=3)
+    note = {"annotations": {AUTOSCALER: "HorizontalPodAutoscaler/web"}}
+    target = a_target(replicas=8, ready=8)
+    primary = a_primary(replicas=8, ready=3, metadata=note)
     found = world(target, primary, *the_services(apex="target"), a_scaler(20))
 
     steps = planned(wish(0, canary="parked", autoscaler=REFERENCE), found).steps
@@ -434,6 +444,61 @@ def test_a_missing_autoscaler_is_told_and_keeps_no_request_waiting() -> None:
     assert Wait("HorizontalPodAutoscaler web.shop not found") == plan.then
 
 
+NOTED = {"HorizontalPodAutoscaler/web": "web", "ScaledObject/web-so": "web-so"}
+
+
+def once_scaled(note: str, *scalers: Obj, share: int = 0, parked: bool = True) -> World:
+    """The primary has nine pods by an autoscaler that was made from the noted one."""
+    size = {"replicas": 0, "ready": 0} if parked else {"replicas": 3, "ready": 3}
+    primary = a_primary(replicas=9, ready=9, metadata={"annotations": {AUTOSCALER: note}})
+    return world(a_target(**size), primary, a_route(share), *the_services(), *scalers)
+
+
+@pytest.mark.parametrize("note", NOTED)
+def test_an_autoscaler_that_is_named_no_more_goes_and_the_primary_keeps_its_size(note: str) -> None:
+    """Between runs at once; what it did for a stand-in goes with it."""
+    (step,) = planned(wish(canary="parked"), once_scaled(note)).steps
+
+    assert ("prune", "stale autoscaler") == (step.verb, step.why)
+    name, row = NOTED[note], SCALERS[note.partition("/")[0]]
+    assert step.stale == tuple(
+        Ref(row.api_version, row.kind, "shop", f"{name}-{side}") for side in ("primary", "canary")
+    )
+    assert (9, "") == (step.whole["spec"]["replicas"], note_of(step.whole))
+
+
+def test_in_mid_run_it_stays_and_a_promotion_leaves_the_primary_its_size() -> None:
+    """The canary has as many pods as its share needs, and they are no measure for everybody."""
+    found = once_scaled("HorizontalPodAutoscaler/web", share=60, parked=False)
+
+    assert [] == whys(wish(60), found)
+    (step,) = planned(wish(60, promote=True), found).steps
+
+    assert ("promotion", 9) == (step.why, step.whole["spec"]["replicas"])
+    assert "HorizontalPodAutoscaler/web" == note_of(step.whole)
+
+
+def test_another_autoscaler_comes_when_the_one_before_it_is_gone() -> None:
+    """Two would scale one primary against each other."""
+    found = once_scaled("ScaledObject/web-so", a_scaler(), share=60, parked=False)
+    assert [] == whys(wish(60, autoscaler=REFERENCE), found)
+
+    found = once_scaled("ScaledObject/web-so", a_scaler())
+    steps = whys(wish(canary="parked", autoscaler=REFERENCE), found)
+    assert ["stale autoscaler", "autoscaler noted", "autoscaler"] == steps
+
+
+def test_a_primary_is_made_with_a_note_of_its_autoscaler() -> None:
+    found = world(a_target(), *the_services(), a_scaler())
+    steps = planned(wish(revision="", autoscaler=REFERENCE, **PARKED), found).steps
+    assert ["primary", "autoscaler"] == [step.why for step in steps]
+    assert "HorizontalPodAutoscaler/web" == note_of(steps[0].whole)
+
+
+def note_of(primary: Obj) -> str:
+    return str(primary["metadata"]["annotations"].get(AUTOSCALER, ""))
+
+
 # --- copies that nobody uses any more -------------------------------------------------------------
 
 
@@ -454,7 +519,7 @@ def test_copies_that_the_primary_uses_no_more_go_when_the_release_is_over() -> N
 
     (step,) = planned(wish(canary="parked"), with_stale()).steps
 
-    assert ("prune", ("configmap/a",)) == (step.verb, step.stale)
+    assert ("prune", (Ref("v1", "ConfigMap", "shop", "a-primary"),)) == (step.verb, step.stale)
     assert STALE_CONFIGS not in step.whole["metadata"]["annotations"]
 
 

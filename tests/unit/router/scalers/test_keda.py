@@ -57,6 +57,16 @@ def test_the_primary_is_scaled_by_its_own_numbers() -> None:
     assert REF.uid == found["metadata"]["ownerReferences"][0]["uid"]
 
 
+def test_a_primary_that_loses_its_scaled_object_keeps_its_size() -> None:
+    """KEDA would put it back to what it was when the copy was made, while it serves everybody."""
+    source = a_scaled_object(advanced={"restoreToOriginalReplicaCount": True})
+    for found in (
+        keda.primary(source, reference(), REF),
+        keda.updated(keda.primary(a_scaled_object(), reference(), REF), source, reference()),
+    ):
+        assert {"horizontalPodAutoscalerConfig": {}} == found["spec"]["advanced"]
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

@@ -11,7 +11,7 @@ from serinus.router.workloads import deployment
 from serinus.router.workloads.primary import Making
 
 MAKING = Making(canary=REF, selector=APP, revision="r1")
-SCALED = Making(canary=REF, selector=APP, revision="r1", has_autoscaler=True)
+SCALED = Making(canary=REF, selector=APP, revision="r1", autoscaler="ScaledObject/web")
 
 
 def size(workload: Any) -> int:

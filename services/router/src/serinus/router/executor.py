@@ -166,8 +166,8 @@ class Executor:
                 case "copy":
                     await self._copy(step.whole, canary)
                 case "prune":
-                    for key in step.stale:
-                        await self._drop(configs.copy_ref(key, canary.namespace), canary)
+                    for ref in step.stale:
+                        await self._drop(ref, canary)
                     self._keep(await self._patch(step))
                 case "delete":
                     await self.delete(step.whole)

@@ -19,6 +19,8 @@ MANAGER = "serinus-router"
 PROMOTED_REVISION = "serinus.dev/promoted-revision"
 PROMOTED_CONFIGS = "serinus.dev/promoted-configs"
 STALE_CONFIGS = "serinus.dev/stale-configs"
+# Of a primary: the autoscaler that its own was made from, as `<kind>/<name>`.
+AUTOSCALER = "serinus.dev/autoscaler"
 # Of a Knative Service: which of its revisions is the primary (reference 3.10).
 LIVE_REVISION = "flagger.app/primary-revision"
 ORIGINAL = "serinus.dev/original"

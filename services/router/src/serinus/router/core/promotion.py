@@ -14,8 +14,8 @@ from serinus.kube.refs import Obj, ref_of
 from serinus.kube.revision import revised, same_template
 from serinus.router import configs
 from serinus.router.core import floors
-from serinus.router.core.objects import PROMOTED_REVISION, Refusal
-from serinus.router.core.scene import Scene, primary_of, scaler_ref
+from serinus.router.core.objects import AUTOSCALER, PROMOTED_REVISION, Refusal, annotations_of
+from serinus.router.core.scene import Scene, canary_of, primary_of, scaler_ref
 from serinus.router.core.steps import Read, Wait, Write
 from serinus.router.scalers import catalog as scalers
 from serinus.router.scalers.catalog import Scaler
@@ -89,6 +89,10 @@ def autoscaler_exists(scene: Scene) -> Write | None:
     scaler = scalers.row_of(reference.kind).scaler
     live = scene.world.live.get(primary_of(ref))
     if live is None:
+        noted = scene.promoted_note(AUTOSCALER)
+        if noted != _named(scene):
+            # Two must not scale one primary: the copy of another goes first (`unscaled`).
+            return None if noted else _noted(scene, _named(scene), "autoscaler noted")
         whole = scaler.primary(source, reference, scene.canary)
         whole = floors.held(whole, _least_size(scene, whole, scaler), scaler)
         return Write(verb="create", ref=ref_of(whole), why="autoscaler", whole=whole)
@@ -100,6 +104,35 @@ def autoscaler_exists(scene: Scene) -> Write | None:
     if whole == live:
         return None
     return Write(verb="patch", ref=ref_of(whole), why="autoscaler", whole=whole, live=live)
+
+
+def unscaled(scene: Scene) -> Write | None:
+    """What scaled the primary because of an `autoscalerRef` that is another or none now goes when
+    nobody is on the canary any more; the primary keeps the size that it has."""
+    noted = scene.promoted_note(AUTOSCALER)
+    if scene.intent.workload.canary != "parked" or noted in ("", _named(scene)):
+        return None
+    kind, _, name = noted.partition("/")
+    ref = scalers.ref_of(kind, scene.canary.namespace, name)
+    stale = (primary_of(ref), canary_of(ref)) if ref else ()
+    found = _noted(scene, "", "stale autoscaler")
+    return msgspec.structs.replace(found, verb="prune", stale=stale)
+
+
+def _noted(scene: Scene, note: str, why: str) -> Write:
+    """The primary with this note of what its autoscaler was made from."""
+    primary = scene.primary
+    assert primary is not None
+    annotations = {k: v for k, v in annotations_of(primary).items() if k != AUTOSCALER}
+    annotations |= {AUTOSCALER: note} if note else {}
+    whole = {**primary, "metadata": {**primary["metadata"], "annotations": annotations}}
+    return Write(verb="patch", ref=scene.primary_ref, why=why, whole=whole, live=primary)
+
+
+def _named(scene: Scene) -> str:
+    """The target's autoscaler as the note has it, "" where there is none."""
+    reference = scene.intent.workload.autoscaler
+    return f"{reference.kind}/{reference.name}" if reference else ""
 
 
 def _least_size(scene: Scene, live: Obj, scaler: Scaler) -> int:
@@ -239,7 +272,7 @@ def pruned(scene: Scene) -> Write | None:
         why="stale copies",
         whole=workloads.pruned(primary),
         live=primary,
-        stale=stale,
+        stale=tuple(configs.copy_ref(key, scene.canary.namespace) for key in stale),
     )
 
 
@@ -268,7 +301,7 @@ def making(scene: Scene, tracked: dict[str, str]) -> Making:
         configs=tracked,
         label_prefixes=options.label_prefixes,
         selector_labels=options.selector_labels,
-        has_autoscaler=scene.intent.workload.autoscaler is not None,
+        autoscaler=scene.promoted_note(AUTOSCALER) or _named(scene),
         least=_kept_at(scene),
         placement=scene.intent.workload.primary_pods,
     )

@@ -58,10 +58,7 @@ def canary_of(ref: Ref) -> Ref:
 def scaler_ref(intent: Intent) -> Ref | None:
     """The target's autoscaler; None where there is none or its kind is unknown."""
     scaler = intent.workload.autoscaler
-    row = scalers.SCALERS.get(scaler.kind) if scaler else None
-    if scaler is None or row is None:
-        return None
-    return Ref(row.api_version, row.kind, intent.canary.namespace, scaler.name)
+    return scalers.ref_of(scaler.kind, intent.canary.namespace, scaler.name) if scaler else None
 
 
 def needs(intent: Intent) -> tuple[Ref, ...]:

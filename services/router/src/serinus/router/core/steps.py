@@ -35,7 +35,7 @@ class Write(Struct, frozen=True, kw_only=True):
     ours: Obj = {}
     live: Obj | None = None
     checksum: str = ""
-    stale: tuple[str, ...] = ()
+    stale: tuple[Ref, ...] = ()
 
 
 class Read(Struct, frozen=True):

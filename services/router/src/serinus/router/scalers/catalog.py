@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from serinus.events import CanaryRef
 from serinus.events.canary import AutoscalerRef
-from serinus.kube.refs import Obj
+from serinus.kube.refs import Obj, Ref
 from serinus.router.core.objects import Refusal
 from serinus.router.scalers import hpa, keda
 
@@ -70,6 +70,12 @@ SCALERS: Mapping[str, Row] = {
         Row("ScaledObject", "keda.sh/v1alpha1", keda),
     )
 }
+
+
+def ref_of(kind: str, namespace: str, name: str) -> Ref | None:
+    """An autoscaler as we read it; None where the kind is unknown."""
+    row = SCALERS.get(kind)
+    return Ref(row.api_version, row.kind, namespace, name) if row else None
 
 
 def row_of(kind: str) -> Row:

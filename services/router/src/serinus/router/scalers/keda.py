@@ -2,7 +2,8 @@
 
 KEDA holds on to a workload that has no replicas, so the target's ScaledObject carries the
 annotation that pauses it for as long as the canary is parked. The whole spec is copied, fields that
-nobody here knows included.
+nobody here knows included, but for the wish to put the size back when the copy goes: the primary
+keeps serving then.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def _spec(source: Obj, reference: AutoscalerRef) -> Obj:
     spec: Obj = copy.deepcopy(source["spec"])
     target = spec["scaleTargetRef"]["name"]
     spec["scaleTargetRef"]["name"] = f"{target}-primary"
-    scaler = spec.setdefault("advanced", {}).setdefault("horizontalPodAutoscalerConfig", {})
+    advanced = spec.setdefault("advanced", {})
+    advanced.pop("restoreToOriginalReplicaCount", None)
+    scaler = advanced.setdefault("horizontalPodAutoscalerConfig", {})
     if scaler.get("name"):
         scaler["name"] += "-primary"
     sizes = reference.primary_scaler_replicas

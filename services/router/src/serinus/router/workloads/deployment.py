@@ -29,9 +29,9 @@ def promoted(primary_now: Obj, target: Obj, making: Making) -> Obj:
     the target may be parked. An autoscaler that has raised its least number is not waited for.
     """
     spec = _spec(target, making)
-    if not making.has_autoscaler and replicas(target) > 0:
+    if not making.autoscaler and replicas(target) > 0:
         spec["replicas"] = replicas(target)
-    elif making.has_autoscaler and replicas(primary_now) < making.least:
+    elif making.autoscaler and replicas(primary_now) < making.least:
         spec["replicas"] = making.least
     return common.promoted(primary_now, target, making, spec)
 

@@ -27,6 +27,7 @@ from serinus.kube.refs import (
 )
 from serinus.kube.revision import FLAGGER_ID, copied_annotations
 from serinus.router.core.objects import (
+    AUTOSCALER,
     PROMOTED_CONFIGS,
     PROMOTED_REVISION,
     STALE_CONFIGS,
@@ -44,7 +45,7 @@ class Making(Struct, frozen=True, kw_only=True):
     revision         hash of the target's pod template
     configs          checksums of the configs that have copies, by `configmap/<name>`
     label_prefixes   of labels and annotations that are copied to the primary; `*`: all
-    has_autoscaler   the number of replicas is the autoscaler's
+    autoscaler       `<kind>/<name>` of the one whose copy sets the number of replicas; "": none
     least            it is this at least
     placement        where its pods run, if not where the manifest says
     """
@@ -55,7 +56,7 @@ class Making(Struct, frozen=True, kw_only=True):
     configs: Mapping[str, str] = {}
     label_prefixes: Sequence[str] = ()
     selector_labels: Sequence[str] = DEFAULT_SELECTOR_LABELS
-    has_autoscaler: bool = False
+    autoscaler: str = ""
     least: int = 0
     placement: Placement | None = None
 
@@ -110,9 +111,11 @@ def _stale_note(primary: Obj, making: Making) -> dict[str, str]:
 
 def promoted_note(making: Making) -> dict[str, str]:
     """The annotations by which the primary remembers what it was given."""
+    scaled = {AUTOSCALER: making.autoscaler} if making.autoscaler else {}
     return {
         PROMOTED_REVISION: making.revision,
         PROMOTED_CONFIGS: configs_text(making.configs),
+        **scaled,
     }
 
 
