@@ -7,7 +7,6 @@ import asyncio
 import getpass
 import os
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.json import encode
 
+from serinus.kube.times import rfc3339
 from serinus.runtime.http import HttpClient, HttpRequest, HttpResponse, Identity, Unanswered
 
 URL, TOKEN = "SERINUS_LOADTESTER_URL", "SERINUS_LOADTESTER_TOKEN"
@@ -37,8 +37,7 @@ class Gate(Struct, frozen=True):
     at: float
 
     def line(self) -> tuple[str, ...]:
-        when = datetime.fromtimestamp(self.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return (self.namespace, self.name, self.gate, when, self.by)
+        return (self.namespace, self.name, self.gate, rfc3339(self.at), self.by)
 
 
 def run(options: argparse.Namespace) -> list[str]:
