@@ -31,7 +31,7 @@ def _page(name: str, of: page.Words) -> Iterator[str]:
     objects = page.example(FOLDER, name)
     yield f"# {of.title} (`{name}`)\n"
     yield from list(page.head(FOLDER, name, of))[1:]
-    yield from page.manifest(FOLDER, name, leaves_out=("Deployment",))
+    yield from page.manifest(FOLDER, name)
     yield f"## What answers mean\n\n{of.answers}\n"
     yield from _objected(name, objects)
     if name != "event":

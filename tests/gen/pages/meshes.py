@@ -51,10 +51,8 @@ def files() -> Mapping[str, str]:
 
 def _page(row: Row, of: page.Words) -> Iterator[str]:
     objects = page.example(FOLDER, row.name)
-    yield from page.head(FOLDER, row.name, of)
-    yield page.table(("`spec.provider`", *(text for text, _ in ABILITIES.values())), [_can(row)])
-    yield from page.bullets("What you need", of.needs)
-    yield from page.manifest(FOLDER, row.name, leaves_out=("Deployment",))
+    abilities = ("`spec.provider`", *(text for text, _ in ABILITIES.values()))
+    yield from page.opening(FOLDER, row.name, of, [page.table(abilities, [_can(row)])])
     yield from _written(row, objects)
     yield from _conditions(row, objects)
     yield from _measured(row, objects)

@@ -13,6 +13,7 @@ from msgspec import Struct, convert
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
 EXAMPLES = "docs/examples"
+WORKLOAD = "Deployment"
 Obj = dict[str, Any]
 
 _NOTE = (
@@ -73,20 +74,27 @@ def head(folder: str, name: str, of: Words) -> Iterator[str]:
     yield f"{of.about}\n"
 
 
+def opening(folder: str, name: str, of: Words, facts: Sequence[str] = ()) -> Iterator[str]:
+    """A page up to its manifest. `facts`: tables of what the catalog knows of it."""
+    yield from head(folder, name, of)
+    yield from facts
+    yield from bullets("What you need", of.needs)
+    yield from manifest(folder, name)
+
+
 def bullets(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield f"## {title}\n"
         yield "\n".join(f"- {line}" for line in lines) + "\n"
 
 
-def manifest(folder: str, name: str, *, leaves_out: Collection[str] = ()) -> Iterator[str]:
-    """The example as it is written, but for documents of these kinds."""
+def manifest(folder: str, name: str) -> Iterator[str]:
+    """The example as it is written, but for its workload."""
     path = example_path(folder, name)
     parts = (ROOT / path).read_text("utf-8").split("---\n")
     kinds = [yaml.safe_load(part)["kind"] for part in parts]
-    shown = [part for part, kind in zip(parts, kinds, strict=True) if kind not in leaves_out]
-    left = [kind for kind in kinds if kind in leaves_out]
-    also = f", with its {left[0]}" if left else ""
+    shown = [part for part, kind in zip(parts, kinds, strict=True) if kind != WORKLOAD]
+    also = f", with its {WORKLOAD}" if WORKLOAD in kinds else ""
     yield "## A manifest\n"
     yield f"The whole file{also}: [{Path(path).name}](../{path.removeprefix('docs/')})\n"
     yield "```yaml\n" + "---\n".join(shown) + "```\n"

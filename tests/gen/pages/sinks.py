@@ -24,11 +24,8 @@ def files() -> Mapping[str, str]:
 
 def _page(name: str, of: page.Words) -> Iterator[str]:
     row = next((row for row in SENDERS.values() if row.name == name), None)
-    yield from page.head(FOLDER, name, of)
-    if row is not None:
-        yield page.facts(_facts(row))
-    yield from page.bullets("What you need", of.needs)
-    yield from page.manifest(FOLDER, name, leaves_out=("Deployment",))
+    facts = [page.facts(_facts(row))] if row is not None else []
+    yield from page.opening(FOLDER, name, of, facts)
     yield from _sent(name, row)
     yield from page.commands("See for yourself", _looks(name, row))
     yield from page.bullets("Limits", of.limits)

@@ -42,10 +42,7 @@ def files() -> Mapping[str, str]:
 
 
 def _page(row: Row, of: page.Words) -> Iterator[str]:
-    yield from page.head(FOLDER, row.type, of)
-    yield page.facts(_facts(row))
-    yield from page.bullets("What you need", of.needs)
-    yield from page.manifest(FOLDER, row.type, leaves_out=("Deployment",))
+    yield from page.opening(FOLDER, row.type, of, [page.facts(_facts(row))])
     yield from _asked(row)
     yield f"## What is read\n\n{of.reads}\n"
     yield _ELSE

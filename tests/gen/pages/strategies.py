@@ -23,7 +23,7 @@ def _page(name: str, of: page.Words) -> Iterator[str]:
     yield from page.head(FOLDER, name, of)
     yield from page.bullets("What you need", of.needs)
     yield from _who_can(objects)
-    yield from page.manifest(FOLDER, name, leaves_out=("Deployment",))
+    yield from page.manifest(FOLDER, name)
     yield f"{of.how}\n"
     yield "## Step by step\n"
     yield "A good version of this example, where pods are ready at once:\n"
