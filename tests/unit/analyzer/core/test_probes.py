@@ -8,7 +8,7 @@ from serinus.analyzer.core.rollout import ProbeAsk, Unreachable
 from serinus.events import MetricTemplateSpec
 from serinus.events.canary import MetricProvider
 
-TEMPLATED = [{"name": "errors", "templateRef": {"name": "errors"}}]
+TEMPLATED = [{"name": "errors", "templateRef": {"name": "errors"}, "threshold": 1}]
 TEMPLATE = MetricTemplateSpec(provider=MetricProvider(type="prometheus"), query="up")
 
 

@@ -31,8 +31,10 @@ from serinus.events.canary import (
     ProviderRef,
     SessionAffinity,
     TemplateRef,
+    ThresholdRange,
 )
 
+BACKWARDS = ThresholdRange(min=99, max=10)
 STRICT = Policy(no_cross_namespace=True)
 METRIC = Problem("spec.analysis.metrics[0]", "x has neither query nor templateRef")
 PORT = Problem("spec.service.port", "0 is no port")
@@ -62,6 +64,10 @@ def test_an_ordinary_manifest_has_none() -> None:
             "spec.analysis.sessionAffinity.primaryCookieName",
         ),
         (spec_with(metrics=(a_metric("mine"),)), "spec.analysis.metrics[0]"),
+        (
+            spec_with(metrics=(a_metric("request-duration", threshold_range=BACKWARDS),)),
+            "spec.analysis.metrics[0].thresholdRange",
+        ),
         (spec_with(step_mirror_weight=10), "spec.analysis.maxMirrorWeight"),
         (spec_with(mirror_weight=50, max_mirror_weight=20), "spec.analysis.maxMirrorWeight"),
         (spec_with(webhooks=(a_hook(expiry="1h"),)), "spec.analysis.webhooks[0].expiry"),

@@ -14,6 +14,25 @@ def found(**analysis: object) -> list[tuple[str, str]]:
     return list(warnings(spec, analysis_of(spec)))
 
 
+def metric(name: str, **fields: object) -> dict[str, object]:
+    return {"name": name, **fields}
+
+
+@pytest.mark.parametrize(
+    ("one", "what"),
+    [
+        (metric("request-success-rate"), "it is missing, so every value passes; set min"),
+        (metric("request-duration"), "it is missing, so every value above 0 fails; set max or min"),
+        (metric("errors", query="up"), "it is missing, so every value above 0 fails"),
+        (metric("errors", query="up", thresholdRange={}), "it is empty, so every value passes"),
+    ],
+)
+def test_a_metric_without_bounds_is_told_what_that_means(one: dict[str, object], what: str) -> None:
+    ((path, text),) = found(step_weight=10, metrics=[one])
+    assert path == "spec.analysis.metrics[0].thresholdRange"
+    assert what in text
+
+
 def hook(**fields: object) -> dict[str, object]:
     return {"name": "h", "url": "http://h", **fields}
 
@@ -33,7 +52,7 @@ def hook(**fields: object) -> dict[str, object]:
             "spec.analysis.webhooks[0].timeout",
         ),
         (
-            {"step_weight": 10, "metrics": [{"name": "request-duration", "query": "up"}]},
+            {"step_weight": 10, "metrics": [metric("request-duration", query="up", threshold=1)]},
             "spec.analysis.metrics[0]",
         ),
         (
@@ -56,6 +75,9 @@ def test_it_says_where(analysis: dict[str, object], where: str) -> None:
         {"step_weight": 10, "max_weight": 50},
         {"iterations": 5, "match": [{}]},
         {"step_weights": [10, 50]},
+        {"step_weight": 10, "metrics": [metric("request-success-rate", threshold=99)]},
+        {"step_weight": 10, "metrics": [metric("request-success-rate", judge={})]},
+        {"step_weight": 10, "metrics": [metric("errors", query="up", thresholdRange={"max": 0})]},
         {"step_weight": 10, "webhooks": [hook(type="rollback")]},
         {"step_weight": 10, "webhooks": [hook(metadata={"type": "cmd", "cmd": "hey"})]},
     ],

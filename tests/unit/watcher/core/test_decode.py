@@ -45,6 +45,14 @@ def test_a_sound_manifest_has_no_problems() -> None:
             ),
         ),
         (
+            {"analysis": {"interval": 30}},
+            Problem(
+                "spec.analysis.interval",
+                "expected text, got a whole number",
+                "write a Go duration such as 30s or 1m",
+            ),
+        ),
+        (
             {"analysis": {"maxWeight": 120}},
             Problem(
                 "spec.analysis.maxWeight",

@@ -38,6 +38,7 @@ from serinus.events.canary import (
     Analysis,
     CanarySpec,
     Metric,
+    ThresholdRange,
     analysis_of,
     placements,
     workload_kind,
@@ -205,6 +206,10 @@ def _analysis(rollout: Rollout) -> Iterator[Problem]:
                 f"{metric.name} has neither query nor templateRef",
                 f"add a templateRef, or use {' or '.join(BUILTIN_METRICS)}",
             )
+        found = metric.threshold_range or ThresholdRange()
+        if found.min is not None and found.max is not None and found.min > found.max:
+            why = f"min {found.min:g} is above max {found.max:g}, so no value passes"
+            yield Problem(f"spec.analysis.metrics[{index}].thresholdRange", why, "exchange the two")
     yield from _texts(rollout)
     yield from _judges(rollout)
     yield from _baseline(spec)

@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from serinus.analyzer.core.moment import Moment
-from serinus.analyzer.core.queries import COMPARABLE, metrics_provider, observer_of
-from serinus.analyzer.core.validate import BUILTIN_METRICS
+from serinus.analyzer.core.queries import (
+    COMPARABLE,
+    SUCCESS_RATE,
+    metrics_provider,
+    observer_of,
+)
+from serinus.analyzer.core.validate import BUILTIN_METRICS, measurable
 from serinus.events import RolloutWarned
-from serinus.events.canary import Analysis, CanarySpec, duration_s
+from serinus.events.canary import Analysis, CanarySpec, Metric, ThresholdRange, duration_s
 
 TASK_WORDS = frozenset({"cmd", "type", "method", "body"})
 """Metadata of a hook that does something; a rollback hook only asks."""
@@ -60,6 +65,8 @@ def warnings(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:
         if metric.name in BUILTIN_METRICS and (metric.query or metric.template_ref):
             also = "query" if metric.query else "templateRef"
             yield where, f"{metric.name} is built in and is asked beside the {also}"
+        if text := _without_bounds(metric):
+            yield f"{where}.thresholdRange", text
     ascending = sorted(set(analysis.step_weights))
     if list(analysis.step_weights) != ascending:
         yield "spec.analysis.stepWeights", "they do not ascend, and are taken as they stand"
@@ -72,6 +79,19 @@ def warnings(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:
             yield where, ROLLBACK_ASKS
         elif {"method", "body"} & set(data):
             yield where, "method and body in metadata are only sent along; the hook has its own"
+
+
+def _without_bounds(metric: Metric) -> str:
+    bounds = metric.threshold_range
+    if metric.judge is not None or not measurable(metric):
+        return ""
+    if bounds is not None:
+        return "" if bounds != ThresholdRange() else "it is empty, so every value passes"
+    if metric.threshold is not None:
+        return ""
+    if metric.name == SUCCESS_RATE:
+        return "it is missing, so every value passes; set min"
+    return "it is missing, so every value above 0 fails; set max or min"
 
 
 def _pace(spec: CanarySpec, analysis: Analysis) -> Iterator[tuple[str, str]]:

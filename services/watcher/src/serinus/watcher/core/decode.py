@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -135,9 +136,10 @@ def _spell(root: str, path: _Path) -> str:
 def _problem(where: str, message: str, wanted: type, path: _Path) -> Problem:
     if message == "is missing":
         return Problem(where, message, "add it")
-    if "duration" in message:
+    kinds = _kinds(wanted, path)
+    if any(isinstance(k, msgspec.inspect.StrType) and k.pattern for k in kinds):
         return Problem(where, message, "write a Go duration such as 30s or 1m")
-    allowed = _allowed(wanted, path)
+    allowed = _allowed(kinds)
     if allowed:
         return Problem(where, message, f"use one of {', '.join(allowed)}")
     expected = _EXPECTED.match(message)
@@ -158,8 +160,8 @@ def _in_words(what: str) -> str:
     return re.sub(r"`([^`]+)`", word, what[:1].lower() + what[1:])
 
 
-def _allowed(wanted: type, path: _Path) -> tuple[str, ...]:
-    """The texts that the field at `path` may have, where it is an enumeration."""
+def _kinds(wanted: type, path: _Path) -> tuple[Any, ...]:
+    """The types that the field at `path` may have; () where it is in a user's own map."""
     info: Any = msgspec.inspect.type_info(wanted)
     for step in path:
         info = _parts(info)
@@ -171,6 +173,11 @@ def _allowed(wanted: type, path: _Path) -> tuple[str, ...]:
         else:
             return ()
     kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    return tuple(k.type if isinstance(k, msgspec.inspect.Metadata) else k for k in kinds)
+
+
+def _allowed(kinds: Iterable[Any]) -> tuple[str, ...]:
+    """The texts that a field of these types may have, where it is an enumeration."""
     literals = (kind for kind in kinds if isinstance(kind, msgspec.inspect.LiteralType))
     return tuple(str(value) for kind in literals for value in kind.values if value != "")
 
