@@ -20,6 +20,7 @@ from serinus.runtime.http import HttpClient, HttpRequest, HttpResponse, Identity
 
 URL, TOKEN = "SERINUS_LOADTESTER_URL", "SERINUS_LOADTESTER_TOKEN"
 HERE = "http://127.0.0.1:9090"
+FORWARD = "kubectl --namespace serinus port-forward service/serinus-loadtester 9090:80"
 VERBS = ("open", "close", "list")
 
 
@@ -68,7 +69,8 @@ async def _answer(client: HttpClient, request: HttpRequest) -> HttpResponse:
     try:
         answer = await client.send(request)
     except Unanswered as error:
-        raise Refused(str(error)) from None
+        hint = f"; reach it with {FORWARD}, or name it with --url" if HERE in request.url else ""
+        raise Refused(f"{error}{hint}") from None
     if not 200 <= answer.status < 300:
         hint = f"; show a token: {TOKEN} or --token-file" if answer.status == 401 else ""
         raise Refused(f"{request.url}: {answer.status} {answer.text[:200]}{hint}")
@@ -112,7 +114,7 @@ def add_to(verbs: Any) -> None:
         help="open, close or list the manual gates of canaries",
         description="A hook at the load tester's /gate/check or /rollback/check waits for a gate "
         "of this kind. Who opened it is remembered. Reach the load tester with, for example, "
-        "kubectl port-forward service/loadtester 9090.",
+        f"{FORWARD}.",
     )
     parser.add_argument("action", choices=VERBS)
     parser.add_argument("canary", nargs="?", default="", metavar="CANARY")

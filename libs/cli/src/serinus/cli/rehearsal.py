@@ -25,12 +25,11 @@ from serinus.analyzer.core.rollout import (
     Value,
 )
 from serinus.analyzer.core.status import remembered
+from serinus.analyzer.core.validate import problems
+from serinus.cli.manifest import Manifest, refuse
 from serinus.events import (
     CanaryObserved,
-    CanaryRef,
-    CanarySpec,
     CanaryStatus,
-    MetricTemplateSpec,
     Readiness,
     RoutesObserved,
     Selector,
@@ -62,16 +61,15 @@ class Moment(Struct, frozen=True, kw_only=True):
 
 
 class Rehearsal:
-    """One release of one canary."""
+    """One release of one canary. Raises Unusable where none would begin."""
 
     def __init__(
         self,
-        ref: CanaryRef,
-        spec: CanarySpec,
+        manifest: Manifest,
         measure: Measure,
-        templates: dict[str, MetricTemplateSpec] | None = None,
         mesh: str = "istio",
     ) -> None:
+        spec = manifest.spec
         self._spec = spec
         self._measure = measure
         self._policy = Policy(mesh=spec.provider or mesh)
@@ -82,7 +80,7 @@ class Rehearsal:
         name = spec.target_ref.name
         serving = WorkloadSeen(name=f"{name}-primary", found=True, replicas=2, readiness=READY)
         self._seen = CanaryObserved(
-            canary=ref,
+            canary=manifest.ref,
             resource_version="1",
             spec=spec,
             status=self._status,
@@ -96,11 +94,12 @@ class Rehearsal:
             ),
             primary=msgspec.structs.replace(serving, revision=OLD, promoted=OLD),
             configs={},
-            templates=templates or {},
+            templates=manifest.templates,
         )
         self._routes: RoutesObserved | None = None
         self._now = T0
         self._told: set[str] = set()
+        refuse(manifest.path, problems(self._rollout()))
 
     def run(self, longest_s: float) -> Iterator[Moment]:
         """Every decision until the release has ended, or so many seconds have passed."""

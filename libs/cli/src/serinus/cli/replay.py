@@ -130,7 +130,7 @@ def replay(manifest: Manifest, series: Series) -> Iterator[Moment]:
     unknown = {metric.name for metric in metrics if metric.judge is None} - series.columns.keys()
     if unknown:
         raise Unusable(f"the series has no column for {', '.join(sorted(unknown))}")
-    rehearsal = Rehearsal(manifest.ref, manifest.spec, measure(series), manifest.templates)
+    rehearsal = Rehearsal(manifest, measure(series))
     yield from rehearsal.run(series.times[-1] + LONGER_S)
 
 
@@ -139,7 +139,9 @@ def run(canary: str, path: str) -> Iterator[str]:
     try:
         with Path(path).open(encoding="utf-8", newline="") as lines:
             series = read(lines)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise Unusable(f"{path}: {error.strerror}") from None
+    except (UnicodeDecodeError, Unusable) as error:
         raise Unusable(f"{path}: {error}") from None
     last = None
     for moment in replay(manifests.read(canary), series):

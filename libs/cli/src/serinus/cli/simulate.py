@@ -23,6 +23,8 @@ from serinus.cli.rehearsal import Moment, Rehearsal
 from serinus.events.canary import Metric, analysis_of
 
 LONGEST_S = 24 * 3600.0
+# What stopped a release is among the last things that it said.
+REASONS = 3
 
 
 class Traffic(Struct, frozen=True, kw_only=True):
@@ -121,7 +123,7 @@ def _fine(metric: Metric | None, ask: MetricAsk) -> float:
 def release(manifest: Manifest, traffic: Traffic, seed: int) -> tuple[Outcome, list[Moment]]:
     """One release from its beginning to its end, or for a day."""
     service = Service(manifest, traffic, seed)
-    rehearsal = Rehearsal(manifest.ref, manifest.spec, service.measure, manifest.templates)
+    rehearsal = Rehearsal(manifest, service.measure)
     moments = list(rehearsal.run(LONGEST_S))
     last = moments[-1] if moments else None
     phase = last.phase if last else ""
@@ -138,6 +140,9 @@ def lines(manifest: Manifest, traffic: Traffic, runs: int) -> Iterator[str]:
         if moment.weight != weight:
             weight = moment.weight
             yield f"{moment.at_s:8.0f}s {moment.phase:<12} {weight:>3}%"
+    if outcome.phase != "Succeeded":
+        yield "because:"
+        yield from (f"  {text}" for moment in moments[-REASONS:] for text in moment.texts)
     load = f"{traffic.requests:g} requests/s with {traffic.errors:.2%} errors"
     yield f"at {load}, of {runs} releases:"
     for ratio in (1.0, traffic.ratio):
