@@ -19,8 +19,7 @@ event. The order of the rules is the safety argument:
     undone        or exactly one that was promoted before
     baseline_down its pods serve until proxies know that they are gone
     canary_down   when no request has reached it for as long as proxies take to follow
-    pruned        copies of configs that nobody uses any more, an autoscaler that nobody wants any
-                  more, and the size that was kept
+    pruned        configs and autoscalers that nobody uses any more, and the size that was kept
 """
 
 from __future__ import annotations
