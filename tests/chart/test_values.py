@@ -22,6 +22,7 @@ from serinus.runtime.settings import load
 
 # No part of the ring, and not installed by itself.
 BESIDE = "coordinator"
+BESIDE_IS_IN = ("told", "hub", "leaf", "secrets", "walled")
 # Refused before anything is installed: value, and what the message names.
 REFUSED = [
     ("meshProvder=istio", "additional properties 'meshProvder' not allowed"),
@@ -120,7 +121,7 @@ def test_every_service_would_start_with_its_settings(name: str, tmp_path: Path) 
         started.add(container["name"])
     expected = {ALONE} if name == ALONE else set(SERVICES)
     expected -= {ALONE} if name == "namespaced" else set()
-    assert started == expected | ({BESIDE} if name in ("told", "hub", "leaf", "secrets") else set())
+    assert started == expected | ({BESIDE} if name in BESIDE_IS_IN else set())
 
 
 def mounted(pod: Obj) -> set[str]:

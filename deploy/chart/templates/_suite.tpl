@@ -56,6 +56,75 @@ SERINUS_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* Ports of the addresses of NATS servers: takes urls, comma separated, and the usual port. */}}
+{{- define "serinus.bus.ports" -}}
+{{- $ports := list }}
+{{- range splitList "," .urls }}
+{{- $url := urlParse (trim .) }}
+{{- $usual := get (dict "ws" 80 "wss" 443) $url.scheme | default $.usual }}
+{{- $ports = append $ports (regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default $usual | int) }}
+{{- end }}
+{{- uniq $ports | toYaml }}
+{{- end }}
+
+{{/* One rule of a policy: takes ports, protocols, and peers (empty: any address). */}}
+{{- define "serinus.egress.rule" }}
+- ports:
+    {{- range $port := .ports }}
+    {{- range $.protocols | default (list "TCP") }}
+    - {port: {{ $port }}, protocol: {{ . }}}
+    {{- end }}
+    {{- end }}
+  {{- with .peers }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* NATS servers of the user's own: takes urls, the usual port, and peers. */}}
+{{- define "serinus.egress.bus" -}}
+{{- include "serinus.egress.rule" (dict "ports" (include "serinus.bus.ports" . | fromYamlArray) "peers" .peers) }}
+{{- end }}
+
+{{/* What a service may reach. Behind a Service are pods: their addresses and ports count. */}}
+{{- define "serinus.egress" -}}
+{{- $egress := .shared.networkPolicy.egress }}
+{{- include "serinus.egress.rule" (merge (dict "protocols" (list "UDP" "TCP")) $egress.dns) }}
+{{- if .token }}
+{{- include "serinus.egress.rule" $egress.apiServer }}
+{{- end }}
+{{- $inside := dict }}
+{{- if .shared.nats.enabled }}
+{{- $_ := set $inside "nats" (ternary 6222 4222 (eq .service "nats")) }}
+{{- else }}
+{{- include "serinus.egress.bus" (dict "urls" .shared.nats.external.url "usual" 4222 "peers" $egress.bus.peers) }}
+{{- end }}
+{{- if eq .service "analyzer" }}
+{{- if .shared.loadtester.enabled }}
+{{- $_ := set $inside "loadtester" 9090 }}
+{{- end }}
+{{- if .shared.coordinator.enabled }}
+{{- $_ := set $inside "coordinator" 8090 }}
+{{- end }}
+{{- if .shared.prometheus.install }}
+{{- $_ := set $inside "prometheus" 9090 }}
+{{- end }}
+{{- end }}
+{{- range $service, $port := $inside }}
+{{- $labels := include "serinus.selector" (dict "root" $.root "service" $service) | fromYaml }}
+{{- include "serinus.egress.rule" (dict "ports" (list $port) "peers" (list (dict "podSelector" (dict "matchLabels" $labels)))) }}
+{{- end }}
+{{- if and (eq .service "coordinator") .own.fleet.url }}
+{{- include "serinus.egress.bus" (dict "urls" .own.fleet.url "usual" 4222 "peers" $egress.bus.peers) }}
+{{- end }}
+{{- if and (eq .service "nats") .shared.fleet.leaf.url }}
+{{- include "serinus.egress.bus" (dict "urls" .shared.fleet.leaf.url "usual" 7422 "peers" $egress.bus.peers) }}
+{{- end }}
+{{- with concat $egress.to.all (get $egress.to .service) }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* What a schema cannot say. */}}
 {{- define "serinus.checks" -}}
 {{- if and .Values.slack.url (not .Values.slack.channel) }}
@@ -88,6 +157,9 @@ SERINUS_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}
 {{- if and .Values.fleet.leaf.url (not .Values.fleet.leaf.existingSecret) }}
 {{- fail "fleet.leaf.existingSecret: required with fleet.leaf.url; the hub's NOTES say how to fetch it" }}
+{{- end }}
+{{- if and .Values.networkPolicy.egress.enabled (not .Values.networkPolicy.enabled) }}
+{{- fail "networkPolicy.egress.enabled: needs networkPolicy.enabled" }}
 {{- end }}
 {{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
 {{- fail "serviceAccount.name: required where serviceAccount.create is false" }}

@@ -178,6 +178,30 @@ async def test_an_upgrade_renews_definitions_and_the_end_of_the_release_leaves_t
         await _disown(kube, ALERTS)
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ((), ["every address at 443, 6443", "no metrics server", "no chat service"]),
+        (
+            ("prometheus.install=true", "apiServer.peers[0].ipBlock.cidr=10.0.0.1/32"),
+            ["no chat service"],
+        ),
+        (("to.all[0].ports[0].port=443",), ["every address at 443, 6443"]),
+    ],
+)
+def test_notes_say_what_cannot_be_reached_from_now_on(
+    plane: ControlPlane, values: tuple[str, ...], told: list[str]
+) -> None:
+    words = [f"networkPolicy.egress.{one}" if "[" in one else one for one in values]
+    sets = [
+        word for one in (*words, "networkPolicy.egress.enabled=true") for word in ("--set", one)
+    ]
+    command = ("install", "dry", str(CHART), "-n", NAMESPACE, "--dry-run=server", *sets)
+    notes = helm(*command, kubeconfig=plane.kubeconfig()).partition("NOTES:")[2]
+    sentences = ("every address at 443, 6443", "no metrics server", "no chat service")
+    assert [one for one in sentences if one in notes] == told
+
+
 def test_everybody_may_do_what_the_documented_table_says_and_no_more(
     plane: ControlPlane, released: Path
 ) -> None:

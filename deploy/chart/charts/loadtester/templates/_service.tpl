@@ -322,12 +322,17 @@ spec:
   podSelector:
     matchLabels:
       {{- include "serinus.selector" . | nindent 6 }}
-  policyTypes: [Ingress]
+  {{- $egress := (.shared.networkPolicy | default dict).egress | default dict }}
+  policyTypes: [Ingress{{ if $egress.enabled }}, Egress{{ end }}]
   ingress:
     - ports:
         - port: http-metrics
         {{- range $port, $number := .ports }}
         - port: {{ $port }}
         {{- end }}
+  {{- if $egress.enabled }}
+  egress:
+    {{- include "serinus.egress" . | trim | nindent 4 }}
+  {{- end }}
 {{- end }}
 {{- end }}

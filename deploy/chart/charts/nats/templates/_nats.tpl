@@ -479,7 +479,11 @@ spec:
   podSelector:
     matchLabels:
       {{- include "serinus.selector" . | nindent 6 }}
-  policyTypes: [Ingress]
+  policyTypes: [Ingress{{ if .shared.networkPolicy.egress.enabled }}, Egress{{ end }}]
+  {{- if .shared.networkPolicy.egress.enabled }}
+  egress:
+    {{- include "serinus.egress" . | trim | nindent 4 }}
+  {{- end }}
   ingress:
     - ports:
         - port: nats
