@@ -38,6 +38,19 @@ def test_who_follows_nothing_may_make_no_consumer() -> None:
         assert makes == (service != "loadtester")
 
 
+def test_whose_place_is_kept_hears_what_it_asked_for() -> None:
+    """To create a consumer that is there is to change what it hears."""
+    for service in (*SERVICES, "coordinator", "dora"):
+        denied = permissions(service)["publish"].get("deny", [])
+        for other in ("notifier", "coordinator"):
+            theirs = {
+                f"$JS.API.CONSUMER.CREATE.*.{other}",
+                f"$JS.API.CONSUMER.CREATE.*.{other}.>",
+                f"$JS.API.CONSUMER.MSG.NEXT.*.{other}",
+            }
+            assert (theirs & {*denied} == theirs) == (other != service and service != "loadtester")
+
+
 def test_no_service_may_publish_everything() -> None:
     for service in SERVICES:
         allowed = permissions(service)["publish"]["allow"]

@@ -55,6 +55,10 @@ FOLLOW_NOTHING: frozenset[str] = frozenset({"loadtester"})
 """Services that only speak. A consumer can be pushed to any subject, so nobody has one for nothing;
 least of all who runs other people's commands."""
 
+KEEP_PLACES = ("notifier", "coordinator")
+"""Whose place in FACTS the server keeps, under their name. To create a consumer that is there is to
+change what it hears, so their names are nobody else's to use."""
+
 
 def permissions(service: str) -> dict[str, Any]:
     """NATS permissions of one service's user, from the subject table.
@@ -83,8 +87,14 @@ def permissions(service: str) -> dict[str, Any]:
         *(f"$JS.ACK.{name}.{service}.>" for name in followed),
         *(f"$KV.{name.removeprefix('KV_')}.>" for name in kv),
     ]
+    others = [name for name in KEEP_PLACES if name != service and followed]
+    api = "$JS.API.CONSUMER"
+    taken = [
+        *(f"{api}.CREATE.*.{name}{more}" for name in others for more in ("", ".>")),
+        *(f"{api}.MSG.NEXT.*.{name}" for name in others),
+    ]
     return {
-        "publish": {"allow": publish},
+        "publish": {"allow": publish, "deny": taken} if taken else {"allow": publish},
         "subscribe": {"allow": [f"_INBOX.{service}.>"]},
     }
 
