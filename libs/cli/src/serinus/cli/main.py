@@ -33,10 +33,13 @@ def _turn(options: argparse.Namespace) -> int:
     """Gates; exit status 1 when it cannot be done."""
     try:
         print("\n".join(gates.run(options)))
-    except (gates.Refused, OSError) as error:
+    except gates.Refused as error:
         print(error, file=sys.stderr)
-        return 1
-    return 0
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    else:
+        return 0
+    return 1
 
 
 def _rehearse(options: argparse.Namespace) -> int:
