@@ -145,6 +145,37 @@ async def test_a_redirect_is_an_answer_unless_it_shall_be_followed(client: HttpC
     assert (followed.status, followed.text) == (200, "arrived")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Transfer-Encoding": "chunked"},
+        {"transfer-encoding": "identity, chunked"},
+        {"Content-Length": "1"},
+        {"content-length": "5"},
+        {"Trailer": "X"},
+        {"Connection": "upgrade", "Upgrade": "websocket"},
+    ],
+)
+async def test_headers_of_manifests_do_not_say_where_a_request_ends(
+    client: HttpClient, header: dict[str, str]
+) -> None:
+    """What came after it would be a request of its own, with an answer that the next one gets: a
+    gate of somebody else's, on the same server, would be opened by it."""
+    hidden = b"0\r\n\r\nGET /gate HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with a_server(mirror) as url:
+        headers = {"X-Of": "theirs", **header}
+        ask = HttpRequest(url=f"{url}/theirs", method="POST", headers=headers, body=hidden)
+        theirs = json.loads((await client.send(ask)).text)
+        others = json.loads((await client.send(HttpRequest(url=f"{url}/others"))).text)
+
+    assert ("/theirs", hidden.decode()) == (theirs["path"], theirs["body"])
+    assert theirs["headers"]["X-Of"] == "theirs"
+    sent = {name.lower(): value for name, value in theirs["headers"].items()}
+    assert sent["content-length"] == str(len(hidden))
+    assert not {"transfer-encoding", "trailer", "connection", "upgrade"} & set(sent)
+    assert others["path"] == "/others"
+
+
 async def test_cookies_are_not_kept(client: HttpClient) -> None:
     async def bake(request: web.Request) -> web.Response:
         answer = web.Response(text=request.headers.get("Cookie", "none"))

@@ -40,6 +40,12 @@ MACHINES_OWN = [
 ]
 """Where a machine finds what is meant for it alone: clouds keep its credentials there."""
 
+FRAMING = frozenset(
+    {"content-length", "transfer-encoding", "te", "trailer", "connection", "keep-alive", "upgrade"}
+)
+"""Headers that say where a request ends. They come with the body and the connection, from nobody
+else: who could choose them would put a second request into the first, whose answer another gets."""
+
 Heard = TypeVar("Heard")
 Frame = str | bytes
 Dialogue = Generator[tuple[str, ...], Frame, Heard]
@@ -63,6 +69,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     """What to send. `verify_tls=False` skips certificate checks; `proxy` is a URL or "".
 
     Without `proxy` those of the environment are used (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
+    Headers that say where a request ends (FRAMING) are left out, as Go's client does.
     Redirects are not followed unless `redirects` says so: credentials would go where nobody said.
     `identity` is for servers with a certificate authority, or clients with a certificate, of
     their own. Addresses are other people's as a rule, so those where clouds keep the machine's
@@ -158,7 +165,7 @@ class HttpClient:
         async with self._opened(request).request(
             request.method,
             request.url,
-            headers={"User-Agent": self._user_agent, **self._tracing.outbound(), **request.headers},
+            headers=self._headers(request),
             data=request.body or None,
             allow_redirects=request.redirects,
             max_redirects=REDIRECTS_MAX,
@@ -179,7 +186,7 @@ class HttpClient:
     async def _talk(self, request: HttpRequest, dialogue: Dialogue[Heard]) -> Heard:
         async with self._opened(request).ws_connect(
             request.url,
-            headers={"User-Agent": self._user_agent, **self._tracing.outbound(), **request.headers},
+            headers=self._headers(request),
             max_msg_size=self._body_max,
             proxy=request.proxy or proxy_of(request.url.replace("ws", "http", 1)),
             ssl=self._trust(request),
@@ -193,6 +200,10 @@ class HttpClient:
             except StopIteration as end:
                 heard: Heard = end.value
                 return heard
+
+    def _headers(self, request: HttpRequest) -> dict[str, str]:
+        theirs = {k: v for k, v in request.headers.items() if k.strip().lower() not in FRAMING}
+        return {"User-Agent": self._user_agent, **self._tracing.outbound(), **theirs}
 
     def _trust(self, request: HttpRequest) -> ssl.SSLContext | bool:
         identity = request.identity
