@@ -98,6 +98,7 @@ def test_any_form_is_printed(form: str, values: list[object]) -> None:
 
 
 @settings(deadline=2000)
+@example(" ", 0)
 @given(st.text(max_size=40), st.recursive(st.integers(), lambda x: st.lists(x, max_size=3)))
 def test_any_path_leads_somewhere_or_is_told(path: str, document: object) -> None:
     try:

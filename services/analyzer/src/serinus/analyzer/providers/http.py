@@ -85,6 +85,8 @@ def _at(path: str, found: Any) -> list[Any]:
     # Imported by the first canary that needs it.
     from serinus.analyzer.providers import paths
 
+    if not path.strip():
+        raise Misread("the JSONPath is empty; $ is the whole answer")
     try:
         return paths.at(path, found)
     except paths.Unbounded as error:
