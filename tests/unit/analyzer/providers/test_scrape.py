@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+import msgspec
 import pytest
 from tests.unit.analyzer.doubles import FakeHttp, Spawner, in_turn, reply
 
@@ -288,6 +289,21 @@ async def test_a_query_of_the_users_is_not_mistaken_for_a_check(bench: Bench) ->
 
     assert isinstance(answer, Unreachable)
     assert "needs a metrics server" in answer.why
+
+
+@pytest.mark.parametrize("field", ["service", "target", "ingress", "route", "namespace"])
+async def test_a_name_that_is_an_expression_is_matched_with_nothing(
+    bench: Bench, proxy: Proxy, field: str
+) -> None:
+    """The proxy's labels may be somebody's own, too: a few letters would take years."""
+    names = msgspec.structs.replace(NAMES, **{field: "(a+)+b"})
+    bench.scraper.warm(URL, "traefik", names)
+
+    answer = await bench.ask(names=names)
+
+    assert answer == Unreachable(key="", why="scrape: '(a+)+b' is no name")
+    assert bench.http.sent == []
+    assert bench.spawn.tasks == set()
 
 
 @pytest.mark.parametrize("address", ["", "pods", "127.0.0.1:9100"])

@@ -69,7 +69,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     """What to send. `verify_tls=False` skips certificate checks; `proxy` is a URL or "".
 
     Without `proxy` those of the environment are used (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
-    Headers that say where a request ends (FRAMING) are left out, as Go's client does.
+    Headers that say where a request ends (FRAMING) are left out.
     Redirects are not followed unless `redirects` says so: credentials would go where nobody said.
     `identity` is for servers with a certificate authority, or clients with a certificate, of
     their own. Addresses are other people's as a rule, so those where clouds keep the machine's

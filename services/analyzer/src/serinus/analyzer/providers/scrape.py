@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from serinus.analyzer.core.observers import Matcher
@@ -56,6 +57,8 @@ SCRAPED = ("traefik",)
 FIRST = "first scrape, a rate needs two"
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+
+_NAME = re.compile(r"[\w.-]*")
 
 
 class Scrape(Struct, frozen=True):
@@ -153,6 +156,15 @@ def _silence(scrapes: list[Scrape], window_s: float) -> str:
     if not scrapes[-1].values:
         return "the proxy has no series of the canary yet"
     return f"no request in the last {min(window_s, scrapes[-1].at - scrapes[0].at):.0f}s"
+
+
+def _expressions(names: Names) -> list[str]:
+    """Which of them are no names as Kubernetes has them.
+
+    They become parts of expressions, and are those of a manifest that nobody may have checked yet.
+    """
+    texts = (one for one in msgspec.structs.astuple(names) if isinstance(one, str))
+    return [text for text in texts if not _NAME.fullmatch(text)]
 
 
 async def _share(proxy: Proxy, observer: str, names: Names, window_s: float) -> Reading:
@@ -287,7 +299,7 @@ class Scraper:
 
         for_s  how long, at least; to be repeated while the canary is analysed
         """
-        if observer in SCRAPED and self._is_usable(address):
+        if observer in SCRAPED and self._is_usable(address) and not _expressions(names):
             for side in sides:
                 chosen = selection(observer, names, side)
                 self._proxy(address).watch(chosen, for_s=max(for_s, LINGER_S))
@@ -305,6 +317,8 @@ class Scraper:
             return Unreachable(key="", why=why)
         if not self._is_usable(address):
             return Unreachable(key="", why=f"scrape: needs http:// addresses, not {address!r}")
+        for text in _expressions(question.names):
+            return Unreachable(key="", why=f"scrape: {text!r} is no name")
         proxy = self._proxy(address)
         if question.check == SHARE:
             return await _share(proxy, question.observer, question.names, question.window_s)
