@@ -11,6 +11,7 @@ from tests.unit.router.core.scenes import (
     a_route,
     a_target,
     at_work,
+    exposed,
     planned,
     the_services,
     whys,
@@ -104,6 +105,11 @@ def test_proxies_that_know_pods_by_themselves_are_not_asked_about() -> None:
     )
     assert 0.5 == waits_s(found, mesh="kuma")
     assert {"kuma"} == {name for name, row in MESHES.items() if not row.by_slices}
+
+
+def test_where_the_canary_has_no_service_of_ours_nobody_is_asked() -> None:
+    bare = msgspec.structs.replace(exposed(), service=None)
+    assert 0.5 == waits_s(before_its_first_share(1.0), exposure=bare)
 
 
 def test_an_operator_may_know_better() -> None:
