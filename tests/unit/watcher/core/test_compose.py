@@ -301,6 +301,21 @@ def test_of_canaries_made_in_the_same_second_the_one_at_work_goes_on() -> None:
     assert seen(other_newcomer, newcomer, working).rivals == ("web", "probe")
 
 
+def test_a_newcomer_of_the_same_second_that_has_begun_pushes_nobody_aside() -> None:
+    """It gets a phase before it is told that it has a rival."""
+    made = {"creationTimestamp": "2027-01-15T00:00:00Z"}
+    newcomer = a_canary("probe", metadata={**made, "uid": "2"}, status={"phase": "Initializing"})
+    working = a_canary("web", metadata={**made, "uid": "1"}, status={"phase": "Initialized"})
+    assert seen(working, newcomer).rivals == ()
+    assert seen(newcomer, working).rivals == ("web",)
+
+    owner = {"kind": "Canary", "name": "web", "uid": "1", "controller": True}
+    primary = a_deployment("web-primary", metadata={"ownerReferences": [owner]})
+    making = a_canary("web", metadata={**made, "uid": "1"}, status={"phase": "Initializing"})
+    assert seen(making, newcomer, primary).rivals == ()
+    assert seen(newcomer, making, primary).rivals == ("web",)
+
+
 def test_a_broken_manifest_is_still_a_snapshot() -> None:
     canary = a_canary(spec=None)
     canary["spec"]["analysis"]["stepWeight"] = "many"

@@ -41,7 +41,7 @@ from serinus.kube import standin
 from serinus.kube.configs import KINDS as CONFIG_KINDS
 from serinus.kube.configs import ConfigSeen, Tracking, references, track
 from serinus.kube.partition import Part
-from serinus.kube.refs import Obj, Ref
+from serinus.kube.refs import Obj, Ref, controller_of
 from serinus.kube.revision import same_template
 from serinus.watcher.core.decode import decode_spec, decode_status
 from serinus.watcher.core.index import (
@@ -140,7 +140,7 @@ def compose(canary: Obj, view: View, policy: Policy, at: float) -> Composed:
             for where, name in _provider_refs(namespace, spec)
             if not view.has_provider(where, name)
         ),
-        rivals=_rivals(canary, spec, view),
+        rivals=_rivals(canary, spec, view, primary_obj),
         problems=(*spec_problems, *status_problems, *templates.problems),
         versions=_versions([canary, target_obj, primary_obj, standin_obj, *_used(topics, view)]),
         at=at,
@@ -320,24 +320,31 @@ def _without_user(address: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _rivals(canary: Obj, spec: CanarySpec, view: View) -> tuple[str, ...]:
+def _rivals(canary: Obj, spec: CanarySpec, view: View, primary: Obj | None) -> tuple[str, ...]:
     """The names of older Canaries with the same target: they go on, this one waits."""
     target = spec.target_ref
     namespace = canary["metadata"]["namespace"]
-    ranks = (_rank(o) for o in view.canaries_of(namespace, workload_kind(target), target.name))
-    own = _rank(canary)
+    found = view.canaries_of(namespace, workload_kind(target), target.name)
+    owner = str((controller_of(primary or {"metadata": {}}) or {}).get("uid", ""))
+    ranks = (_rank(one, owner) for one in found)
+    own = _rank(canary, owner)
     return tuple(rank[-1] for rank in sorted(ranks) if rank < own)
 
 
-def _rank(canary: Obj) -> tuple[str, bool, str]:
-    """Sorts Canaries by age; of those made in one second, what has begun comes before its name.
+def _rank(canary: Obj, owner: str) -> tuple[str, bool, bool, str]:
+    """Sorts Canaries by age; of those made in one second the owner of the primary comes first, then
+    what is initialised, then the name.
 
     Kubernetes writes whole seconds, and a newcomer must not push aside what is at work.
     """
     meta = canary["metadata"]
     status = canary.get("status")
-    has_begun = isinstance(status, dict) and bool(status.get("phase"))
-    return str(meta.get("creationTimestamp", "")), not has_begun, meta["name"]
+    phase = status.get("phase") if isinstance(status, dict) else ""
+    created, is_initialised = str(meta.get("creationTimestamp", "")), phase not in _BEFORE
+    return created, meta.get("uid", "") != owner, not is_initialised, meta["name"]
+
+
+_BEFORE = frozenset({"", None, "Initializing"})
 
 
 def _topics(
