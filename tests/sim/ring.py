@@ -128,7 +128,8 @@ class Analyzer:
         if failed_promotion(old) and new.phase == "Progressing":
             self.fixing.add(new.last_applied_spec)
         if is_paused(rollout) and new.phase in ("Progressing", "WaitingPromotion"):
-            restarted = new.last_applied_spec != old.last_applied_spec
+            had, has = ((status.requests or {}).get("reset") for status in (old, new))
+            restarted = had != has or new.last_applied_spec != old.last_applied_spec
             same = (new.canary_weight, new.iterations) == (old.canary_weight, old.iterations)
             assert same or restarted, "a step although it is paused"
         raised = new.phase == "Progressing" == old.phase and new.canary_weight > old.canary_weight

@@ -95,6 +95,19 @@ def test_going_back_in_the_middle_of_a_fix_sends_nobody_to_the_broken_primary() 
     ring.teardown()
 
 
+def test_a_reset_of_a_paused_run_takes_everybody_back_and_is_no_step() -> None:
+    """The search took it for one."""
+    ring = a_ring(step_weight=30, max_weight=100)
+    ring.push(kind="good")
+    ring.go_on(rounds=5)
+    assert ring.status.canary_weight
+    ring.pause(paused=True)
+    ring.ask(verb="reset")
+    ring.go_on(rounds=1)
+    assert (ring.status.phase, ring.status.canary_weight) == ("Progressing", 0)
+    ring.teardown()
+
+
 def test_a_route_that_is_deleted_while_pods_go_back_is_made_anew() -> None:
     """It waited for every pod to be of one revision, and the pods for requests to go where they
     should."""
