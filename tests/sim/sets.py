@@ -26,6 +26,7 @@ from tests.sim.world import ROUTES
 from serinus.events.canary import Analysis
 from serinus.kube.partition import PARKED, REVISION_LABEL, Parts
 from serinus.kube.refs import Ref
+from serinus.router.core.objects import PROMOTED_REVISION, annotations_of
 
 S, S_PRIMARY, S_CANARY = "web", "web-primary", "web-canary"
 LOOKED_AT = (
@@ -229,7 +230,10 @@ class SetMachine(Machine):
         known = (status.last_applied_spec, status.last_promoted_spec)
         is_known = self.world.revision_of(SET) in known
         is_off = self.world.weights() == (100, 0) or self.world.route is None
-        return is_off and is_known and self.world.is_one
+        # What a border that somebody opened let through is noted, and then put on record.
+        noted = annotations_of(self.world.objects[SET]).get(PROMOTED_REVISION)
+        is_on_record = noted == status.last_promoted_spec
+        return is_off and is_known and self.world.is_one and is_on_record
 
     def check_rest(self) -> None:
         self.check_record()

@@ -125,6 +125,18 @@ def test_a_set_that_is_scaled_up_while_pods_go_back_gets_rid_of_the_broken_one()
     ring.teardown()
 
 
+def test_what_an_opened_border_lets_through_is_put_on_record_in_the_end() -> None:
+    """Every pod runs what was withdrawn; the search looked at the record a moment too early."""
+    ring = a_set(2, iterations=1, step_weight=0, max_weight=0)
+    ring.want_it_back(by_hook=False, paused=True)
+    ring.release(kind="good", back=False)
+    ring.push_into_promotion()
+    ring.want_it_back(by_hook=False, paused=False)
+    ring.manifest_opens_the_border()
+    ring.pod_goes_down(evicted=True, n=0)
+    ring.teardown()
+
+
 def test_a_new_primary_is_as_large_as_the_target_when_it_gets_everybody() -> None:
     """Its autoscaler took all pods but one before S led to it."""
     ring = RingMachine()
