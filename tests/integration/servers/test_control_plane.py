@@ -85,12 +85,14 @@ async def test_what_an_owner_leaves_is_collected(kube: Kube, namespace: str) -> 
     }
     await kube.apply(owned, namespace)
 
-    await kube.delete("flagger.app/v1beta1", "Canary", namespace, "web")
-
     async with asyncio.timeout(BOUND_S):
         async for change, found in kube.watch("v1", "ConfigMap", namespace):
-            if change == "DELETED" and found["metadata"]["name"] == "owned":
+            if found["metadata"]["name"] != "owned":
+                continue
+            if change == "DELETED":
                 break
+            # Only now: what went before a watch began is not told.
+            await kube.delete("flagger.app/v1beta1", "Canary", namespace, "web")
 
 
 def a_canary() -> Obj:
