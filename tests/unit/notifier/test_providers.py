@@ -26,13 +26,13 @@ def secret(**data: str) -> Obj:
 
 
 async def look(*objects: Obj) -> Target | Again | Refused:
-    return await find(FakeCluster(*objects), KEY, labelled_only=False)  # type: ignore[arg-type]
+    return await find(FakeCluster(*objects).get, KEY, labelled_only=False)
 
 
 async def test_a_provider_with_an_address_needs_one_request() -> None:
     cluster = FakeCluster(provider("oncall", type="slack", channel="ops"))
 
-    target = await find(cluster, KEY, labelled_only=False)  # type: ignore[arg-type]
+    target = await find(cluster.get, KEY, labelled_only=False)
 
     assert target == Target(type="slack", address="http://oncall.test/", channel="ops")
     assert cluster.requests == ["get AlertProvider"]
@@ -70,7 +70,7 @@ async def test_an_api_server_that_is_away_is_asked_again() -> None:
     cluster = FakeCluster()
     cluster.failures.append(Unreachable("no answer", 2.0))
 
-    found = await find(cluster, KEY, labelled_only=False)  # type: ignore[arg-type]
+    found = await find(cluster.get, KEY, labelled_only=False)
 
     assert found == Again("alert provider oncall.prod: no answer", 2.0)
 
@@ -79,7 +79,7 @@ async def test_a_missing_right_is_named() -> None:
     cluster = FakeCluster()
     cluster.failures.append(Denied('secrets "slack" is forbidden'))
 
-    found = await find(cluster, KEY, labelled_only=False)  # type: ignore[arg-type]
+    found = await find(cluster.get, KEY, labelled_only=False)
 
     assert found == Refused('alert provider oncall.prod: secrets "slack" is forbidden')
 
@@ -99,13 +99,13 @@ async def test_where_labels_are_asked_for_another_secret_is_not_used() -> None:
     theirs = secret(token="x")
     theirs["metadata"]["labels"] = {"serinus.dev/readable": "yes"}
 
-    found = await find(FakeCluster(named, theirs), KEY, labelled_only=True)  # type: ignore[arg-type]
+    found = await find(FakeCluster(named, theirs).get, KEY, labelled_only=True)
 
     assert found == Refused(
         "alert provider oncall.prod: spec.secretRef: secret slack is not labelled to be read for "
         "this: kubectl --namespace prod label secret slack serinus.dev/readable=true"
     )
     theirs["metadata"]["labels"] = {"serinus.dev/readable": "true"}
-    found = await find(FakeCluster(named, theirs), KEY, labelled_only=True)  # type: ignore[arg-type]
+    found = await find(FakeCluster(named, theirs).get, KEY, labelled_only=True)
     assert isinstance(found, Target)
     assert found.token == "x"

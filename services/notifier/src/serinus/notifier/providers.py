@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from serinus.events import API_VERSION, AlertProviderSpec
-from serinus.kube.cluster import Cluster
-from serinus.kube.credentials import credentials
+from serinus.kube.credentials import Get, credentials
 from serinus.kube.errors import NotFound
 from serinus.kube.refs import Ref
 from serinus.notifier.core.audience import ProviderKey, Target, target_of
@@ -17,21 +16,20 @@ from serinus.notifier.senders.catalog import SENDERS
 from serinus.runtime.errors import Refuse, Retry
 
 
-async def find(
-    cluster: Cluster, key: ProviderKey, *, labelled_only: bool
-) -> Target | Again | Refused:
+async def find(get: Get, key: ProviderKey, *, labelled_only: bool) -> Target | Again | Refused:
     """The channel of a provider with its address and token, or why there is none now.
 
+    get            reads an object
     labelled_only  of a Secret that is labelled for it, or of none
     """
     try:
-        provider = await cluster.get(Ref(API_VERSION, "AlertProvider", key.namespace, key.name))
+        provider = await get(Ref(API_VERSION, "AlertProvider", key.namespace, key.name))
         spec = msgspec.convert(provider.get("spec") or {}, AlertProviderSpec)
         secret: dict[str, str] = {}
         if spec.secret_ref is not None and spec.secret_ref.name:
             secret = _texts(
                 await credentials(
-                    cluster.get,
+                    get,
                     key.namespace,
                     spec.secret_ref.name,
                     path="spec.secretRef",

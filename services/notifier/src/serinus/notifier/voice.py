@@ -306,7 +306,7 @@ class Voice:
 
     async def _find(self, key: ProviderKey) -> Target | Again | Refused:
         return await providers.find(
-            self._cluster, key, labelled_only=self._channels.labelled_secrets_only
+            self._cluster.get, key, labelled_only=self._channels.labelled_secrets_only
         )
 
     def _is_foreign(self, said: Notice, whom: ProviderKey | Target) -> bool:
