@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -43,6 +42,7 @@ from serinus.kube.configs import ConfigSeen, Tracking, references, track
 from serinus.kube.partition import Part
 from serinus.kube.refs import Obj, Ref, controller_of
 from serinus.kube.revision import same_template
+from serinus.kube.times import unix
 from serinus.watcher.core.decode import decode_spec, decode_status
 from serinus.watcher.core.index import (
     canary_topic,
@@ -63,6 +63,8 @@ from serinus.watcher.core.workloads import (
 )
 
 _CONFIG_KINDS: dict[str, str] = {word: kind for kind, word in CONFIG_KINDS.items()}
+# Phases of a Canary that is at nothing yet.
+_BEFORE = frozenset({"", None, "Initializing"})
 HEARD = ("flagger.app/", "appmesh.flagger.app/", "kuma.io/mesh")
 
 
@@ -344,9 +346,6 @@ def _rank(canary: Obj, owner: str) -> tuple[str, bool, bool, str]:
     return created, meta.get("uid", "") != owner, not is_initialised, meta["name"]
 
 
-_BEFORE = frozenset({"", None, "Initializing"})
-
-
 def _topics(
     namespace: str, name: str, spec: CanarySpec, target: Obj | None, standin: str
 ) -> frozenset[str]:
@@ -382,6 +381,6 @@ def _versions(objects: Sequence[Obj | None]) -> str:
 
 def _unix_s(text: str) -> float | None:
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return unix(text)
     except ValueError:
         return None
