@@ -112,16 +112,14 @@ class Executor:
     async def addresses(self, service: str, namespace: str) -> int | None:
         """How many ready pods are announced behind a Service; None where nobody can tell: slices
         are not served, or not ours to read, or nobody makes any."""
+        found, why = None, "nobody makes any"
         try:
             listed = await self._cluster.list(*SLICES, namespace, f"{SERVICE_LABEL}={service}")
+            found = ready_pods(listed.items)
         except (NoKind, Refuse) as error:
-            _log.debug("no EndpointSlices", extra={"service": service, "reason": str(error)})
-            return None
-        found = ready_pods(listed.items)
+            why = str(error)
         if found is None:
-            _log.debug(
-                "no EndpointSlices", extra={"service": service, "reason": "nobody makes any"}
-            )
+            _log.debug("no EndpointSlices", extra={"service": service, "reason": why})
         return found
 
     async def earlier(self, primary: Obj, kind: str) -> list[Obj]:
